@@ -1,0 +1,151 @@
+//! The doubles of the shipped scripts, bit for bit.
+//!
+//! Lua 5.1 knows one number type. Where a script's arithmetic can leave the integers (index scores
+//! beyond 2^53, exponential backoff) the model must round as it rounds. This is the only module
+//! that touches floating point; everything else passes [`Score`] around unopened.
+
+#![allow(clippy::float_arithmetic)]
+
+use ff_core::policy::BackoffStrategy;
+
+/// A sorted set's score: an IEEE double with the total order of its set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Score(f64);
+
+impl Score {
+    /// The score of a member placed at a time in milliseconds.
+    pub fn at_ms(ms: i64) -> Self {
+        Self(ms as f64)
+    }
+
+    /// The score of an eligible execution: `-(priority * 10^12) + created_at`
+    /// (`ff-script/src/flowfabric.lua`, `ff_create_execution` and every path back to eligible).
+    ///
+    /// At priorities of about 8300 and more the sum needs more than 53 bits, so late digits of
+    /// `created_at` are lost here as they are there.
+    pub fn eligible(priority: i32, created_at_ms: i64) -> Self {
+        Self(0.0 - (f64::from(priority) * 1_000_000_000_000.0) + created_at_ms as f64)
+    }
+
+    /// Whether this score is at most `ms`, as `ZRANGEBYSCORE -inf ms` decides it.
+    pub fn is_due(self, ms: i64) -> bool {
+        self.0 <= ms as f64
+    }
+
+    /// The score cut to whole milliseconds, for reports.
+    pub fn whole(self) -> i64 {
+        self.0 as i64
+    }
+
+    /// Whether the score has no fraction; a reply parsed as an integer fails otherwise.
+    pub fn is_whole(self) -> bool {
+        self.0.fract() == 0.0
+    }
+
+    /// The score as `tostring` prints it in Lua 5.1: `%.14g`.
+    pub fn to_lua_string(self) -> String {
+        lua_tostring(self.0)
+    }
+
+    /// The number that reading back [`Self::to_lua_string`] gives: at most 14 significant digits.
+    pub fn rounded_as_text(self) -> Self {
+        Self(self.to_lua_string().parse().unwrap_or(self.0))
+    }
+
+    /// A key whose integer order is the order of the scores.
+    pub fn order_key(self) -> u64 {
+        let bits = (self.0 + 0.0).to_bits();
+        if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+    }
+}
+
+impl PartialEq for Score {
+    fn eq(&self, other: &Self) -> bool {
+        self.order_key() == other.order_key()
+    }
+}
+
+impl Eq for Score {}
+
+/// When a failed attempt's retry becomes due (`ff_fail_execution`).
+///
+/// Fixed gives the delay; exponential gives `min(initial * multiplier ^ retry_count, max)` in
+/// doubles, without jitter; a policy without a known backoff waits 1000 ms.
+pub fn retry_due(now_ms: i64, backoff: Option<&BackoffStrategy>, retry_count: u32) -> Score {
+    let backoff_ms = match backoff {
+        None => 1000.0,
+        Some(BackoffStrategy::Fixed { delay_ms }) => *delay_ms as f64,
+        Some(BackoffStrategy::Exponential { initial_delay_ms, max_delay_ms, multiplier, .. }) => {
+            let grown = *initial_delay_ms as f64 * libm::pow(*multiplier, f64::from(retry_count));
+            let max = *max_delay_ms as f64;
+            if max < grown { max } else { grown }
+        }
+    };
+    Score(now_ms as f64 + backoff_ms)
+}
+
+/// `%.14g`: Lua 5.1's default number format.
+fn lua_tostring(value: f64) -> String {
+    const DIGITS: usize = 14;
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
+    }
+    let scientific = format!("{value:.*e}", DIGITS - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if exponent < -4 || exponent >= DIGITS as i32 {
+        let mantissa = trim_fraction(mantissa);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    let decimals = (DIGITS as i32 - 1 - exponent).max(0) as usize;
+    trim_fraction(&format!("{value:.decimals$}")).to_owned()
+}
+
+fn trim_fraction(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_priority_loses_the_last_digit_of_created_at() {
+        assert_eq!(Score::eligible(9000, 1_795_410_402_881), Score::eligible(9000, 1_795_410_402_880));
+        assert_ne!(Score::eligible(8000, 1_795_410_402_883), Score::eligible(8000, 1_795_410_402_884));
+    }
+
+    #[test]
+    fn scores_order_as_their_doubles_do() {
+        let ordered = [
+            Score::eligible(9000, 5),
+            Score::eligible(1, 5),
+            Score::eligible(0, -3),
+            Score::eligible(0, 0),
+            Score::at_ms(7),
+        ];
+        assert!(ordered.is_sorted_by_key(|score| score.order_key()));
+    }
+
+    #[test]
+    fn exponential_backoff_keeps_its_fraction_to_fourteen_digits() {
+        let backoff = BackoffStrategy::Exponential {
+            initial_delay_ms: 333,
+            max_delay_ms: 60_000,
+            multiplier: 1.5,
+            jitter: false,
+        };
+        assert_eq!(retry_due(1_000_000_000_000, Some(&backoff), 0).to_lua_string(), "1000000000333");
+        let second = retry_due(1_000_000_000_000, Some(&backoff), 1);
+        assert_eq!(second.to_lua_string(), "1000000000499.5");
+        assert!(!second.is_whole());
+    }
+
+    #[test]
+    fn numbers_print_as_lua_prints_them() {
+        for (value, text) in [(0.1, "0.1"), (1e14, "1e+14"), (123.0, "123"), (-2.5, "-2.5"), (1e-5, "1e-05")] {
+            assert_eq!(lua_tostring(value), text);
+        }
+    }
+}

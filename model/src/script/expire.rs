@@ -1,0 +1,208 @@
+//! `ff_expire_execution` and `ff_expire_suspension`: what the timeout scanners call.
+
+use ff_core::contracts::TimeoutBehavior;
+use ff_core::state::{
+    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, TerminalOutcome,
+};
+use ff_core::types::{AttemptIndex, WaitpointId};
+
+use super::{Answer, find, vector};
+use crate::intern::LaneNo;
+use crate::message::{Done, Expiry, Place};
+use crate::number::Score;
+use crate::store::{Detail, IndexKey, Store, WaitpointState};
+use crate::time::ServerTime;
+
+/// Ends an execution as expired, whatever its phase, without asking whether it is due.
+///
+/// A suspended one keeps its waitpoint and condition open; a grant stays.
+pub(super) fn expire_execution(
+    store: &mut Store,
+    now: ServerTime,
+    place: Place,
+    lane: LaneNo,
+    attempt_index: AttemptIndex,
+    expiry: Expiry,
+) -> Answer {
+    let no = place.execution;
+    let Some(found) = find(store, now, place) else {
+        return Ok(Done::Ok("not_found_cleaned"));
+    };
+    let core = &found.core;
+    let (phase, eligibility) = (core.vector.lifecycle_phase, core.vector.eligibility_state);
+    let (instance, has_attempt) = (core.current_instance, core.current_attempt_index.is_some());
+    let own_lane = found.submission.lane;
+    if phase == LifecyclePhase::Terminal {
+        store.remove(no, IndexKey::AttemptTimeout);
+        store.remove(no, IndexKey::ExecutionDeadline);
+        return Ok(Done::Ok("already_terminal"));
+    }
+    if has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended) {
+        store.write_attempt(no, attempt_index, |attempt| {
+            attempt.state = AttemptLifecycle::EndedFailure;
+            attempt.ended_at = Some(now);
+        });
+    }
+    match phase {
+        LifecyclePhase::Active => {
+            store.delete_lease(no);
+            store.remove(no, IndexKey::LeaseExpiry);
+            if let Some(instance) = instance {
+                store.remove(no, IndexKey::WorkerLeases(instance));
+            }
+            store.remove(no, IndexKey::Active(lane));
+        }
+        LifecyclePhase::Suspended => {
+            store.write_suspension(no, |suspension| {
+                if let Some(suspension) = suspension {
+                    suspension.closed_at = Some(now);
+                    suspension.close_reason = "expired";
+                }
+            });
+            store.remove(no, IndexKey::Suspended(lane));
+            store.remove(no, IndexKey::SuspensionTimeout);
+        }
+        _ => leave_runnable_index(store, place, own_lane, eligibility),
+    }
+    store.edit(no, |core| {
+        let attempt_state = if has_attempt { AttemptState::AttemptTerminal } else { core.vector.attempt_state };
+        core.vector = vector::terminal(TerminalOutcome::Expired, attempt_state);
+        core.detail = Detail::None;
+        core.completed_at = Some(now);
+        core.clear_owner();
+        core.lease_expires_at = None;
+        core.current_suspension_id = None;
+        core.current_waitpoint_id = None;
+        core.stamp(now);
+    });
+    let reason = match expiry {
+        Expiry::AttemptTimeout => "attempt_timeout",
+        Expiry::ExecutionDeadline => "execution_deadline",
+    };
+    store.write_reasons(no, |reasons| reasons.failure = Some(reason.into()));
+    store.remove(no, IndexKey::AttemptTimeout);
+    store.remove(no, IndexKey::ExecutionDeadline);
+    store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    Ok(Done::Ok("expired"))
+}
+
+fn leave_runnable_index(store: &mut Store, place: Place, lane: LaneNo, eligibility: EligibilityState) {
+    let no = place.execution;
+    let own = match eligibility {
+        EligibilityState::EligibleNow => Some(IndexKey::Eligible(lane)),
+        EligibilityState::NotEligibleUntilTime => Some(IndexKey::Delayed(lane)),
+        other => IndexKey::blocked_by(other, lane),
+    };
+    if let Some(own) = own {
+        store.remove(no, own);
+        return;
+    }
+    for key in [
+        IndexKey::Eligible(lane),
+        IndexKey::Delayed(lane),
+        IndexKey::BlockedDependencies(lane),
+        IndexKey::BlockedBudget(lane),
+        IndexKey::BlockedQuota(lane),
+        IndexKey::BlockedRoute(lane),
+        IndexKey::BlockedOperator(lane),
+    ] {
+        store.remove(no, key);
+    }
+}
+
+/// Applies a suspension's timeout when the server's clock has reached it.
+///
+/// Waitpoint and condition are those of the caller's earlier read.
+pub(super) fn expire_suspension(
+    store: &mut Store,
+    now: ServerTime,
+    place: Place,
+    lane: LaneNo,
+    attempt_index: AttemptIndex,
+    waitpoint: Option<&WaitpointId>,
+) -> Answer {
+    let no = place.execution;
+    let Some(found) = find(store, now, place) else {
+        return Ok(Done::Ok("not_found_cleaned"));
+    };
+    if found.core.vector.lifecycle_phase != LifecyclePhase::Suspended {
+        store.remove(no, IndexKey::SuspensionTimeout);
+        return Ok(Done::Ok("not_suspended_cleaned"));
+    }
+    let Some(open) = found.suspension.as_ref().filter(|suspension| suspension.closed_at.is_none()) else {
+        store.remove(no, IndexKey::SuspensionTimeout);
+        return Ok(Done::Ok("no_active_suspension_cleaned"));
+    };
+    let due = open.timeout_at.filter(|at| at.0 != 0 && ServerTime::trusting_caller(*at) <= now);
+    let Some(timeout_at) = due else { return Ok(Done::Ok("not_yet_due")) };
+    let behavior = open.timeout_behavior.unwrap_or(TimeoutBehavior::Fail);
+    let score = found.core.eligible_score();
+    let has_attempt = found.core.current_attempt_index.is_some();
+    let partition = found.partition;
+    let close = |store: &mut Store, reason: &'static str| {
+        if let Some(waitpoint) = waitpoint {
+            store.write_waitpoint(no, partition, waitpoint, |waitpoint| {
+                waitpoint.state = WaitpointState::Closed;
+                waitpoint.condition.closed = true;
+            });
+        }
+        store.write_suspension(no, |suspension| {
+            if let Some(suspension) = suspension {
+                suspension.closed_at = Some(now);
+                suspension.close_reason = reason;
+            }
+        });
+        store.remove(no, IndexKey::SuspensionTimeout);
+        store.remove(no, IndexKey::Suspended(lane));
+    };
+    let (outcome, attempt_end, reason) = match behavior {
+        TimeoutBehavior::AutoResumeWithTimeoutSignal => {
+            store.edit(no, |core| {
+                core.vector = vector::eligible(AttemptState::AttemptInterrupted);
+                core.detail = Detail::None;
+                core.current_suspension_id = None;
+                core.current_waitpoint_id = None;
+                core.stamp(now);
+            });
+            close(store, "timed_out_auto_resume");
+            store.add(no, IndexKey::Eligible(lane), score);
+            return Ok(Done::Ok("auto_resume"));
+        }
+        TimeoutBehavior::Escalate => {
+            store.edit(no, |core| {
+                core.vector.blocking_reason = BlockingReason::PausedByOperator;
+                core.detail = Detail::Escalated(timeout_at);
+                core.last_mutation_at = now.to_wire();
+            });
+            store.write_suspension(no, |suspension| {
+                if let Some(suspension) = suspension {
+                    suspension.timeout_at = None;
+                    suspension.timeout_behavior = None;
+                }
+            });
+            store.remove(no, IndexKey::SuspensionTimeout);
+            return Ok(Done::Ok("escalate"));
+        }
+        TimeoutBehavior::Cancel => (TerminalOutcome::Cancelled, AttemptLifecycle::EndedCancelled, "timed_out_cancel"),
+        TimeoutBehavior::Expire => (TerminalOutcome::Expired, AttemptLifecycle::EndedFailure, "timed_out_expire"),
+        _ => (TerminalOutcome::Failed, AttemptLifecycle::EndedFailure, "timed_out_fail"),
+    };
+    store.edit(no, |core| {
+        core.vector = vector::terminal(outcome, AttemptState::AttemptTerminal);
+        core.detail = Detail::None;
+        core.completed_at = Some(now);
+        core.current_suspension_id = None;
+        core.current_waitpoint_id = None;
+        core.stamp(now);
+    });
+    if has_attempt {
+        store.write_attempt(no, attempt_index, |attempt| {
+            attempt.state = attempt_end;
+            attempt.ended_at = Some(now);
+        });
+    }
+    store.write_reasons(no, |reasons| reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str())));
+    close(store, reason);
+    store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    Ok(Done::Ok(behavior.as_wire_str()))
+}

@@ -1,0 +1,84 @@
+//! `ff_complete_execution` and `ff_fail_execution`: the holder ends its attempt.
+
+use ff_core::policy::RetryPolicy;
+use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, TerminalOutcome};
+
+use super::{Answer, Refusal, fence, vector};
+use crate::message::{Done, Held};
+use crate::number::{self, Score};
+use crate::store::{Core, Detail, IndexKey, Store};
+use crate::time::ServerTime;
+
+/// Ends the execution with success. The result key is written only for a non-empty payload.
+pub(super) fn complete_execution(store: &mut Store, now: ServerTime, held: &Held, payload: &[u8], overriding: bool) -> Answer {
+    let no = held.execution;
+    store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let triple = fence::resolve(held, overriding)?;
+    fence::validate(store, now, no, triple)?;
+    end_attempt(store, now, held, AttemptLifecycle::EndedSuccess);
+    if !payload.is_empty() {
+        store.set_result(no, payload.to_vec());
+    }
+    store.edit(no, |core| {
+        core.vector = vector::terminal(TerminalOutcome::Success, AttemptState::AttemptTerminal);
+        core.detail = Detail::None;
+        core.completed_at = Some(now);
+        core.clear_lease();
+        core.clear_marks();
+        core.stamp(now);
+    });
+    terminate(store, now, held);
+    Ok(Done::Ok("completed"))
+}
+
+/// Ends the attempt; schedules a retry while the policy allows, else fails the execution.
+///
+/// The failure's class plays no part: a permanent failure is retried like any other. The revocation
+/// mark stays.
+pub(super) fn fail_execution(store: &mut Store, now: ServerTime, held: &Held, reason: &str, retry: Option<&RetryPolicy>) -> Answer {
+    let no = held.execution;
+    store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let triple = fence::resolve(held, false)?;
+    fence::validate(store, now, no, triple)?;
+    end_attempt(store, now, held, AttemptLifecycle::EndedFailure);
+    store.write_reasons(no, |reasons| reasons.failure = Some(reason.to_owned()));
+    let retry_count = store.execution(no).map_or(0, |found| found.core.retry_count);
+    let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
+        store.edit(no, |core: &mut Core| {
+            core.vector = vector::terminal(TerminalOutcome::Failed, AttemptState::AttemptTerminal);
+            core.detail = Detail::None;
+            core.completed_at = Some(now);
+            core.clear_lease();
+            core.stamp(now);
+        });
+        terminate(store, now, held);
+        return Ok(Done::Ok("terminal_failed"));
+    };
+    let due = number::retry_due(now.ms(), Some(&policy.backoff), retry_count);
+    store.edit(no, |core| {
+        core.vector = vector::delayed(BlockingReason::WaitingForRetryBackoff, AttemptState::PendingRetryAttempt);
+        core.detail = Detail::Backoff(due);
+        core.pending_previous_attempt_index = Some(fence::attempt_or_zero(core.current_attempt_index));
+        core.retry_count += 1;
+        core.current_attempt_id = None;
+        core.clear_lease();
+        core.delay_until = Some(due.rounded_as_text());
+        core.stamp(now);
+    });
+    fence::release(store, no, held.lane, held.instance);
+    store.add(no, IndexKey::Delayed(held.lane), due);
+    Ok(Done::RetryScheduled(due))
+}
+
+fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLifecycle) {
+    store.write_attempt(held.execution, held.attempt_index, |attempt| {
+        attempt.state = state;
+        attempt.ended_at = Some(now);
+    });
+}
+
+fn terminate(store: &mut Store, now: ServerTime, held: &Held) {
+    fence::release(store, held.execution, held.lane, held.instance);
+    store.remove(held.execution, IndexKey::ExecutionDeadline);
+    store.add(held.execution, IndexKey::Terminal(held.lane), Score::at_ms(now.ms()));
+}

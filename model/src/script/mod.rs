@@ -1,0 +1,101 @@
+//! The atomic functions of the shipped library, one family a file.
+//!
+//! Each is a pure step: store, server time and arguments in; a reply out, with the store's list of
+//! changes beside it. Checks stand in the order in which `ff-script/src/flowfabric.lua` evaluates
+//! them, since the first that fails decides the answer. Nothing here is repaired: what the shipped
+//! functions forget, these forget too, unless a [`crate::deviation::Deviation`] says otherwise.
+
+mod block;
+mod cancel;
+mod claim;
+mod create;
+mod delay;
+mod expire;
+mod fence;
+mod finish;
+mod grant;
+mod lease;
+mod priority;
+mod read;
+mod reclaim;
+mod refusal;
+mod registry;
+mod replay;
+mod signal;
+mod suspend;
+mod vector;
+
+pub use refusal::Refusal;
+
+use crate::message::{Done, Message, Place, Reply, Script};
+use crate::store::{Execution, Store};
+use crate::time::ServerTime;
+
+type Answer = Result<Done, Refusal>;
+
+/// Performs one message at a server time. The store's list of changes then holds what it did.
+pub fn perform(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
+    store.forget_changes();
+    match message {
+        Message::Script(script) => match run(store, now, script) {
+            Ok(done) => Reply::Done(done),
+            Err(refusal) => Reply::Refused(refusal),
+        },
+        read => read::answer(store, now, read),
+    }
+}
+
+fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
+    match script {
+        Script::Create(args) => create::create_execution(store, now, args),
+        Script::IssueClaimGrant(args) => grant::issue_claim_grant(store, now, args),
+        Script::IssueReclaimGrant(args) => grant::issue_reclaim_grant(store, now, args),
+        Script::Claim(args) => claim::claim_execution(store, now, args),
+        Script::ClaimResumed(args) => claim::claim_resumed_execution(store, now, args),
+        Script::Reclaim(args) => reclaim::reclaim_execution(store, now, args),
+        Script::Renew { held, ttl_ms, grace_ms } => lease::renew_lease(store, now, held, *ttl_ms, *grace_ms),
+        Script::MarkExpired(place) => lease::mark_lease_expired_if_due(store, now, *place),
+        Script::Revoke { execution, instance, expected, reason } => {
+            lease::revoke_lease(store, now, *execution, *instance, expected.as_deref(), reason)
+        }
+        Script::Complete { held, payload, overriding } => {
+            finish::complete_execution(store, now, held, payload, *overriding)
+        }
+        Script::Fail { held, reason, retry } => finish::fail_execution(store, now, held, reason, retry.as_ref()),
+        Script::Delay { held, until } => delay::delay_execution(store, now, held, *until),
+        Script::Progress { held, percent, message } => {
+            lease::update_progress(store, now, held, *percent, message.as_deref())
+        }
+        Script::Cancel(args) => cancel::cancel_execution(store, now, args),
+        Script::Suspend(args) => suspend::suspend_execution(store, now, args),
+        Script::Signal(args) => signal::deliver_signal(store, now, args),
+        Script::Promote { place, lane, now } => delay::promote_delayed(store, *place, *lane, *now),
+        Script::ExpireExecution { place, lane, attempt_index, expiry } => {
+            expire::expire_execution(store, now, *place, *lane, *attempt_index, *expiry)
+        }
+        Script::ExpireSuspension { place, lane, attempt_index, waitpoint } => {
+            expire::expire_suspension(store, now, *place, *lane, *attempt_index, waitpoint.as_ref())
+        }
+        Script::Block { place, lane, index, reason, detail, now: caller_now } => {
+            block::block_execution(store, now, *place, *lane, *index, reason, detail, *caller_now)
+        }
+        Script::Unblock { place, lane, expected, now: caller_now } => {
+            block::unblock_execution(store, now, *place, *lane, *expected, *caller_now)
+        }
+        Script::ChangePriority { execution, lane, priority } => {
+            priority::change_priority(store, now, *execution, *lane, *priority)
+        }
+        Script::Replay { execution, lane } => replay::replay_execution(store, now, *execution, *lane),
+        Script::Register { namespace, worker, instance, capabilities, ttl_ms, now: caller_now } => {
+            registry::register_worker(store, now, *namespace, *worker, *instance, capabilities, *ttl_ms, *caller_now)
+        }
+        Script::Heartbeat { namespace, instance, now: caller_now } => {
+            registry::heartbeat_worker(store, now, *namespace, *instance, *caller_now)
+        }
+    }
+}
+
+/// Reads an execution where the caller looks for it; elsewhere it does not exist.
+fn find(store: &mut Store, now: ServerTime, place: Place) -> Option<&Execution> {
+    store.visit(place.execution, now).filter(|execution| execution.partition == place.partition)
+}

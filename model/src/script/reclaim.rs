@@ -1,0 +1,82 @@
+//! `ff_reclaim_execution`: work is taken from a holder whose lease expired or was revoked.
+
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, TerminalOutcome};
+
+use super::claim::{self, Taker};
+use super::{Answer, Refusal, grant, vector};
+use crate::deviation::Deviation;
+use crate::message::{Done, Reclaim};
+use crate::number::Score;
+use crate::store::{Core, Detail, IndexKey, Store};
+use crate::time::ServerTime;
+
+/// Ends the old attempt as reclaimed and starts a new one under a new lease.
+///
+/// At the cap the execution fails instead, before any grant is looked at. The attempt that is ended
+/// is the one that the caller names. The old attempt's timeout keeps running against the new one.
+pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Reclaim) -> Answer {
+    let deviations = store.deviations();
+    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
+    let (phase, ownership) = (found.core.vector.lifecycle_phase, found.core.vector.ownership_state);
+    if !grant::is_reclaimable(phase, ownership, deviations.has(Deviation::BugReclaimLiveLease)) {
+        return Err(Refusal::ExecutionNotReclaimable);
+    }
+    let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
+    let previous_instance = found.core.current_instance;
+    let previous = claim::previous_or_zero(&found.core);
+    if found.core.lease_reclaim_count >= cap {
+        give_up(store, now, args);
+        return Err(Refusal::MaxRetriesExhausted(cap));
+    }
+    claim::check_grant(store, args.execution, args.worker)?;
+    claim::consume_grant(store, args.execution);
+    store.write_attempt(args.execution, args.named_attempt, |attempt| {
+        attempt.state = AttemptLifecycle::InterruptedReclaimed;
+        attempt.ended_at = Some(now);
+    });
+    let taker = Taker {
+        execution: args.execution,
+        worker: args.worker,
+        instance: args.instance,
+        lane: args.lane,
+        lease_id: args.lease_id.clone(),
+        ttl_ms: args.lease_ttl_ms,
+    };
+    let lease =
+        claim::start_attempt(store, now, &taker, args.attempt_id.clone(), AttemptType::Reclaim, previous, |core| {
+            core.clear_marks();
+            core.lease_reclaim_count += 1;
+        });
+    if let Some(old) = previous_instance.filter(|old| *old != args.instance) {
+        store.remove(args.execution, IndexKey::WorkerLeases(old));
+    }
+    if deviations.has(Deviation::FixReclaimClearsAttemptTimeout) {
+        store.remove(args.execution, IndexKey::AttemptTimeout);
+    }
+    Ok(Done::Leased(Box::new(lease)))
+}
+
+/// The cap's terminal transition; the attempt record and the lease's times stay as they are.
+fn give_up(store: &mut Store, now: ServerTime, args: &Reclaim) {
+    let Some(found) = store.execution(args.execution) else { return };
+    let lane = found.submission.lane;
+    let holder = found.core.current_instance;
+    store.edit(args.execution, |core: &mut Core| {
+        core.vector = vector::terminal(TerminalOutcome::Failed, AttemptState::AttemptTerminal);
+        core.detail = Detail::None;
+        core.completed_at = Some(now);
+        core.clear_owner();
+        core.stamp(now);
+    });
+    store.write_reasons(args.execution, |reasons| reasons.failure = Some("max_reclaims_exceeded".into()));
+    store.delete_lease(args.execution);
+    store.remove(args.execution, IndexKey::LeaseExpiry);
+    store.remove(args.execution, IndexKey::WorkerLeases(args.instance));
+    if let Some(holder) = holder {
+        store.remove(args.execution, IndexKey::WorkerLeases(holder));
+    }
+    store.remove(args.execution, IndexKey::Active(args.lane));
+    store.remove(args.execution, IndexKey::AttemptTimeout);
+    store.remove(args.execution, IndexKey::ExecutionDeadline);
+    store.add(args.execution, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+}

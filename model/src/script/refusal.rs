@@ -1,0 +1,88 @@
+//! A script's error codes, and the one runtime error that callers can provoke.
+
+use ff_core::state::{LifecyclePhase, TerminalOutcome};
+use ff_core::types::{AttemptId, LeaseEpoch};
+
+/// Why a script answered with an error; names are the library's codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Refusal {
+    ExecutionNotFound,
+    ExecutionNotActive {
+        outcome: TerminalOutcome,
+        epoch: LeaseEpoch,
+        phase: LifecyclePhase,
+        attempt: Option<AttemptId>,
+    },
+    ExecutionNotEligible,
+    ExecutionNotInEligibleSet,
+    ExecutionNotLeaseable,
+    ExecutionNotReclaimable,
+    ExecutionNotTerminal,
+    LeaseConflict,
+    LeaseExpired,
+    LeaseRevoked,
+    StaleLease,
+    NoActiveLease,
+    ActiveAttemptExists,
+    UseClaimResumedExecution,
+    NotAResumedExecution,
+    GrantAlreadyExists,
+    InvalidClaimGrant,
+    FenceRequired,
+    InvalidCapabilities(&'static str),
+    /// With the missing capabilities, sorted, comma separated.
+    CapabilityMismatch(String),
+    InvalidBlockingReason,
+    InvalidLeaseForSuspend,
+    AlreadySuspended,
+    MissingToken,
+    InvalidToken,
+    TargetNotSignalable,
+    WaitpointClosed,
+    SignalLimitExceeded,
+    MaxReplaysExhausted,
+    /// With the cap that applied.
+    MaxRetriesExhausted(u32),
+    /// The script itself failed while running; everything that it wrote before stays.
+    RuntimeError(&'static str),
+}
+
+impl Refusal {
+    /// The code as the library spells it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ExecutionNotFound => "execution_not_found",
+            Self::ExecutionNotActive { .. } => "execution_not_active",
+            Self::ExecutionNotEligible => "execution_not_eligible",
+            Self::ExecutionNotInEligibleSet => "execution_not_in_eligible_set",
+            Self::ExecutionNotLeaseable => "execution_not_leaseable",
+            Self::ExecutionNotReclaimable => "execution_not_reclaimable",
+            Self::ExecutionNotTerminal => "execution_not_terminal",
+            Self::LeaseConflict => "lease_conflict",
+            Self::LeaseExpired => "lease_expired",
+            Self::LeaseRevoked => "lease_revoked",
+            Self::StaleLease => "stale_lease",
+            Self::NoActiveLease => "no_active_lease",
+            Self::ActiveAttemptExists => "active_attempt_exists",
+            Self::UseClaimResumedExecution => "use_claim_resumed_execution",
+            Self::NotAResumedExecution => "not_a_resumed_execution",
+            Self::GrantAlreadyExists => "grant_already_exists",
+            Self::InvalidClaimGrant => "invalid_claim_grant",
+            Self::FenceRequired => "fence_required",
+            Self::InvalidCapabilities(_) => "invalid_capabilities",
+            Self::CapabilityMismatch(_) => "capability_mismatch",
+            Self::InvalidBlockingReason => "invalid_blocking_reason",
+            Self::InvalidLeaseForSuspend => "invalid_lease_for_suspend",
+            Self::AlreadySuspended => "already_suspended",
+            Self::MissingToken => "missing_token",
+            Self::InvalidToken => "invalid_token",
+            Self::TargetNotSignalable => "target_not_signalable",
+            Self::WaitpointClosed => "waitpoint_closed",
+            Self::SignalLimitExceeded => "signal_limit_exceeded",
+            Self::MaxReplaysExhausted => "max_replays_exhausted",
+            Self::MaxRetriesExhausted(_) => "max_retries_exhausted",
+            Self::RuntimeError(_) => "runtime_error",
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Everything that the server holds, and the only ways to change it.
+//!
+//! A [`Store`] is driven by scripts, one at a time. Scripts read executions through shared
+//! references and change them through the mutators here; each mutator notes its change, so that the
+//! list of changes a script leaves behind cannot be incomplete. A store is never cloned or hashed.
+
+mod change;
+mod execution;
+mod index;
+mod registry;
+mod suspension;
+
+pub use change::{Change, Changes};
+pub use execution::{
+    Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension,
+};
+pub use index::{IndexKey, Members};
+pub use registry::{Registration, Registry};
+pub use suspension::{Condition, MatchMode, Matcher, Waitpoint, WaitpointState};
+
+use std::sync::Arc;
+
+use ff_core::types::{AttemptIndex, SignalId, WaitpointId};
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+use crate::deviation::Deviations;
+use crate::intern::{ExecutionNo, InstanceNo, NamespaceNo};
+use crate::number::Score;
+use crate::time::ServerTime;
+use crate::token::Secret;
+
+/// The server's state.
+#[derive(Debug)]
+pub struct Store {
+    executions: Vec<Option<Box<Execution>>>,
+    created: usize,
+    indexes: index::Indexes,
+    idempotency: HashMap<(u16, NamespaceNo, String), (ExecutionNo, ServerTime), FxBuildHasher>,
+    waitpoints: HashMap<(u16, WaitpointId), Waitpoint, FxBuildHasher>,
+    signal_done: HashMap<(u16, WaitpointId, String), (SignalId, ServerTime), FxBuildHasher>,
+    registry: Registry,
+    secret: Secret,
+    deviations: Deviations,
+    changes: Changes,
+}
+
+impl Store {
+    /// An empty server with one waitpoint secret, as a deployment has after its initialisation.
+    pub fn new(secret: Secret, deviations: Deviations) -> Self {
+        Self {
+            executions: Vec::new(),
+            created: 0,
+            indexes: index::Indexes::default(),
+            idempotency: HashMap::default(),
+            waitpoints: HashMap::default(),
+            signal_done: HashMap::default(),
+            registry: Registry::default(),
+            secret,
+            deviations,
+            changes: Changes::default(),
+        }
+    }
+
+    /// The switches that this server runs with.
+    pub fn deviations(&self) -> Deviations {
+        self.deviations
+    }
+
+    /// The changes since [`Self::forget_changes`].
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Starts a new list of changes.
+    pub fn forget_changes(&mut self) {
+        self.changes.clear();
+    }
+
+    /// An execution, if it was created.
+    pub fn execution(&self, no: ExecutionNo) -> Option<&Execution> {
+        self.executions.get(no.index())?.as_deref()
+    }
+
+    /// All executions, in order of first mention.
+    pub fn executions(&self) -> impl Iterator<Item = &Execution> {
+        self.executions.iter().flatten().map(Box::as_ref)
+    }
+
+    /// How many executions were created.
+    pub fn execution_count(&self) -> usize {
+        self.created
+    }
+
+    /// An index's members by ascending score, then id.
+    pub fn range(&self, partition: u16, key: IndexKey) -> Members<'_> {
+        self.indexes.range(partition, key)
+    }
+
+    /// A waitpoint of a partition.
+    pub fn waitpoint(&self, partition: u16, id: &WaitpointId) -> Option<&Waitpoint> {
+        self.waitpoints.get(&(partition, id.clone()))
+    }
+
+    /// The execution that an idempotency key still names.
+    pub fn idempotent(&self, partition: u16, namespace: NamespaceNo, key: &str, now: ServerTime) -> Option<ExecutionNo> {
+        let (no, until) = self.idempotency.get(&(partition, namespace, key.to_owned()))?;
+        (*until >= now).then_some(*no)
+    }
+
+    /// The signal that a deduplication key still names.
+    pub fn signal_done(&self, partition: u16, waitpoint: &WaitpointId, key: &str, now: ServerTime) -> Option<&SignalId> {
+        let (signal, until) = self.signal_done.get(&(partition, waitpoint.clone(), key.to_owned()))?;
+        (*until >= now).then_some(signal)
+    }
+
+    /// The worker registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The waitpoint secret.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    fn execution_mut(&mut self, no: ExecutionNo) -> &mut Execution {
+        self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read")
+    }
+
+    fn note(&mut self, no: ExecutionNo, change: Change) {
+        self.changes.items.push((no, change));
+    }
+
+    /// Reads an execution's core as a script's `HGETALL` does, dropping a grant key that has expired.
+    ///
+    /// The server may drop an expired key at any moment from its expiry on; the model does it at
+    /// the first visit.
+    pub(crate) fn visit(&mut self, no: ExecutionNo, now: ServerTime) -> Option<&Execution> {
+        let lapsed = match &self.execution(no)?.grant {
+            Some(grant) => grant.expires_at < now,
+            None => false,
+        };
+        if lapsed && let Some(grant) = self.execution_mut(no).grant.take() {
+            self.note(no, Change::GrantLapsed(grant));
+        }
+        self.execution(no)
+    }
+
+    pub(crate) fn create(&mut self, execution: Execution) {
+        let no = execution.no;
+        if self.executions.len() <= no.index() {
+            self.executions.resize_with(no.index() + 1, || None);
+        }
+        self.executions[no.index()] = Some(Box::new(execution));
+        self.created += 1;
+        self.note(no, Change::Created);
+    }
+
+    pub(crate) fn edit(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Core)) {
+        let core = &mut self.execution_mut(no).core;
+        let before = core.clone();
+        write(core);
+        let after = core.clone();
+        let position = self.changes.cores.len();
+        self.changes.cores.push((before, after));
+        self.note(no, Change::Core(position));
+    }
+
+    /// `ZADD` or `SADD`.
+    pub(crate) fn add(&mut self, no: ExecutionNo, key: IndexKey, score: Score) {
+        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
+        let before = match execution.members.iter_mut().find(|(held, _)| *held == key) {
+            Some((_, held)) => Some(std::mem::replace(held, score)),
+            None => {
+                execution.members.push((key, score));
+                None
+            }
+        };
+        if before == Some(score) {
+            return;
+        }
+        if let Some(before) = before {
+            self.indexes.remove(execution.partition, key, before, &execution.name);
+        }
+        self.indexes.insert(execution.partition, key, score, &execution.name, no);
+        self.note(no, Change::Member { key, before, after: Some(score) });
+    }
+
+    /// `ZREM` or `SREM`; nothing where it is no member.
+    pub(crate) fn remove(&mut self, no: ExecutionNo, key: IndexKey) {
+        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
+        let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else { return };
+        let (_, before) = execution.members.swap_remove(position);
+        self.indexes.remove(execution.partition, key, before, &execution.name);
+        self.note(no, Change::Member { key, before: Some(before), after: None });
+    }
+
+    /// `HSET` on an attempt record, creating it where the index names none.
+    pub(crate) fn write_attempt(&mut self, no: ExecutionNo, index: AttemptIndex, write: impl FnOnce(&mut Attempt)) {
+        let attempts = &mut self.execution_mut(no).attempts;
+        let (position, before) = match attempts.iter().position(|attempt| attempt.index == index) {
+            Some(position) => (position, Some(attempts[position].state)),
+            None => {
+                attempts.push(Attempt {
+                    index,
+                    id: None,
+                    kind: None,
+                    state: ff_core::state::AttemptLifecycle::Created,
+                    lease_epoch: None,
+                    instance: None,
+                    previous: None,
+                    ended_at: None,
+                });
+                (attempts.len() - 1, None)
+            }
+        };
+        write(&mut attempts[position]);
+        let after = attempts[position].state;
+        self.note(no, Change::Attempt { index, before, after });
+    }
+
+    pub(crate) fn write_lease(&mut self, no: ExecutionNo, lease: Lease) {
+        self.execution_mut(no).lease = Some(lease);
+        self.note(no, Change::Lease);
+    }
+
+    /// `HSET` and `PEXPIREAT` on `lease:current` as a renewal does.
+    pub(crate) fn extend_lease(&mut self, no: ExecutionNo, expires_at: ServerTime, grace_ms: u64) {
+        if let Some(lease) = &mut self.execution_mut(no).lease {
+            lease.expires_at = expires_at;
+            lease.key_expires_at = Some(expires_at.plus_ms(grace_ms));
+        }
+        self.note(no, Change::Lease);
+    }
+
+    pub(crate) fn delete_lease(&mut self, no: ExecutionNo) {
+        if self.execution_mut(no).lease.take().is_some() {
+            self.note(no, Change::Lease);
+        }
+    }
+
+    pub(crate) fn issue_grant(&mut self, no: ExecutionNo, grant: Grant) {
+        self.execution_mut(no).grant = Some(grant.clone());
+        self.note(no, Change::GrantIssued(grant));
+    }
+
+    pub(crate) fn delete_grant(&mut self, no: ExecutionNo) {
+        if let Some(grant) = self.execution_mut(no).grant.take() {
+            self.note(no, Change::GrantDeleted(grant));
+        }
+    }
+
+    pub(crate) fn write_suspension(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
+        write(&mut self.execution_mut(no).suspension);
+        self.note(no, Change::Suspension);
+    }
+
+    pub(crate) fn put_waitpoint(&mut self, partition: u16, waitpoint: Waitpoint) {
+        let no = waitpoint.execution;
+        self.waitpoints.insert((partition, waitpoint.id.clone()), waitpoint);
+        self.note(no, Change::Suspension);
+    }
+
+    /// `HSET` on a waitpoint or its condition; nothing where the waitpoint does not exist.
+    pub(crate) fn write_waitpoint(&mut self, no: ExecutionNo, partition: u16, id: &WaitpointId, write: impl FnOnce(&mut Waitpoint)) {
+        if let Some(waitpoint) = self.waitpoints.get_mut(&(partition, id.clone())) {
+            write(waitpoint);
+            self.note(no, Change::Suspension);
+        }
+    }
+
+    pub(crate) fn accept_signal(&mut self, no: ExecutionNo, signal: SignalId) {
+        let signals = &mut self.execution_mut(no).signals;
+        if !signals.contains(&signal) {
+            signals.push(signal);
+        }
+        self.note(no, Change::Note);
+    }
+
+    pub(crate) fn remember_signal(&mut self, partition: u16, waitpoint: &WaitpointId, key: &str, signal: SignalId, until: ServerTime) {
+        self.signal_done.insert((partition, waitpoint.clone(), key.to_owned()), (signal, until));
+    }
+
+    pub(crate) fn remember_create(&mut self, partition: u16, namespace: NamespaceNo, key: String, no: ExecutionNo, until: ServerTime) {
+        self.idempotency.insert((partition, namespace, key), (no, until));
+    }
+
+    pub(crate) fn remember_suspend(&mut self, no: ExecutionNo, key: String, until: ServerTime, done: SuspendDone) {
+        let remembered = &mut self.execution_mut(no).suspend_done;
+        remembered.retain(|(held, _, _)| *held != key);
+        remembered.push((key, until, done));
+        self.note(no, Change::Note);
+    }
+
+    pub(crate) fn set_result(&mut self, no: ExecutionNo, payload: Vec<u8>) {
+        self.execution_mut(no).result = Some(payload);
+        self.note(no, Change::Result);
+    }
+
+    pub(crate) fn write_reasons(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Reasons)) {
+        write(&mut self.execution_mut(no).reasons);
+        self.note(no, Change::Note);
+    }
+
+    pub(crate) fn register(&mut self, namespace: NamespaceNo, instance: InstanceNo, registration: Registration) {
+        self.registry.put(namespace, instance, registration);
+    }
+
+    /// The shared name of an execution, for those who print it.
+    pub fn name(&self, no: ExecutionNo) -> Option<&Arc<str>> {
+        self.execution(no).map(|execution| &execution.name)
+    }
+}
