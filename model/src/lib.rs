@@ -6,10 +6,12 @@
 //!
 //! No runtime, no clock, no randomness and no I/O lives here: time and ids enter as arguments.
 
+pub mod backend;
 pub mod deviation;
 pub mod intern;
 pub mod message;
 pub mod number;
+pub mod port;
 pub mod script;
 pub mod store;
 pub mod time;

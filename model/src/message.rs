@@ -18,7 +18,7 @@ use ff_core::types::{
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
 use crate::script::Refusal;
-use crate::store::{IndexKey, Matcher, MatchMode, Submission, SuspendDone};
+use crate::store::{IndexKey, MatchMode, Matcher, Submission, SuspendDone};
 use crate::time::ServerTime;
 
 /// Where an execution is looked for: the keys carry the partition that the caller named.
@@ -668,7 +668,7 @@ pub enum Reply {
     /// The stored result.
     Result(Option<Vec<u8>>),
     /// Members of an index with their scores.
-    Members(Vec<(ExecutionNo, Score)>),
+    Members(Vec<(Score, ExecutionNo)>),
     /// The capability union.
     Capabilities(Vec<String>),
     /// A script's success.

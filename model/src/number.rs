@@ -1,7 +1,7 @@
 //! The doubles of the shipped scripts, bit for bit.
 //!
-//! Lua 5.1 knows one number type. Where a script's arithmetic can leave the integers (index scores
-//! beyond 2^53, exponential backoff) the model must round as it rounds. This is the only module
+//! Lua 5.1 knows one number type. Where a script's arithmetic can leave the integers (index scores,
+//! exponential backoff) the model must round as it rounds. This is the only module
 //! that touches floating point; everything else passes [`Score`] around unopened.
 
 #![allow(clippy::float_arithmetic)]
@@ -21,8 +21,8 @@ impl Score {
     /// The score of an eligible execution: `-(priority * 10^12) + created_at`
     /// (`ff-script/src/flowfabric.lua`, `ff_create_execution` and every path back to eligible).
     ///
-    /// At priorities of about 8300 and more the sum needs more than 53 bits, so late digits of
-    /// `created_at` are lost here as they are there.
+    /// With priorities clamped to 0..=9000 and times of this century the sum stays within 53 bits,
+    /// so no digit of `created_at` is lost and equal scores mean equal milliseconds.
     pub fn eligible(priority: i32, created_at_ms: i64) -> Self {
         Self(0.0 - (f64::from(priority) * 1_000_000_000_000.0) + created_at_ms as f64)
     }
@@ -55,7 +55,11 @@ impl Score {
     /// A key whose integer order is the order of the scores.
     pub fn order_key(self) -> u64 {
         let bits = (self.0 + 0.0).to_bits();
-        if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+        if bits >> 63 == 1 {
+            !bits
+        } else {
+            bits | (1 << 63)
+        }
     }
 }
 
@@ -75,7 +79,12 @@ pub fn retry_due(now_ms: i64, backoff: Option<&BackoffStrategy>, retry_count: u3
     let backoff_ms = match backoff {
         None => 1000.0,
         Some(BackoffStrategy::Fixed { delay_ms }) => *delay_ms as f64,
-        Some(BackoffStrategy::Exponential { initial_delay_ms, max_delay_ms, multiplier, .. }) => {
+        Some(BackoffStrategy::Exponential {
+            initial_delay_ms,
+            max_delay_ms,
+            multiplier,
+            ..
+        }) => {
             let grown = *initial_delay_ms as f64 * libm::pow(*multiplier, f64::from(retry_count));
             let max = *max_delay_ms as f64;
             if max < grown { max } else { grown }
@@ -88,7 +97,11 @@ pub fn retry_due(now_ms: i64, backoff: Option<&BackoffStrategy>, retry_count: u3
 fn lua_tostring(value: f64) -> String {
     const DIGITS: usize = 14;
     if value == 0.0 {
-        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
+        return if value.is_sign_negative() {
+            "-0".into()
+        } else {
+            "0".into()
+        };
     }
     let scientific = format!("{value:.*e}", DIGITS - 1);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -103,7 +116,11 @@ fn lua_tostring(value: f64) -> String {
 }
 
 fn trim_fraction(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -111,9 +128,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_priority_loses_the_last_digit_of_created_at() {
-        assert_eq!(Score::eligible(9000, 1_795_410_402_881), Score::eligible(9000, 1_795_410_402_880));
-        assert_ne!(Score::eligible(8000, 1_795_410_402_883), Score::eligible(8000, 1_795_410_402_884));
+    fn the_highest_priority_keeps_every_millisecond_of_created_at() {
+        assert_eq!(
+            Score::eligible(9000, 1_795_410_402_881).whole(),
+            -8_998_204_589_597_119
+        );
+        assert_ne!(
+            Score::eligible(9000, 1_795_410_402_881),
+            Score::eligible(9000, 1_795_410_402_880)
+        );
     }
 
     #[test]
@@ -136,7 +159,10 @@ mod tests {
             multiplier: 1.5,
             jitter: false,
         };
-        assert_eq!(retry_due(1_000_000_000_000, Some(&backoff), 0).to_lua_string(), "1000000000333");
+        assert_eq!(
+            retry_due(1_000_000_000_000, Some(&backoff), 0).to_lua_string(),
+            "1000000000333"
+        );
         let second = retry_due(1_000_000_000_000, Some(&backoff), 1);
         assert_eq!(second.to_lua_string(), "1000000000499.5");
         assert!(!second.is_whole());
@@ -144,7 +170,13 @@ mod tests {
 
     #[test]
     fn numbers_print_as_lua_prints_them() {
-        for (value, text) in [(0.1, "0.1"), (1e14, "1e+14"), (123.0, "123"), (-2.5, "-2.5"), (1e-5, "1e-05")] {
+        for (value, text) in [
+            (0.1, "0.1"),
+            (1e14, "1e+14"),
+            (123.0, "123"),
+            (-2.5, "-2.5"),
+            (1e-5, "1e-05"),
+        ] {
             assert_eq!(lua_tostring(value), text);
         }
     }

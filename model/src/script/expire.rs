@@ -2,7 +2,8 @@
 
 use ff_core::contracts::TimeoutBehavior;
 use ff_core::state::{
-    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, TerminalOutcome,
+    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase,
+    TerminalOutcome,
 };
 use ff_core::types::{AttemptIndex, WaitpointId};
 
@@ -65,7 +66,11 @@ pub(super) fn expire_execution(
         _ => leave_runnable_index(store, place, own_lane, eligibility),
     }
     store.edit(no, |core| {
-        let attempt_state = if has_attempt { AttemptState::AttemptTerminal } else { core.vector.attempt_state };
+        let attempt_state = if has_attempt {
+            AttemptState::AttemptTerminal
+        } else {
+            core.vector.attempt_state
+        };
         core.vector = vector::terminal(TerminalOutcome::Expired, attempt_state);
         core.detail = Detail::None;
         core.completed_at = Some(now);
@@ -86,7 +91,12 @@ pub(super) fn expire_execution(
     Ok(Done::Ok("expired"))
 }
 
-fn leave_runnable_index(store: &mut Store, place: Place, lane: LaneNo, eligibility: EligibilityState) {
+fn leave_runnable_index(
+    store: &mut Store,
+    place: Place,
+    lane: LaneNo,
+    eligibility: EligibilityState,
+) {
     let no = place.execution;
     let own = match eligibility {
         EligibilityState::EligibleNow => Some(IndexKey::Eligible(lane)),
@@ -129,12 +139,20 @@ pub(super) fn expire_suspension(
         store.remove(no, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("not_suspended_cleaned"));
     }
-    let Some(open) = found.suspension.as_ref().filter(|suspension| suspension.closed_at.is_none()) else {
+    let Some(open) = found
+        .suspension
+        .as_ref()
+        .filter(|suspension| suspension.closed_at.is_none())
+    else {
         store.remove(no, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("no_active_suspension_cleaned"));
     };
-    let due = open.timeout_at.filter(|at| at.0 != 0 && ServerTime::trusting_caller(*at) <= now);
-    let Some(timeout_at) = due else { return Ok(Done::Ok("not_yet_due")) };
+    let due = open
+        .timeout_at
+        .filter(|at| at.0 != 0 && ServerTime::trusting_caller(*at) <= now);
+    let Some(timeout_at) = due else {
+        return Ok(Done::Ok("not_yet_due"));
+    };
     let behavior = open.timeout_behavior.unwrap_or(TimeoutBehavior::Fail);
     let score = found.core.eligible_score();
     let has_attempt = found.core.current_attempt_index.is_some();
@@ -183,9 +201,21 @@ pub(super) fn expire_suspension(
             store.remove(no, IndexKey::SuspensionTimeout);
             return Ok(Done::Ok("escalate"));
         }
-        TimeoutBehavior::Cancel => (TerminalOutcome::Cancelled, AttemptLifecycle::EndedCancelled, "timed_out_cancel"),
-        TimeoutBehavior::Expire => (TerminalOutcome::Expired, AttemptLifecycle::EndedFailure, "timed_out_expire"),
-        _ => (TerminalOutcome::Failed, AttemptLifecycle::EndedFailure, "timed_out_fail"),
+        TimeoutBehavior::Cancel => (
+            TerminalOutcome::Cancelled,
+            AttemptLifecycle::EndedCancelled,
+            "timed_out_cancel",
+        ),
+        TimeoutBehavior::Expire => (
+            TerminalOutcome::Expired,
+            AttemptLifecycle::EndedFailure,
+            "timed_out_expire",
+        ),
+        _ => (
+            TerminalOutcome::Failed,
+            AttemptLifecycle::EndedFailure,
+            "timed_out_fail",
+        ),
     };
     store.edit(no, |core| {
         core.vector = vector::terminal(outcome, AttemptState::AttemptTerminal);
@@ -201,7 +231,9 @@ pub(super) fn expire_suspension(
             attempt.ended_at = Some(now);
         });
     }
-    store.write_reasons(no, |reasons| reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str())));
+    store.write_reasons(no, |reasons| {
+        reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str()))
+    });
     close(store, reason);
     store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
     Ok(Done::Ok(behavior.as_wire_str()))

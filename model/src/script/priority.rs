@@ -9,10 +9,18 @@ use crate::store::{IndexKey, Store};
 use crate::time::ServerTime;
 
 /// Moves an eligible execution within its index; adds it where it was absent.
-pub(super) fn change_priority(store: &mut Store, now: ServerTime, no: ExecutionNo, lane: LaneNo, priority: i32) -> Answer {
+pub(super) fn change_priority(
+    store: &mut Store,
+    now: ServerTime,
+    no: ExecutionNo,
+    lane: LaneNo,
+    priority: i32,
+) -> Answer {
     let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     let vector = &found.core.vector;
-    if vector.lifecycle_phase != LifecyclePhase::Runnable || vector.eligibility_state != EligibilityState::EligibleNow {
+    if vector.lifecycle_phase != LifecyclePhase::Runnable
+        || vector.eligibility_state != EligibilityState::EligibleNow
+    {
         return Err(Refusal::ExecutionNotEligible);
     }
     store.edit(no, |core| {

@@ -22,7 +22,10 @@ pub(super) fn register_worker(
     ttl_ms: u64,
     caller_now: TimestampMs,
 ) -> Answer {
-    let alive = store.registry().get(namespace, instance).is_some_and(|held| held.alive_until >= now);
+    let alive = store
+        .registry()
+        .get(namespace, instance)
+        .is_some_and(|held| held.alive_until >= now);
     let until = now.plus_ms(ttl_ms);
     let registration = Registration {
         worker,
@@ -37,13 +40,26 @@ pub(super) fn register_worker(
 }
 
 /// Extends a live registration by its own time to live.
-pub(super) fn heartbeat_worker(store: &mut Store, now: ServerTime, namespace: NamespaceNo, instance: InstanceNo, caller_now: TimestampMs) -> Answer {
+pub(super) fn heartbeat_worker(
+    store: &mut Store,
+    now: ServerTime,
+    namespace: NamespaceNo,
+    instance: InstanceNo,
+    caller_now: TimestampMs,
+) -> Answer {
     let held = store.registry().get(namespace, instance).cloned();
     let live = held.filter(|held| held.alive_until >= now && held.capabilities_until >= now);
-    let Some(held) = live else { return Ok(Done::Ok("not_registered")) };
+    let Some(held) = live else {
+        return Ok(Done::Ok("not_registered"));
+    };
     let ttl_ms = held.ttl_ms;
     let until = now.plus_ms(ttl_ms);
-    let registration = Registration { alive_until: until, capabilities_until: until, last_heartbeat: caller_now, ..held };
+    let registration = Registration {
+        alive_until: until,
+        capabilities_until: until,
+        last_heartbeat: caller_now,
+        ..held
+    };
     store.register(namespace, instance, registration);
     Ok(Done::Alive(ttl_ms))
 }

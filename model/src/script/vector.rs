@@ -7,16 +7,30 @@ use ff_core::state::{
 
 /// Runnable and in an eligible index.
 pub(super) const fn eligible(attempt_state: AttemptState) -> StateVector {
-    runnable(EligibilityState::EligibleNow, BlockingReason::WaitingForWorker, attempt_state, PublicState::Waiting)
+    runnable(
+        EligibilityState::EligibleNow,
+        BlockingReason::WaitingForWorker,
+        attempt_state,
+        PublicState::Waiting,
+    )
 }
 
 /// Runnable, waiting for a time.
 pub(super) const fn delayed(reason: BlockingReason, attempt_state: AttemptState) -> StateVector {
-    runnable(EligibilityState::NotEligibleUntilTime, reason, attempt_state, PublicState::Delayed)
+    runnable(
+        EligibilityState::NotEligibleUntilTime,
+        reason,
+        attempt_state,
+        PublicState::Delayed,
+    )
 }
 
 /// Runnable, parked by admission; every such block is stored as rate limited.
-pub(super) const fn blocked(eligibility: EligibilityState, reason: BlockingReason, attempt_state: AttemptState) -> StateVector {
+pub(super) const fn blocked(
+    eligibility: EligibilityState,
+    reason: BlockingReason,
+    attempt_state: AttemptState,
+) -> StateVector {
     runnable(eligibility, reason, attempt_state, PublicState::RateLimited)
 }
 
@@ -64,7 +78,10 @@ pub(super) const fn suspended(blocking_reason: BlockingReason) -> StateVector {
 }
 
 /// Ended.
-pub(super) const fn terminal(terminal_outcome: TerminalOutcome, attempt_state: AttemptState) -> StateVector {
+pub(super) const fn terminal(
+    terminal_outcome: TerminalOutcome,
+    attempt_state: AttemptState,
+) -> StateVector {
     StateVector {
         lifecycle_phase: LifecyclePhase::Terminal,
         ownership_state: OwnershipState::Unowned,

@@ -59,8 +59,6 @@ pub enum Detail {
     Escalated(TimestampMs),
     /// The caller's own text, kept in [`Reasons`].
     Caller,
-    /// `waiting for child executions to complete`.
-    Children,
 }
 
 /// The scalar fields of the core hash.
@@ -309,7 +307,10 @@ pub struct Execution {
 impl Execution {
     /// The score under which an index holds this execution.
     pub fn score_in(&self, key: IndexKey) -> Option<Score> {
-        self.members.iter().find(|(held, _)| *held == key).map(|(_, score)| *score)
+        self.members
+            .iter()
+            .find(|(held, _)| *held == key)
+            .map(|(_, score)| *score)
     }
 
     /// The attempt record of an index.

@@ -103,14 +103,30 @@ impl Store {
     }
 
     /// The execution that an idempotency key still names.
-    pub fn idempotent(&self, partition: u16, namespace: NamespaceNo, key: &str, now: ServerTime) -> Option<ExecutionNo> {
-        let (no, until) = self.idempotency.get(&(partition, namespace, key.to_owned()))?;
+    pub fn idempotent(
+        &self,
+        partition: u16,
+        namespace: NamespaceNo,
+        key: &str,
+        now: ServerTime,
+    ) -> Option<ExecutionNo> {
+        let (no, until) = self
+            .idempotency
+            .get(&(partition, namespace, key.to_owned()))?;
         (*until >= now).then_some(*no)
     }
 
     /// The signal that a deduplication key still names.
-    pub fn signal_done(&self, partition: u16, waitpoint: &WaitpointId, key: &str, now: ServerTime) -> Option<&SignalId> {
-        let (signal, until) = self.signal_done.get(&(partition, waitpoint.clone(), key.to_owned()))?;
+    pub fn signal_done(
+        &self,
+        partition: u16,
+        waitpoint: &WaitpointId,
+        key: &str,
+        now: ServerTime,
+    ) -> Option<&SignalId> {
+        let (signal, until) =
+            self.signal_done
+                .get(&(partition, waitpoint.clone(), key.to_owned()))?;
         (*until >= now).then_some(signal)
     }
 
@@ -125,7 +141,9 @@ impl Store {
     }
 
     fn execution_mut(&mut self, no: ExecutionNo) -> &mut Execution {
-        self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read")
+        self.executions[no.index()]
+            .as_deref_mut()
+            .expect("a script changes only what it has read")
     }
 
     fn note(&mut self, no: ExecutionNo, change: Change) {
@@ -169,7 +187,9 @@ impl Store {
 
     /// `ZADD` or `SADD`.
     pub(crate) fn add(&mut self, no: ExecutionNo, key: IndexKey, score: Score) {
-        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
+        let execution = self.executions[no.index()]
+            .as_deref_mut()
+            .expect("a script changes only what it has read");
         let before = match execution.members.iter_mut().find(|(held, _)| *held == key) {
             Some((_, held)) => Some(std::mem::replace(held, score)),
             None => {
@@ -181,23 +201,49 @@ impl Store {
             return;
         }
         if let Some(before) = before {
-            self.indexes.remove(execution.partition, key, before, &execution.name);
+            self.indexes
+                .remove(execution.partition, key, before, &execution.name);
         }
-        self.indexes.insert(execution.partition, key, score, &execution.name, no);
-        self.note(no, Change::Member { key, before, after: Some(score) });
+        self.indexes
+            .insert(execution.partition, key, score, &execution.name, no);
+        self.note(
+            no,
+            Change::Member {
+                key,
+                before,
+                after: Some(score),
+            },
+        );
     }
 
     /// `ZREM` or `SREM`; nothing where it is no member.
     pub(crate) fn remove(&mut self, no: ExecutionNo, key: IndexKey) {
-        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
-        let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else { return };
+        let execution = self.executions[no.index()]
+            .as_deref_mut()
+            .expect("a script changes only what it has read");
+        let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else {
+            return;
+        };
         let (_, before) = execution.members.swap_remove(position);
-        self.indexes.remove(execution.partition, key, before, &execution.name);
-        self.note(no, Change::Member { key, before: Some(before), after: None });
+        self.indexes
+            .remove(execution.partition, key, before, &execution.name);
+        self.note(
+            no,
+            Change::Member {
+                key,
+                before: Some(before),
+                after: None,
+            },
+        );
     }
 
     /// `HSET` on an attempt record, creating it where the index names none.
-    pub(crate) fn write_attempt(&mut self, no: ExecutionNo, index: AttemptIndex, write: impl FnOnce(&mut Attempt)) {
+    pub(crate) fn write_attempt(
+        &mut self,
+        no: ExecutionNo,
+        index: AttemptIndex,
+        write: impl FnOnce(&mut Attempt),
+    ) {
         let attempts = &mut self.execution_mut(no).attempts;
         let (position, before) = match attempts.iter().position(|attempt| attempt.index == index) {
             Some(position) => (position, Some(attempts[position].state)),
@@ -217,7 +263,14 @@ impl Store {
         };
         write(&mut attempts[position]);
         let after = attempts[position].state;
-        self.note(no, Change::Attempt { index, before, after });
+        self.note(
+            no,
+            Change::Attempt {
+                index,
+                before,
+                after,
+            },
+        );
     }
 
     pub(crate) fn write_lease(&mut self, no: ExecutionNo, lease: Lease) {
@@ -251,19 +304,30 @@ impl Store {
         }
     }
 
-    pub(crate) fn write_suspension(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
+    pub(crate) fn write_suspension(
+        &mut self,
+        no: ExecutionNo,
+        write: impl FnOnce(&mut Option<Suspension>),
+    ) {
         write(&mut self.execution_mut(no).suspension);
         self.note(no, Change::Suspension);
     }
 
     pub(crate) fn put_waitpoint(&mut self, partition: u16, waitpoint: Waitpoint) {
         let no = waitpoint.execution;
-        self.waitpoints.insert((partition, waitpoint.id.clone()), waitpoint);
+        self.waitpoints
+            .insert((partition, waitpoint.id.clone()), waitpoint);
         self.note(no, Change::Suspension);
     }
 
     /// `HSET` on a waitpoint or its condition; nothing where the waitpoint does not exist.
-    pub(crate) fn write_waitpoint(&mut self, no: ExecutionNo, partition: u16, id: &WaitpointId, write: impl FnOnce(&mut Waitpoint)) {
+    pub(crate) fn write_waitpoint(
+        &mut self,
+        no: ExecutionNo,
+        partition: u16,
+        id: &WaitpointId,
+        write: impl FnOnce(&mut Waitpoint),
+    ) {
         if let Some(waitpoint) = self.waitpoints.get_mut(&(partition, id.clone())) {
             write(waitpoint);
             self.note(no, Change::Suspension);
@@ -278,15 +342,39 @@ impl Store {
         self.note(no, Change::Note);
     }
 
-    pub(crate) fn remember_signal(&mut self, partition: u16, waitpoint: &WaitpointId, key: &str, signal: SignalId, until: ServerTime) {
-        self.signal_done.insert((partition, waitpoint.clone(), key.to_owned()), (signal, until));
+    pub(crate) fn remember_signal(
+        &mut self,
+        partition: u16,
+        waitpoint: &WaitpointId,
+        key: &str,
+        signal: SignalId,
+        until: ServerTime,
+    ) {
+        self.signal_done.insert(
+            (partition, waitpoint.clone(), key.to_owned()),
+            (signal, until),
+        );
     }
 
-    pub(crate) fn remember_create(&mut self, partition: u16, namespace: NamespaceNo, key: String, no: ExecutionNo, until: ServerTime) {
-        self.idempotency.insert((partition, namespace, key), (no, until));
+    pub(crate) fn remember_create(
+        &mut self,
+        partition: u16,
+        namespace: NamespaceNo,
+        key: String,
+        no: ExecutionNo,
+        until: ServerTime,
+    ) {
+        self.idempotency
+            .insert((partition, namespace, key), (no, until));
     }
 
-    pub(crate) fn remember_suspend(&mut self, no: ExecutionNo, key: String, until: ServerTime, done: SuspendDone) {
+    pub(crate) fn remember_suspend(
+        &mut self,
+        no: ExecutionNo,
+        key: String,
+        until: ServerTime,
+        done: SuspendDone,
+    ) {
         let remembered = &mut self.execution_mut(no).suspend_done;
         remembered.retain(|(held, _, _)| *held != key);
         remembered.push((key, until, done));
@@ -303,7 +391,12 @@ impl Store {
         self.note(no, Change::Note);
     }
 
-    pub(crate) fn register(&mut self, namespace: NamespaceNo, instance: InstanceNo, registration: Registration) {
+    pub(crate) fn register(
+        &mut self,
+        namespace: NamespaceNo,
+        instance: InstanceNo,
+        registration: Registration,
+    ) {
         self.registry.put(namespace, instance, registration);
     }
 

@@ -1,0 +1,132 @@
+//! Refusals as the real backend reports them.
+//!
+//! The handle operations and the claiming calls map a script's code to a typed error; most
+//! administrative calls wrap the script's error as a transport fault with the call's name around it
+//! (`ff-backend-valkey/src/lib.rs`; `ff-script/src/engine_error_ext.rs`).
+
+use ff_core::engine_error::{EngineError, backend_context};
+use ff_core::state::TerminalOutcome;
+use ff_script::ScriptError;
+use ff_script::engine_error_ext::transport_script;
+
+use crate::message::{Done, Reply};
+use crate::port::Unanswered;
+use crate::script::Refusal;
+
+/// The script error of a refusal. Of `execution_not_active`'s four details only the first survives
+/// the client's parser.
+fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
+    Ok(match refusal {
+        Refusal::ExecutionNotFound => ScriptError::ExecutionNotFound,
+        Refusal::ExecutionNotActive { outcome, .. } => ScriptError::ExecutionNotActive {
+            terminal_outcome: outcome_text(outcome).into(),
+            lease_epoch: String::new(),
+            lifecycle_phase: String::new(),
+            attempt_id: String::new(),
+        },
+        Refusal::ExecutionNotEligible => ScriptError::ExecutionNotEligible,
+        Refusal::ExecutionNotInEligibleSet => ScriptError::ExecutionNotInEligibleSet,
+        Refusal::ExecutionNotLeaseable => ScriptError::ExecutionNotLeaseable,
+        Refusal::ExecutionNotReclaimable => ScriptError::ExecutionNotReclaimable,
+        Refusal::ExecutionNotTerminal => ScriptError::ExecutionNotTerminal,
+        Refusal::LeaseConflict => ScriptError::LeaseConflict,
+        Refusal::LeaseExpired => ScriptError::LeaseExpired,
+        Refusal::LeaseRevoked => ScriptError::LeaseRevoked,
+        Refusal::StaleLease => ScriptError::StaleLease,
+        Refusal::NoActiveLease => ScriptError::NoActiveLease,
+        Refusal::ActiveAttemptExists => ScriptError::ActiveAttemptExists,
+        Refusal::UseClaimResumedExecution => ScriptError::UseClaimResumedExecution,
+        Refusal::NotAResumedExecution => ScriptError::NotAResumedExecution,
+        Refusal::GrantAlreadyExists => ScriptError::GrantAlreadyExists,
+        Refusal::InvalidClaimGrant => ScriptError::InvalidClaimGrant,
+        Refusal::FenceRequired => ScriptError::FenceRequired,
+        Refusal::InvalidCapabilities(detail) => ScriptError::InvalidCapabilities(detail.into()),
+        Refusal::CapabilityMismatch(missing) => ScriptError::CapabilityMismatch(missing),
+        Refusal::InvalidBlockingReason => ScriptError::InvalidBlockingReason,
+        Refusal::InvalidLeaseForSuspend => ScriptError::InvalidLeaseForSuspend,
+        Refusal::AlreadySuspended => ScriptError::AlreadySuspended,
+        Refusal::MissingToken => ScriptError::Parse {
+            fcall: "unknown".into(),
+            execution_id: None,
+            message: "unknown error code: missing_token".into(),
+        },
+        Refusal::InvalidToken => ScriptError::InvalidToken,
+        Refusal::TargetNotSignalable => ScriptError::TargetNotSignalable,
+        Refusal::WaitpointClosed => ScriptError::WaitpointClosed,
+        Refusal::SignalLimitExceeded => ScriptError::SignalLimitExceeded,
+        Refusal::MaxReplaysExhausted => ScriptError::MaxReplaysExhausted,
+        Refusal::MaxRetriesExhausted(_) => ScriptError::MaxRetriesExhausted,
+        Refusal::RuntimeError(message) => return Err(message),
+    })
+}
+
+fn outcome_text(outcome: TerminalOutcome) -> &'static str {
+    match outcome {
+        TerminalOutcome::None => "none",
+        TerminalOutcome::Success => "success",
+        TerminalOutcome::Failed => "failed",
+        TerminalOutcome::Cancelled => "cancelled",
+        TerminalOutcome::Expired => "expired",
+        TerminalOutcome::Skipped => "skipped",
+    }
+}
+
+fn transport(error: std::io::Error) -> EngineError {
+    EngineError::Transport {
+        backend: "valkey",
+        source: Box::new(error),
+    }
+}
+
+/// A call that got no answer: a receive timeout of the client.
+pub(super) fn unanswered(_: Unanswered) -> EngineError {
+    transport(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        "request timed out",
+    ))
+}
+
+/// A refusal in the typed style.
+pub(super) fn typed(refusal: Refusal) -> EngineError {
+    match script_error(refusal) {
+        Ok(error) => EngineError::from(error),
+        Err(message) => transport(std::io::Error::other(message)),
+    }
+}
+
+/// A refusal in the opaque style.
+pub(super) fn opaque(refusal: Refusal) -> EngineError {
+    match script_error(refusal) {
+        Ok(error) => transport_script(error),
+        Err(message) => transport(std::io::Error::other(message)),
+    }
+}
+
+/// A refusal's text, where the real backend folds it into a success.
+pub(super) fn folded(refusal: Refusal) -> Result<String, EngineError> {
+    match script_error(refusal) {
+        Ok(error) => Ok(error.to_string()),
+        Err(message) => Err(transport(std::io::Error::other(message))),
+    }
+}
+
+/// The call's name around a transport fault; typed errors pass bare.
+pub(super) fn during(context: &'static str) -> impl Fn(EngineError) -> EngineError {
+    move |error| backend_context(error, context)
+}
+
+/// A reply of another kind than the message asked for; only a broken server port gives one.
+pub(super) fn unexpected(reply: &Reply) -> EngineError {
+    transport(std::io::Error::other(format!(
+        "unexpected reply: {}",
+        reply.label()
+    )))
+}
+
+/// A script's success of another kind than the script gives.
+pub(super) fn unexpected_done(done: &Done) -> EngineError {
+    transport(std::io::Error::other(format!(
+        "unexpected answer: {}",
+        done.label()
+    )))
+}

@@ -1,0 +1,130 @@
+//! The port between a backend and a server: one message out, one reply or none back.
+//!
+//! In a unit test the server answers at once ([`Immediate`]); in a world each message crosses the
+//! simulated network. The port also is where id strings become numbers, where ids that the client
+//! library mints itself come from, and where whole method calls are noticed.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::backend::Method;
+use crate::intern::Interner;
+use crate::message::{Message, Reply};
+use crate::script;
+use crate::store::Store;
+use crate::time::ServerTime;
+
+/// No reply came within the client's request timeout; whether the message was applied is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// One client's way to the server.
+pub trait Server: Send + Sync + 'static {
+    /// Sends one message and waits for its reply.
+    ///
+    /// # Errors
+    /// [`Unanswered`] when the client gave up waiting.
+    fn call(&self, message: Message) -> impl Future<Output = Result<Reply, Unanswered>> + Send;
+
+    /// The ids of this run.
+    fn ids(&self) -> MutexGuard<'_, Interner>;
+
+    /// A fresh id where the client library mints one.
+    fn mint(&self) -> Uuid;
+
+    /// The start of a trait method; its number comes back with [`Self::method_ended`].
+    fn method_started(&self, method: Method) -> u64;
+
+    /// The end of a trait method, with one word for its outcome. Not called for a dropped call.
+    fn method_ended(&self, call: u64, method: Method, outcome: &'static str);
+}
+
+/// A server that answers at once, at the time that its owner sets.
+#[derive(Debug)]
+pub struct Immediate {
+    inner: Mutex<Inner>,
+    ids: Mutex<Interner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    now: ServerTime,
+    minted: u128,
+    messages: Vec<&'static str>,
+    methods: Vec<Method>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Immediate {
+    /// A server over a store, its clock at `now`.
+    pub fn new(store: Store, now: ServerTime) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                store,
+                now,
+                minted: 0,
+                messages: Vec::new(),
+                methods: Vec::new(),
+            }),
+            ids: Mutex::default(),
+        }
+    }
+
+    /// Moves the server's clock, backwards too.
+    pub fn set_now(&self, now: ServerTime) {
+        lock(&self.inner).now = now;
+    }
+
+    /// The server's clock.
+    pub fn now(&self) -> ServerTime {
+        lock(&self.inner).now
+    }
+
+    /// Looks into the store.
+    pub fn look<T>(&self, read: impl FnOnce(&Store) -> T) -> T {
+        read(&lock(&self.inner).store)
+    }
+
+    /// The messages so far, by name.
+    pub fn messages(&self) -> Vec<&'static str> {
+        lock(&self.inner).messages.clone()
+    }
+
+    /// The trait methods so far.
+    pub fn methods(&self) -> Vec<Method> {
+        lock(&self.inner).methods.clone()
+    }
+}
+
+impl Server for std::sync::Arc<Immediate> {
+    async fn call(&self, message: Message) -> Result<Reply, Unanswered> {
+        let mut inner = lock(&self.inner);
+        inner.messages.push(message.name());
+        let now = inner.now;
+        Ok(script::perform(&mut inner.store, now, &message))
+    }
+
+    fn ids(&self) -> MutexGuard<'_, Interner> {
+        lock(&self.ids)
+    }
+
+    fn mint(&self) -> Uuid {
+        let mut inner = lock(&self.inner);
+        inner.minted += 1;
+        Uuid::from_u128(inner.minted | (0xc1a1_u128 << 96))
+    }
+
+    fn method_started(&self, method: Method) -> u64 {
+        let mut inner = lock(&self.inner);
+        inner.methods.push(method);
+        inner.methods.len() as u64
+    }
+
+    fn method_ended(&self, _call: u64, _method: Method, _outcome: &'static str) {}
+}
