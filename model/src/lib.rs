@@ -9,6 +9,7 @@
 pub mod backend;
 pub mod deviation;
 pub mod intern;
+pub mod invariant;
 pub mod message;
 pub mod number;
 pub mod port;

@@ -1,0 +1,157 @@
+//! What must never be seen, checked after every script.
+//!
+//! A [`Checker`] reads each message with its reply and the store's list of changes, and nothing else:
+//! it keeps a bounded shadow of each execution (who was told that it holds the lease, which grant was
+//! issued, how often it was retried) built from replies alone, so that a script that lies about what
+//! it did is caught by what it said. State invariants are evaluated for changed executions only;
+//! [`Checker::recheck`] evaluates all of them from scratch and must agree.
+
+mod catalogue;
+mod history;
+mod liveness;
+mod shadow;
+mod state;
+mod transition;
+
+pub use catalogue::{Invariant, Scope};
+pub use liveness::{Bounds, Stuck, diagnose, overdue};
+
+use std::collections::BTreeSet;
+
+use ff_core::types::LeaseId;
+use hashbrown::HashSet;
+use rustc_hash::FxBuildHasher;
+
+use crate::intern::ExecutionNo;
+use crate::message::{Message, Reply, Script};
+use crate::store::Store;
+use crate::time::ServerTime;
+use shadow::Shadow;
+
+/// One broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// On which execution.
+    pub execution: ExecutionNo,
+    /// What was seen, in one sentence.
+    pub detail: String,
+}
+
+/// All safety invariants over one run, incrementally.
+#[derive(Debug)]
+pub struct Checker {
+    shadows: Vec<Option<Box<Shadow>>>,
+    lease_ids: HashSet<LeaseId, FxBuildHasher>,
+    checked: [u64; Invariant::COUNT],
+    found: Vec<Violation>,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Self { shadows: Vec::new(), lease_ids: HashSet::default(), checked: [0; Invariant::COUNT], found: Vec::new() }
+    }
+}
+
+/// One performed script, as the checks see it.
+struct Step<'a> {
+    store: &'a Store,
+    now: ServerTime,
+    script: &'a Script,
+    reply: &'a Reply,
+    execution: ExecutionNo,
+}
+
+impl Checker {
+    /// Looks at one performed message; gives what it broke.
+    pub fn observe(&mut self, store: &Store, now: ServerTime, message: &Message, reply: &Reply) -> &[Violation] {
+        self.found.clear();
+        match message {
+            Message::Script(script) => self.observe_script(store, now, script, reply),
+            Message::Range { partition, key, .. } => {
+                if let Reply::Members(members) = reply {
+                    history::check_scan_order(self, store, *partition, *key, members);
+                }
+            }
+            _ => {}
+        }
+        &self.found
+    }
+
+    fn observe_script(&mut self, store: &Store, now: ServerTime, script: &Script, reply: &Reply) {
+        if let Some(execution) = script.execution() {
+            let mut shadow = self.take_shadow(execution);
+            let step = Step { store, now, script, reply, execution };
+            transition::check(self, &step);
+            history::check(self, &mut shadow, &step);
+            history::follow(&mut shadow, &step);
+            self.shadows[execution.index()] = Some(shadow);
+        }
+        for execution in store.changes().executions() {
+            self.check_state(store, execution);
+        }
+    }
+
+    fn take_shadow(&mut self, execution: ExecutionNo) -> Box<Shadow> {
+        if self.shadows.len() <= execution.index() {
+            self.shadows.resize_with(execution.index() + 1, || None);
+        }
+        self.shadows[execution.index()].take().unwrap_or_default()
+    }
+
+    fn check_state(&mut self, store: &Store, execution: ExecutionNo) {
+        let Some(found) = store.execution(execution) else { return };
+        let mut shadow = self.take_shadow(execution);
+        let broken = state::broken(found, &shadow);
+        let fresh = broken.without(shadow.standing);
+        shadow.standing = broken;
+        for invariant in Invariant::STATE {
+            self.checked[invariant.position()] += 1;
+        }
+        for invariant in fresh.iter() {
+            let detail = state::explain(invariant, found, &shadow);
+            self.found.push(Violation { invariant, execution, detail });
+        }
+        self.shadows[execution.index()] = Some(shadow);
+    }
+
+    fn note(&mut self, invariant: Invariant) {
+        self.checked[invariant.position()] += 1;
+    }
+
+    /// Notes that an invariant was looked at, and a violation where it does not hold.
+    fn require(&mut self, invariant: Invariant, execution: ExecutionNo, holds: bool, detail: impl FnOnce() -> String) {
+        self.note(invariant);
+        if !holds {
+            self.found.push(Violation { invariant, execution, detail: detail() });
+        }
+    }
+
+    /// How often each invariant was looked at.
+    pub fn checked(&self) -> impl Iterator<Item = (Invariant, u64)> + '_ {
+        Invariant::ALL.iter().map(|invariant| (*invariant, self.checked[invariant.position()]))
+    }
+
+    /// The state violations that stand now, as the incremental checks know them.
+    pub fn standing(&self) -> BTreeSet<(Invariant, usize)> {
+        let shadows = self.shadows.iter().enumerate();
+        shadows
+            .filter_map(|(position, shadow)| Some((position, shadow.as_ref()?)))
+            .flat_map(|(position, shadow)| shadow.standing.iter().map(move |invariant| (invariant, position)))
+            .collect()
+    }
+
+    /// The state violations that stand now, from scratch over every execution.
+    pub fn recheck(&self, store: &Store) -> BTreeSet<(Invariant, usize)> {
+        let blank = Shadow::default();
+        store
+            .executions()
+            .flat_map(|found| {
+                let position = found.no.index();
+                let shadow = self.shadows.get(position).and_then(Option::as_deref).unwrap_or(&blank);
+                state::broken(found, shadow).iter().map(move |invariant| (invariant, position)).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,126 @@
+//! The transition invariants: a script, what it answered, and the core before and after.
+
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, LifecyclePhase, TerminalOutcome};
+
+use super::{Checker, Invariant, Step};
+use crate::message::{Done, IssueGrant, Reply, Script};
+use crate::script::Refusal;
+use crate::store::{Change, Core, Execution};
+
+/// Checks every transition invariant that the step concerns.
+pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
+    if let Script::IssueClaimGrant(args) | Script::IssueReclaimGrant(args) = step.script {
+        check_capabilities(checker, step, args);
+    }
+    let Some((before, after)) = step.store.changes().core_of(step.execution) else { return };
+    let Some(found) = step.store.execution(step.execution) else { return };
+    check_epoch(checker, step, before, after);
+    check_terminal(checker, step, before, after);
+    match (step.script, step.reply) {
+        (Script::Renew { .. }, Reply::Done(_)) => check_renewal(checker, step, before, after),
+        (Script::Claim(_) | Script::ClaimResumed(_), Reply::Done(Done::Leased(_))) => {
+            check_attempt(checker, step, before, after, found);
+        }
+        (Script::Reclaim(args), Reply::Done(Done::Leased(_))) => {
+            check_attempt(checker, step, before, after, found);
+            check_reclaim(checker, step, before, after, found);
+            let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
+            checker.require(Invariant::S22, step.execution, before.lease_reclaim_count < cap, || {
+                format!("reclaimed for the {}th time with a cap of {cap}", after.lease_reclaim_count)
+            });
+        }
+        (Script::Reclaim(_), Reply::Refused(Refusal::MaxRetriesExhausted(_))) => {
+            let failed = after.vector.terminal_outcome == TerminalOutcome::Failed;
+            checker.require(Invariant::S22, step.execution, failed, || "the cap was reached without a terminal state".into());
+        }
+        _ => {}
+    }
+}
+
+fn check_capabilities(checker: &mut Checker, step: &Step<'_>, args: &IssueGrant) {
+    let (Reply::Done(Done::Granted(_)), Some(found)) = (step.reply, step.store.execution(step.execution)) else {
+        return;
+    };
+    let missing = found.submission.required.iter().find(|token| !args.capabilities.contains(*token));
+    checker.require(Invariant::S13, step.execution, missing.is_none(), || {
+        format!("granted to a worker without {missing:?}")
+    });
+}
+
+fn check_epoch(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
+    let installed = matches!(step.reply, Reply::Done(Done::Leased(_)));
+    let expected = before.current_lease_epoch.0 + u64::from(installed);
+    checker.require(Invariant::S02, step.execution, after.current_lease_epoch.0 == expected, || {
+        format!("epoch went from {} to {}", before.current_lease_epoch, after.current_lease_epoch)
+    });
+}
+
+fn check_terminal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
+    if before.vector.lifecycle_phase != LifecyclePhase::Terminal || matches!(step.script, Script::Replay { .. }) {
+        return;
+    }
+    let rewritten = step.store.changes().items.iter().any(|(no, change)| *no == step.execution && matches!(change, Change::Result));
+    let same = after.vector.lifecycle_phase == before.vector.lifecycle_phase
+        && after.vector.terminal_outcome == before.vector.terminal_outcome
+        && !rewritten;
+    checker.require(Invariant::S37, step.execution, same, || {
+        format!("{} changed a terminal execution", step.script.name())
+    });
+}
+
+fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
+    let alive = before.lease_expires_at.is_some_and(|expires| expires > step.now);
+    checker.require(Invariant::S05, step.execution, alive, || {
+        format!("renewed at {} a lease that expired at {:?}", step.now, before.lease_expires_at)
+    });
+    let expected = Core {
+        lease_expires_at: after.lease_expires_at,
+        lease_last_renewed_at: after.lease_last_renewed_at,
+        lease_renewal_deadline: after.lease_renewal_deadline,
+        last_mutation_at: after.last_mutation_at,
+        ..before.clone()
+    };
+    let touches = step.store.changes().items.iter().all(|(_, change)| match change {
+        Change::Member { key, .. } => matches!(key, crate::store::IndexKey::LeaseExpiry),
+        Change::Core(_) | Change::Lease | Change::GrantLapsed(_) => true,
+        _ => false,
+    });
+    checker.require(Invariant::S06, step.execution, touches && expected == *after, || {
+        "a renewal changed more than the lease's times".into()
+    });
+}
+
+fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
+    let fresh = !matches!(step.script, Script::ClaimResumed(_));
+    let expected_total = before.total_attempt_count + u32::from(fresh);
+    let expected_index = if fresh { Some(before.total_attempt_count) } else { before.current_attempt_index.map(|index| index.0) };
+    let index = after.current_attempt_index.map(|index| index.0);
+    let kept = fresh || before.current_attempt_id == after.current_attempt_id;
+    let holds = after.total_attempt_count == expected_total && index == expected_index && kept;
+    checker.require(Invariant::S18, step.execution, holds, || {
+        format!("attempts went from {} to {}, current is {index:?}", before.total_attempt_count, after.total_attempt_count)
+    });
+    if !matches!(step.script, Script::Claim(_)) {
+        return;
+    }
+    let expected = match before.vector.attempt_state {
+        AttemptState::PendingRetryAttempt => AttemptType::Retry,
+        AttemptState::PendingReplayAttempt => AttemptType::Replay,
+        _ => AttemptType::Initial,
+    };
+    let kind = after.current_attempt_index.and_then(|index| found.attempt(index)).and_then(|attempt| attempt.kind);
+    checker.require(Invariant::S20, step.execution, kind == Some(expected), || {
+        format!("{:?} gave an attempt of type {kind:?}", before.vector.attempt_state)
+    });
+}
+
+fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
+    let old = before.current_attempt_index.and_then(|index| found.attempt(index));
+    let new = after.current_attempt_index.and_then(|index| found.attempt(index));
+    let holds = after.lease_reclaim_count == before.lease_reclaim_count + 1
+        && old.is_some_and(|attempt| attempt.state == AttemptLifecycle::InterruptedReclaimed)
+        && new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim));
+    checker.require(Invariant::S19, step.execution, holds, || {
+        format!("reclaims {} to {}, old attempt {old:?}, new {new:?}", before.lease_reclaim_count, after.lease_reclaim_count)
+    });
+}
