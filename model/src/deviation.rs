@@ -68,9 +68,7 @@ impl Deviation {
 
     /// The switch of a name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|deviation| deviation.name() == name)
+        Self::ALL.into_iter().find(|deviation| deviation.name() == name)
     }
 }
 

@@ -56,10 +56,7 @@ struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            numbers: HashMap::default(),
-            values: Vec::new(),
-        }
+        Self { numbers: HashMap::default(), values: Vec::new() }
     }
 }
 
@@ -89,10 +86,7 @@ pub struct Interner {
 impl Interner {
     /// The number of an execution id.
     pub fn execution(&mut self, id: &ExecutionId) -> ExecutionNo {
-        ExecutionNo(
-            self.executions
-                .number(id.as_str(), |name| (id.clone(), name, id.partition())),
-        )
+        ExecutionNo(self.executions.number(id.as_str(), |name| (id.clone(), name, id.partition())))
     }
 
     /// The number of a lane.

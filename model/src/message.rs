@@ -11,8 +11,7 @@ use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptType, BlockingReason, PublicState, TerminalOutcome};
 use ff_core::types::{
-    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs,
-    WaitpointId,
+    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
@@ -328,8 +327,8 @@ pub enum Script {
         place: Place,
         /// Lane from the pre-read.
         lane: LaneNo,
-        /// Attempt from the pre-read.
-        attempt_index: AttemptIndex,
+        /// Attempt from the pre-read; none where the field was empty.
+        attempt_index: Option<AttemptIndex>,
         /// Which timeout.
         expiry: Expiry,
     },
@@ -339,8 +338,8 @@ pub enum Script {
         place: Place,
         /// Lane from the pre-read.
         lane: LaneNo,
-        /// Attempt from the pre-read.
-        attempt_index: AttemptIndex,
+        /// Attempt from the pre-read; none where the field was empty.
+        attempt_index: Option<AttemptIndex>,
         /// Waitpoint from the pre-read.
         waitpoint: Option<WaitpointId>,
     },

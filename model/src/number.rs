@@ -55,11 +55,7 @@ impl Score {
     /// A key whose integer order is the order of the scores.
     pub fn order_key(self) -> u64 {
         let bits = (self.0 + 0.0).to_bits();
-        if bits >> 63 == 1 {
-            !bits
-        } else {
-            bits | (1 << 63)
-        }
+        if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
     }
 }
 
@@ -79,12 +75,7 @@ pub fn retry_due(now_ms: i64, backoff: Option<&BackoffStrategy>, retry_count: u3
     let backoff_ms = match backoff {
         None => 1000.0,
         Some(BackoffStrategy::Fixed { delay_ms }) => *delay_ms as f64,
-        Some(BackoffStrategy::Exponential {
-            initial_delay_ms,
-            max_delay_ms,
-            multiplier,
-            ..
-        }) => {
+        Some(BackoffStrategy::Exponential { initial_delay_ms, max_delay_ms, multiplier, .. }) => {
             let grown = *initial_delay_ms as f64 * libm::pow(*multiplier, f64::from(retry_count));
             let max = *max_delay_ms as f64;
             if max < grown { max } else { grown }
@@ -97,11 +88,7 @@ pub fn retry_due(now_ms: i64, backoff: Option<&BackoffStrategy>, retry_count: u3
 fn lua_tostring(value: f64) -> String {
     const DIGITS: usize = 14;
     if value == 0.0 {
-        return if value.is_sign_negative() {
-            "-0".into()
-        } else {
-            "0".into()
-        };
+        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
     }
     let scientific = format!("{value:.*e}", DIGITS - 1);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -116,11 +103,7 @@ fn lua_tostring(value: f64) -> String {
 }
 
 fn trim_fraction(text: &str) -> &str {
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        text
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 #[cfg(test)]
@@ -129,14 +112,8 @@ mod tests {
 
     #[test]
     fn the_highest_priority_keeps_every_millisecond_of_created_at() {
-        assert_eq!(
-            Score::eligible(9000, 1_795_410_402_881).whole(),
-            -8_998_204_589_597_119
-        );
-        assert_ne!(
-            Score::eligible(9000, 1_795_410_402_881),
-            Score::eligible(9000, 1_795_410_402_880)
-        );
+        assert_eq!(Score::eligible(9000, 1_795_410_402_881).whole(), -8_998_204_589_597_119);
+        assert_ne!(Score::eligible(9000, 1_795_410_402_881), Score::eligible(9000, 1_795_410_402_880));
     }
 
     #[test]
@@ -159,10 +136,7 @@ mod tests {
             multiplier: 1.5,
             jitter: false,
         };
-        assert_eq!(
-            retry_due(1_000_000_000_000, Some(&backoff), 0).to_lua_string(),
-            "1000000000333"
-        );
+        assert_eq!(retry_due(1_000_000_000_000, Some(&backoff), 0).to_lua_string(), "1000000000333");
         let second = retry_due(1_000_000_000_000, Some(&backoff), 1);
         assert_eq!(second.to_lua_string(), "1000000000499.5");
         assert!(!second.is_whole());
@@ -170,13 +144,7 @@ mod tests {
 
     #[test]
     fn numbers_print_as_lua_prints_them() {
-        for (value, text) in [
-            (0.1, "0.1"),
-            (1e14, "1e+14"),
-            (123.0, "123"),
-            (-2.5, "-2.5"),
-            (1e-5, "1e-05"),
-        ] {
+        for (value, text) in [(0.1, "0.1"), (1e14, "1e+14"), (123.0, "123"), (-2.5, "-2.5"), (1e-5, "1e-05")] {
             assert_eq!(lua_tostring(value), text);
         }
     }

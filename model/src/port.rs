@@ -20,6 +20,14 @@ use crate::time::ServerTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered;
 
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("timed out")
+    }
+}
+
+impl std::error::Error for Unanswered {}
+
 /// One client's way to the server.
 pub trait Server: Send + Sync + 'static {
     /// Sends one message and waits for its reply.
@@ -65,13 +73,7 @@ impl Immediate {
     /// A server over a store, its clock at `now`.
     pub fn new(store: Store, now: ServerTime) -> Self {
         Self {
-            inner: Mutex::new(Inner {
-                store,
-                now,
-                minted: 0,
-                messages: Vec::new(),
-                methods: Vec::new(),
-            }),
+            inner: Mutex::new(Inner { store, now, minted: 0, messages: Vec::new(), methods: Vec::new() }),
             ids: Mutex::default(),
         }
     }

@@ -9,9 +9,7 @@ use ff_core::types::TimestampMs;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds on the server's wall clock, as `TIME` answers inside one function call.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ServerTime(i64);
 

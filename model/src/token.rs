@@ -20,15 +20,11 @@ pub struct Secret {
 impl Secret {
     /// A secret of these bytes under a key id.
     pub fn new(kid: impl Into<String>, key: Vec<u8>) -> Self {
-        Self {
-            kid: kid.into(),
-            key,
-        }
+        Self { kid: kid.into(), key }
     }
 
     fn digest(&self, waitpoint: &WaitpointId, key: &str, created_at: ServerTime) -> String {
-        let mut mac =
-            Hmac::<Sha1>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac = Hmac::<Sha1>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(format!("{waitpoint}|{key}|{created_at}").as_bytes());
         hex::encode(mac.finalize().into_bytes())
     }
@@ -53,15 +49,9 @@ impl Secret {
         if token.is_empty() {
             return Err(Refusal::MissingToken);
         }
-        let well_formed = token
-            .split_once(':')
-            .filter(|(kid, mac)| !kid.is_empty() && mac.len() == 40);
+        let well_formed = token.split_once(':').filter(|(kid, mac)| !kid.is_empty() && mac.len() == 40);
         match well_formed {
-            Some((kid, mac))
-                if kid == self.kid && mac == self.digest(waitpoint, key, created_at) =>
-            {
-                Ok(())
-            }
+            Some((kid, mac)) if kid == self.kid && mac == self.digest(waitpoint, key, created_at) => Ok(()),
             _ => Err(Refusal::InvalidToken),
         }
     }
@@ -79,17 +69,8 @@ mod tests {
         let at = ServerTime::from_ms(1_000);
         let token = secret.mint(&waitpoint, "approve", at);
         assert!(secret.validate(&token, &waitpoint, "approve", at).is_ok());
-        assert_eq!(
-            secret.validate(&token, &other, "approve", at),
-            Err(Refusal::InvalidToken)
-        );
-        assert_eq!(
-            secret.validate("", &waitpoint, "approve", at),
-            Err(Refusal::MissingToken)
-        );
-        assert_eq!(
-            secret.validate("k1:short", &waitpoint, "approve", at),
-            Err(Refusal::InvalidToken)
-        );
+        assert_eq!(secret.validate(&token, &other, "approve", at), Err(Refusal::InvalidToken));
+        assert_eq!(secret.validate("", &waitpoint, "approve", at), Err(Refusal::MissingToken));
+        assert_eq!(secret.validate("k1:short", &waitpoint, "approve", at), Err(Refusal::InvalidToken));
     }
 }

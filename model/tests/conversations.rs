@@ -5,7 +5,7 @@ mod common;
 use common::{Lab, partition};
 use ff_core::backend::{FailureClass, FailureReason};
 use ff_core::contracts::ScanEligibleArgs;
-use ff_core::engine_backend::{EngineBackend as _, ExpirePhase};
+use ff_core::engine_backend::ExpirePhase;
 use ff_core::types::LaneId;
 use pollster::FutureExt as _;
 
@@ -28,14 +28,18 @@ fn each_call_of_the_claim_path_is_one_message() {
         assert_eq!(lab.backend.scan_eligible_executions(scan).block_on().unwrap(), [id.clone()]);
     });
     assert_sends(&lab, &["issue_claim_grant"], || drop(lab.grant(&id, "w", 5_000).unwrap()));
-    assert_sends(&lab, &["HMGET core"], || drop(lab.backend.read_total_attempt_count(&id).block_on().unwrap()));
+    assert_sends(&lab, &["HMGET core"], || {
+        assert_eq!(lab.backend.read_total_attempt_count(&id).block_on().unwrap().0, 0);
+    });
     let mut handle = None;
     assert_sends(&lab, &["claim_execution"], || {
         handle = Some(lab.try_claim(lab.claim_args(&id, "w", 30_000)).unwrap().handle);
     });
     let handle = handle.unwrap();
     assert_sends(&lab, &["GET context"], || drop(lab.backend.read_execution_context(&id).block_on().unwrap()));
-    assert_sends(&lab, &["renew_lease"], || drop(lab.backend.renew(&handle).block_on().unwrap()));
+    assert_sends(&lab, &["renew_lease"], || {
+        assert_eq!(lab.backend.renew(&handle).block_on().unwrap().lease_epoch, 1);
+    });
     assert_sends(&lab, &["complete_execution"], || lab.backend.complete(&handle, None).block_on().unwrap());
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::{Lab, partition};
 use ff_core::backend::{FailOutcome, FailureClass, FailureReason};
 use ff_core::contracts::*;
-use ff_core::engine_backend::{EngineBackend as _, ExpirePhase};
+use ff_core::engine_backend::ExpirePhase;
 use ff_core::engine_error::{ContentionKind, EngineError, StateKind, ValidationKind};
 use ff_core::handle_codec;
 use ff_core::policy::{BackoffStrategy, ExecutionPolicy, RetryPolicy};
@@ -171,12 +171,8 @@ fn g07_a_grant_excludes_others_until_it_lapses() {
 #[test]
 fn g08_a_fractional_backoff_is_stored_and_reported_as_zero() {
     let lab = Lab::new();
-    let backoff = BackoffStrategy::Exponential {
-        initial_delay_ms: 333,
-        max_delay_ms: 60_000,
-        multiplier: 1.5,
-        jitter: false,
-    };
+    let backoff =
+        BackoffStrategy::Exponential { initial_delay_ms: 333, max_delay_ms: 60_000, multiplier: 1.5, jitter: false };
     let retry_policy = Some(RetryPolicy { max_retries: 5, backoff, retryable_categories: Vec::new() });
     let id = lab.create_with_policy(ExecutionPolicy { retry_policy, ..ExecutionPolicy::default() });
     let handle = lab.claim(&id, 30_000);

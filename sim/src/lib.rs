@@ -1,1 +1,3 @@
-
+#[allow(missing_docs)]
+pub mod clock;
+pub mod stream;

@@ -2,10 +2,9 @@
 
 use ff_core::backend::{Handle, HandleKind, ResumeToken};
 use ff_core::contracts::{
-    ClaimExecutionArgs, ClaimExecutionResult, ClaimResumedExecutionArgs,
-    ClaimResumedExecutionResult, ClaimedExecution, ClaimedResumedExecution, CreateExecutionArgs,
-    CreateExecutionResult, IssueClaimGrantArgs, IssueClaimGrantOutcome, IssueReclaimGrantArgs,
-    IssueReclaimGrantOutcome, ReclaimExecutionArgs, ReclaimExecutionOutcome, ReclaimGrant,
+    ClaimExecutionArgs, ClaimExecutionResult, ClaimResumedExecutionArgs, ClaimResumedExecutionResult, ClaimedExecution,
+    ClaimedResumedExecution, CreateExecutionArgs, CreateExecutionResult, IssueClaimGrantArgs, IssueClaimGrantOutcome,
+    IssueReclaimGrantArgs, IssueReclaimGrantOutcome, ReclaimExecutionArgs, ReclaimExecutionOutcome, ReclaimGrant,
 };
 use ff_core::engine_error::EngineError;
 use ff_core::keys::ExecKeyContext;
@@ -15,19 +14,15 @@ use ff_core::types::{AttemptIndex, ExecutionId, LeaseId, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
+use super::finishing::lossy;
 use super::handle::seal;
-use crate::message::{
-    Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script,
-};
+use crate::message::{Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script};
 use crate::port::Server;
 use crate::script::Refusal;
 use crate::store::Submission;
 
 impl<S: Server> ModelBackend<S> {
-    pub(super) async fn create(
-        &self,
-        args: CreateExecutionArgs,
-    ) -> Result<CreateExecutionResult, EngineError> {
+    pub(super) async fn create(&self, args: CreateExecutionArgs) -> Result<CreateExecutionResult, EngineError> {
         let script = {
             let mut ids = self.server.ids();
             let execution = ids.execution(&args.execution_id);
@@ -39,7 +34,7 @@ impl<S: Server> ModelBackend<S> {
                     namespace: ids.namespace(&args.namespace),
                     lane: ids.lane(&args.lane_id),
                     kind: args.execution_kind,
-                    payload: args.input_payload,
+                    payload: lossy(args.input_payload),
                     tags: args.tags.into_iter().collect(),
                     policy: args.policy,
                     required: Vec::new(),
@@ -52,10 +47,9 @@ impl<S: Server> ModelBackend<S> {
         };
         let context = during("create_execution: FCALL ff_create_execution");
         match self.run_opaque(script).await.map_err(context)? {
-            Done::Created(public_state) => Ok(CreateExecutionResult::Created {
-                execution_id: args.execution_id,
-                public_state,
-            }),
+            Done::Created(public_state) => {
+                Ok(CreateExecutionResult::Created { execution_id: args.execution_id, public_state })
+            }
             Done::DuplicateExecution(no) => {
                 let execution_id = self.server.ids().execution_id(no).clone();
                 Ok(CreateExecutionResult::Duplicate { execution_id })
@@ -64,17 +58,11 @@ impl<S: Server> ModelBackend<S> {
         }
     }
 
-    pub(super) async fn grant_claim(
-        &self,
-        args: IssueClaimGrantArgs,
-    ) -> Result<IssueClaimGrantOutcome, EngineError> {
+    pub(super) async fn grant_claim(&self, args: IssueClaimGrantArgs) -> Result<IssueClaimGrantOutcome, EngineError> {
         let script = {
             let mut ids = self.server.ids();
             Script::IssueClaimGrant(Box::new(IssueGrant {
-                place: Place {
-                    execution: ids.execution(&args.execution_id),
-                    partition: args.partition.index,
-                },
+                place: Place { execution: ids.execution(&args.execution_id), partition: args.partition.index },
                 lane: ids.lane(&args.lane_id),
                 worker: ids.worker(&args.worker_id),
                 instance: ids.instance(&args.worker_instance_id),
@@ -82,18 +70,11 @@ impl<S: Server> ModelBackend<S> {
                 ttl_ms: args.grant_ttl_ms,
             }))
         };
-        self.run_typed(script)
-            .await
-            .map_err(during("issue_claim_grant: FCALL ff_issue_claim_grant"))?;
-        Ok(IssueClaimGrantOutcome::Granted {
-            execution_id: args.execution_id,
-        })
+        self.run_typed(script).await.map_err(during("issue_claim_grant: FCALL ff_issue_claim_grant"))?;
+        Ok(IssueClaimGrantOutcome::Granted { execution_id: args.execution_id })
     }
 
-    pub(super) async fn claim_fresh(
-        &self,
-        args: ClaimExecutionArgs,
-    ) -> Result<ClaimExecutionResult, EngineError> {
+    pub(super) async fn claim_fresh(&self, args: ClaimExecutionArgs) -> Result<ClaimExecutionResult, EngineError> {
         let script = {
             let mut ids = self.server.ids();
             Script::Claim(Box::new(Claim {
@@ -108,10 +89,7 @@ impl<S: Server> ModelBackend<S> {
                 deadline_at: args.execution_deadline_at.map(TimestampMs),
             }))
         };
-        let done = self
-            .run_typed(script)
-            .await
-            .map_err(during("claim_execution: FCALL ff_claim_execution"))?;
+        let done = self.run_typed(script).await.map_err(during("claim_execution: FCALL ff_claim_execution"))?;
         let lease = leased(done)?;
         let handle = seal(
             HandleKind::Fresh,
@@ -133,10 +111,7 @@ impl<S: Server> ModelBackend<S> {
         )))
     }
 
-    async fn take_resumed(
-        &self,
-        args: &ClaimResumedExecutionArgs,
-    ) -> Result<NewLease, EngineError> {
+    async fn take_resumed(&self, args: &ClaimResumedExecutionArgs) -> Result<NewLease, EngineError> {
         let script = {
             let mut ids = self.server.ids();
             Script::ClaimResumed(Box::new(ClaimResumed {
@@ -167,30 +142,23 @@ impl<S: Server> ModelBackend<S> {
             args.lane_id,
             args.worker_instance_id,
         );
-        Ok(ClaimResumedExecutionResult::Claimed(
-            ClaimedResumedExecution::new(
-                args.execution_id,
-                lease.fence.lease_id,
-                lease.fence.lease_epoch,
-                lease.attempt_index,
-                lease.fence.attempt_id,
-                lease.expires_at.to_wire(),
-                handle,
-            ),
-        ))
+        Ok(ClaimResumedExecutionResult::Claimed(ClaimedResumedExecution::new(
+            args.execution_id,
+            lease.fence.lease_id,
+            lease.fence.lease_epoch,
+            lease.attempt_index,
+            lease.fence.attempt_id,
+            lease.expires_at.to_wire(),
+            handle,
+        )))
     }
 
     /// Pre-reads the attempt index, then continues the attempt; the token's key and expiry are ignored.
-    pub(super) async fn claim_by_resume_grant(
-        &self,
-        token: ResumeToken,
-    ) -> Result<Option<Handle>, EngineError> {
+    pub(super) async fn claim_by_resume_grant(&self, token: ResumeToken) -> Result<Option<Handle>, EngineError> {
         let context = during("claim_from_resume_grant: FCALL ff_claim_resumed_execution");
         let grant = token.grant;
         let view = self.core(&grant.execution_id).await.map_err(&context)?;
-        let index = view
-            .and_then(|view| view.attempt_index)
-            .unwrap_or(AttemptIndex::new(0));
+        let index = view.and_then(|view| view.attempt_index).unwrap_or(AttemptIndex::new(0));
         let ttl_ms = u64::from(token.lease_ttl_ms);
         let args = ClaimResumedExecutionArgs {
             execution_id: grant.execution_id.clone(),
@@ -204,14 +172,8 @@ impl<S: Server> ModelBackend<S> {
             now: TimestampMs(0),
         };
         let lease = self.take_resumed(&args).await.map_err(&context)?;
-        let handle = seal(
-            HandleKind::Resumed,
-            grant.execution_id,
-            &lease,
-            ttl_ms,
-            grant.lane_id,
-            token.worker_instance_id,
-        );
+        let handle =
+            seal(HandleKind::Resumed, grant.execution_id, &lease, ttl_ms, grant.lane_id, token.worker_instance_id);
         Ok(Some(handle))
     }
 
@@ -224,10 +186,7 @@ impl<S: Server> ModelBackend<S> {
         let script = {
             let mut ids = self.server.ids();
             Script::IssueReclaimGrant(Box::new(IssueGrant {
-                place: Place {
-                    execution: ids.execution(&execution_id),
-                    partition: partition.index,
-                },
+                place: Place { execution: ids.execution(&execution_id), partition: partition.index },
                 lane: ids.lane(&args.lane_id),
                 worker: ids.worker(&args.worker_id),
                 instance: ids.instance(&args.worker_instance_id),
@@ -241,8 +200,7 @@ impl<S: Server> ModelBackend<S> {
                 let grant_key = ExecKeyContext::new(&partition, &execution_id).claim_grant();
                 let expires_at_ms = expires_at.ms().unsigned_abs();
                 let key = PartitionKey::from(&partition);
-                let grant =
-                    ReclaimGrant::new(execution_id, key, grant_key, expires_at_ms, args.lane_id);
+                let grant = ReclaimGrant::new(execution_id, key, grant_key, expires_at_ms, args.lane_id);
                 Ok(IssueReclaimGrantOutcome::Granted(grant))
             }
             Ok(other) => Err(error::unexpected_done(&other)),
@@ -250,20 +208,15 @@ impl<S: Server> ModelBackend<S> {
                 execution_id,
                 detail: "execution_not_reclaimable".into(),
             }),
-            Err(Refusal::CapabilityMismatch(missing)) => {
-                Ok(IssueReclaimGrantOutcome::NotReclaimable {
-                    execution_id,
-                    detail: format!("capability_mismatch: {missing}"),
-                })
-            }
+            Err(Refusal::CapabilityMismatch(missing)) => Ok(IssueReclaimGrantOutcome::NotReclaimable {
+                execution_id,
+                detail: format!("capability_mismatch: {missing}"),
+            }),
             Err(refusal) => Err(context(error::typed(refusal))),
         }
     }
 
-    pub(super) async fn reclaim(
-        &self,
-        args: ReclaimExecutionArgs,
-    ) -> Result<ReclaimExecutionOutcome, EngineError> {
+    pub(super) async fn reclaim(&self, args: ReclaimExecutionArgs) -> Result<ReclaimExecutionOutcome, EngineError> {
         let execution_id = args.execution_id;
         let script = {
             let mut ids = self.server.ids();
@@ -293,28 +246,19 @@ impl<S: Server> ModelBackend<S> {
                 );
                 Ok(ReclaimExecutionOutcome::Claimed(handle))
             }
-            Err(Refusal::InvalidClaimGrant) => {
-                Ok(ReclaimExecutionOutcome::GrantNotFound { execution_id })
+            Err(Refusal::InvalidClaimGrant) => Ok(ReclaimExecutionOutcome::GrantNotFound { execution_id }),
+            Err(Refusal::ExecutionNotReclaimable) => {
+                Ok(ReclaimExecutionOutcome::NotReclaimable { execution_id, detail: "execution_not_reclaimable".into() })
             }
-            Err(Refusal::ExecutionNotReclaimable) => Ok(ReclaimExecutionOutcome::NotReclaimable {
-                execution_id,
-                detail: "execution_not_reclaimable".into(),
-            }),
             Err(Refusal::MaxRetriesExhausted(cap)) => {
-                Ok(ReclaimExecutionOutcome::ReclaimCapExceeded {
-                    execution_id,
-                    reclaim_count: cap,
-                })
+                Ok(ReclaimExecutionOutcome::ReclaimCapExceeded { execution_id, reclaim_count: cap })
             }
             Err(refusal) => Err(context(error::typed(refusal))),
         }
     }
 
     /// One `HGET` or `HMGET` of the core hash.
-    pub(super) async fn core(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<Option<Box<crate::message::CoreView>>, EngineError> {
+    pub(super) async fn core(&self, id: &ExecutionId) -> Result<Option<Box<crate::message::CoreView>>, EngineError> {
         match self.ask(Message::Core(self.number(id))).await? {
             Reply::Core(view) => Ok(view),
             other => Err(error::unexpected(&other)),
@@ -331,8 +275,5 @@ fn leased(done: Done) -> Result<NewLease, EngineError> {
 
 /// The partition that an id names; configuration is not consulted.
 pub(super) fn partition_of(id: &ExecutionId) -> Partition {
-    Partition {
-        family: PartitionFamily::Flow,
-        index: id.partition(),
-    }
+    Partition { family: PartitionFamily::Flow, index: id.partition() }
 }

@@ -5,6 +5,7 @@
 //! (`ff-backend-valkey/src/lib.rs`; `ff-script/src/engine_error_ext.rs`).
 
 use ff_core::engine_error::{EngineError, backend_context};
+use ff_core::error::ErrorClass;
 use ff_core::state::TerminalOutcome;
 use ff_script::ScriptError;
 use ff_script::engine_error_ext::transport_script;
@@ -46,7 +47,7 @@ fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
         Refusal::InvalidLeaseForSuspend => ScriptError::InvalidLeaseForSuspend,
         Refusal::AlreadySuspended => ScriptError::AlreadySuspended,
         Refusal::MissingToken => ScriptError::Parse {
-            fcall: "unknown".into(),
+            fcall: "FcallResult::into_success".into(),
             execution_id: None,
             message: "unknown error code: missing_token".into(),
         },
@@ -72,18 +73,26 @@ fn outcome_text(outcome: TerminalOutcome) -> &'static str {
 }
 
 fn transport(error: std::io::Error) -> EngineError {
-    EngineError::Transport {
-        backend: "valkey",
-        source: Box::new(error),
-    }
+    EngineError::Transport { backend: "valkey", source: Box::new(error) }
 }
 
 /// A call that got no answer: a receive timeout of the client.
-pub(super) fn unanswered(_: Unanswered) -> EngineError {
-    transport(std::io::Error::new(
-        std::io::ErrorKind::TimedOut,
-        "request timed out",
-    ))
+pub(super) fn unanswered(unanswered: Unanswered) -> EngineError {
+    EngineError::Transport { backend: "valkey", source: Box::new(unanswered) }
+}
+
+/// How a caller's loop treats an error: `ff_script::engine_error_ext::class`, which a call without an
+/// answer is retryable for (the client reports its timeout as an I/O error, a kind of the client that
+/// is not built here).
+pub fn class(error: &EngineError) -> ErrorClass {
+    let mut inner = error;
+    while let EngineError::Contextual { source, .. } = inner {
+        inner = source;
+    }
+    match inner {
+        EngineError::Transport { source, .. } if source.is::<Unanswered>() => ErrorClass::Retryable,
+        other => ff_script::engine_error_ext::class(other),
+    }
 }
 
 /// A refusal in the typed style.
@@ -117,16 +126,10 @@ pub(super) fn during(context: &'static str) -> impl Fn(EngineError) -> EngineErr
 
 /// A reply of another kind than the message asked for; only a broken server port gives one.
 pub(super) fn unexpected(reply: &Reply) -> EngineError {
-    transport(std::io::Error::other(format!(
-        "unexpected reply: {}",
-        reply.label()
-    )))
+    transport(std::io::Error::other(format!("unexpected reply: {}", reply.label())))
 }
 
 /// A script's success of another kind than the script gives.
 pub(super) fn unexpected_done(done: &Done) -> EngineError {
-    transport(std::io::Error::other(format!(
-        "unexpected answer: {}",
-        done.label()
-    )))
+    transport(std::io::Error::other(format!("unexpected answer: {}", done.label())))
 }

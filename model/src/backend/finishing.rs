@@ -2,8 +2,8 @@
 
 use ff_core::backend::{FailOutcome, FailureClass, FailureReason, Handle};
 use ff_core::contracts::{
-    CancelExecutionArgs, CancelExecutionResult, ChangePriorityArgs, ChangePriorityResult,
-    CompleteExecutionArgs, CompleteExecutionResult, ReplayExecutionArgs, ReplayExecutionResult,
+    CancelExecutionArgs, CancelExecutionResult, ChangePriorityArgs, ChangePriorityResult, CompleteExecutionArgs,
+    CompleteExecutionResult, ReplayExecutionArgs, ReplayExecutionResult,
 };
 use ff_core::engine_error::{EngineError, ValidationKind};
 use ff_core::state::PublicState;
@@ -16,21 +16,10 @@ use crate::message::{Cancel, Done, Held, Message, Reply, Script};
 use crate::port::Server;
 
 impl<S: Server> ModelBackend<S> {
-    pub(super) async fn complete_handle(
-        &self,
-        handle: &Handle,
-        payload: Option<Vec<u8>>,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn complete_handle(&self, handle: &Handle, payload: Option<Vec<u8>>) -> Result<(), EngineError> {
         let held = self.open(handle)?.held;
-        let script = Script::Complete {
-            held,
-            payload: payload.unwrap_or_default(),
-            overriding: false,
-        };
-        self.run_typed(script)
-            .await
-            .map_err(during("complete: FCALL ff_complete_execution"))
-            .map(|_| ())
+        let script = Script::Complete { held, payload: lossy(payload.unwrap_or_default()), overriding: false };
+        self.run_typed(script).await.map_err(during("complete: FCALL ff_complete_execution")).map(|_| ())
     }
 
     /// Lane and instance are read first; a missing instance ends the call before any script.
@@ -39,19 +28,13 @@ impl<S: Server> ModelBackend<S> {
         args: CompleteExecutionArgs,
     ) -> Result<CompleteExecutionResult, EngineError> {
         let id = args.execution_id;
-        let view = self
-            .core(&id)
-            .await
-            .map_err(during("complete_execution: HMGET exec_core"))?;
+        let view = self.core(&id).await.map_err(during("complete_execution: HMGET exec_core"))?;
         let refused = |kind: ValidationKind, what: &str| EngineError::Validation {
             kind,
             detail: format!("complete_execution: exec_core[{id}].{what}"),
         };
         let Some(view) = view else {
-            return Err(refused(
-                ValidationKind::Corruption,
-                "lane_id missing or empty",
-            ));
+            return Err(refused(ValidationKind::Corruption, "lane_id missing or empty"));
         };
         let Some(instance) = view.instance else {
             let what = "current_worker_instance_id missing — no active lease";
@@ -66,15 +49,12 @@ impl<S: Server> ModelBackend<S> {
         };
         let script = Script::Complete {
             held,
-            payload: args.result_payload.unwrap_or_default(),
-            overriding: args.source == CancelSource::OperatorOverride,
+            payload: lossy(args.result_payload.unwrap_or_default()),
+            overriding: args.source.as_str() == CancelSource::OperatorOverride.as_str(),
         };
         let context = during("complete_execution: FCALL ff_complete_execution");
         self.run_opaque(script).await.map_err(context)?;
-        Ok(CompleteExecutionResult::Completed {
-            execution_id: id,
-            public_state: PublicState::Completed,
-        })
+        Ok(CompleteExecutionResult::Completed { execution_id: id, public_state: PublicState::Completed })
     }
 
     /// The stored retry policy is read first; the class plays no part in the decision.
@@ -86,60 +66,32 @@ impl<S: Server> ModelBackend<S> {
     ) -> Result<FailOutcome, EngineError> {
         let context = during("fail: FCALL ff_fail_execution");
         let held = self.open(handle)?.held;
-        let retry = match self
-            .ask(Message::Policy(held.execution))
-            .await
-            .map_err(&context)?
-        {
+        let retry = match self.ask(Message::Policy(held.execution)).await.map_err(&context)? {
             Reply::RetryPolicy(retry) => retry,
             other => return Err(error::unexpected(&other)),
         };
-        let script = Script::Fail {
-            held,
-            reason: reason.message,
-            retry,
-        };
+        let script = Script::Fail { held, reason: reason.message, retry };
         match self.run_typed(script).await.map_err(&context)? {
             Done::RetryScheduled(due) => {
                 // A due time with a fraction does not parse as an integer and is reported as 0.
-                let delay_until = if due.rounded_as_text().is_whole() {
-                    due.whole()
-                } else {
-                    0
-                };
-                Ok(FailOutcome::RetryScheduled {
-                    delay_until: TimestampMs(delay_until),
-                })
+                let delay_until = due.to_lua_string().parse().unwrap_or(0);
+                Ok(FailOutcome::RetryScheduled { delay_until: TimestampMs(delay_until) })
             }
             _ => Ok(FailOutcome::TerminalFailed),
         }
     }
 
-    pub(super) async fn delay_handle(
-        &self,
-        handle: &Handle,
-        until: TimestampMs,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn delay_handle(&self, handle: &Handle, until: TimestampMs) -> Result<(), EngineError> {
         let held = self.open(handle)?.held;
         let script = Script::Delay { held, until };
-        self.run_typed(script)
-            .await
-            .map_err(during("delay: FCALL ff_delay_execution"))
-            .map(|_| ())
+        self.run_typed(script).await.map_err(during("delay: FCALL ff_delay_execution")).map(|_| ())
     }
 
     /// The waitpoint is read first. The attempt id never reaches the script.
-    pub(super) async fn cancel_handle(
-        &self,
-        handle: &Handle,
-        reason: &str,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn cancel_handle(&self, handle: &Handle, reason: &str) -> Result<(), EngineError> {
         let context = during("cancel: FCALL ff_cancel_execution");
         let opened = self.open(handle)?;
-        let view = self
-            .core(&opened.payload.execution_id)
-            .await
-            .map_err(&context)?;
+        let view = self.core(&opened.payload.execution_id).await.map_err(&context)?;
         let script = Script::Cancel(Box::new(Cancel {
             execution: opened.held.execution,
             reason: reason.to_owned(),
@@ -156,15 +108,9 @@ impl<S: Server> ModelBackend<S> {
     }
 
     /// Lane, attempt, waitpoint and instance are read first; they may be old when the script runs.
-    pub(super) async fn cancel_by_id(
-        &self,
-        args: CancelExecutionArgs,
-    ) -> Result<CancelExecutionResult, EngineError> {
+    pub(super) async fn cancel_by_id(&self, args: CancelExecutionArgs) -> Result<CancelExecutionResult, EngineError> {
         let id = args.execution_id;
-        let view = self
-            .core(&id)
-            .await
-            .map_err(during("cancel_execution: HMGET exec_core"))?;
+        let view = self.core(&id).await.map_err(during("cancel_execution: HMGET exec_core"))?;
         let lane = match &view {
             Some(view) => view.lane,
             None => self.default_lane(),
@@ -176,63 +122,35 @@ impl<S: Server> ModelBackend<S> {
             lease_id: args.lease_id,
             lease_epoch: args.lease_epoch,
             lane,
-            attempt_index: view
-                .as_ref()
-                .and_then(|view| view.attempt_index)
-                .unwrap_or(AttemptIndex::new(0)),
+            attempt_index: view.as_ref().and_then(|view| view.attempt_index).unwrap_or(AttemptIndex::new(0)),
             waitpoint: view.as_ref().and_then(|view| view.waitpoint.clone()),
             instance: view.as_ref().and_then(|view| view.instance),
             fence: None,
         }));
         let context = during("cancel_execution: FCALL ff_cancel_execution");
-        self.run_opaque(script).await.map_err(context)?;
-        Ok(CancelExecutionResult::Cancelled {
-            execution_id: id,
-            public_state: PublicState::Cancelled,
-        })
+        let answer = self.run(script).await.map_err(context)?;
+        answer.map_err(|refusal| during("cancel_execution: parse")(error::opaque(refusal)))?;
+        Ok(CancelExecutionResult::Cancelled { execution_id: id, public_state: PublicState::Cancelled })
     }
 
-    pub(super) async fn replay(
-        &self,
-        args: ReplayExecutionArgs,
-    ) -> Result<ReplayExecutionResult, EngineError> {
+    pub(super) async fn replay(&self, args: ReplayExecutionArgs) -> Result<ReplayExecutionResult, EngineError> {
         let context = during("replay_execution: HMGET replay pre-read");
         let lane = self.lane_of(&args.execution_id).await.map_err(context)?;
-        let script = Script::Replay {
-            execution: self.number(&args.execution_id),
-            lane,
-        };
-        self.run_opaque(script)
-            .await
-            .map_err(during("replay_execution: FCALL ff_replay_execution"))?;
-        Ok(ReplayExecutionResult::Replayed {
-            public_state: PublicState::Waiting,
-        })
+        let script = Script::Replay { execution: self.number(&args.execution_id), lane };
+        self.run_opaque(script).await.map_err(during("replay_execution: FCALL ff_replay_execution"))?;
+        Ok(ReplayExecutionResult::Replayed { public_state: PublicState::Waiting })
     }
 
-    pub(super) async fn reprioritise(
-        &self,
-        args: ChangePriorityArgs,
-    ) -> Result<ChangePriorityResult, EngineError> {
+    pub(super) async fn reprioritise(&self, args: ChangePriorityArgs) -> Result<ChangePriorityResult, EngineError> {
         let lane = if args.lane_id.as_str().is_empty() {
-            self.lane_of(&args.execution_id)
-                .await
-                .map_err(during("change_priority: HGET lane_id"))?
+            self.lane_of(&args.execution_id).await.map_err(during("change_priority: HGET lane_id"))?
         } else {
             self.server.ids().lane(&args.lane_id)
         };
         let execution = self.number(&args.execution_id);
-        let script = Script::ChangePriority {
-            execution,
-            lane,
-            priority: args.new_priority,
-        };
-        self.run_opaque(script)
-            .await
-            .map_err(during("change_priority: FCALL ff_change_priority"))?;
-        Ok(ChangePriorityResult::Changed {
-            execution_id: args.execution_id,
-        })
+        let script = Script::ChangePriority { execution, lane, priority: args.new_priority };
+        self.run_opaque(script).await.map_err(during("change_priority: FCALL ff_change_priority"))?;
+        Ok(ChangePriorityResult::Changed { execution_id: args.execution_id })
     }
 
     /// The stored lane, or the lane that the real preludes assume.
@@ -243,5 +161,13 @@ impl<S: Server> ModelBackend<S> {
 
     fn default_lane(&self) -> LaneNo {
         self.server.ids().lane(&LaneId::new("default"))
+    }
+}
+
+/// Bytes as the client sends them: through text, with whatever is not UTF-8 replaced.
+pub(super) fn lossy(bytes: Vec<u8>) -> Vec<u8> {
+    match String::from_utf8(bytes) {
+        Ok(text) => text.into_bytes(),
+        Err(refused) => String::from_utf8_lossy(refused.as_bytes()).into_owned().into_bytes(),
     }
 }

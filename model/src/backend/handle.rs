@@ -19,22 +19,13 @@ pub(super) struct Opened {
 impl<S: Server> ModelBackend<S> {
     /// Decodes a handle before anything is sent; a foreign or damaged one is refused here.
     pub(super) fn open(&self, handle: &Handle) -> Result<Opened, EngineError> {
-        let foreign = |detail: String| EngineError::Validation {
-            kind: ValidationKind::HandleFromOtherBackend,
-            detail,
-        };
+        let foreign = |detail: String| EngineError::Validation { kind: ValidationKind::HandleFromOtherBackend, detail };
         if handle.backend != BackendTag::Valkey {
-            return Err(foreign(format!(
-                "handle backend {:?} presented to valkey",
-                handle.backend
-            )));
+            return Err(foreign(format!("handle backend {:?} presented to valkey", handle.backend)));
         }
         let decoded = handle_codec::decode(&handle.opaque)?;
         if decoded.tag != BackendTag::Valkey {
-            return Err(foreign(format!(
-                "handle tag {:?} presented to valkey",
-                decoded.tag
-            )));
+            return Err(foreign(format!("handle tag {:?} presented to valkey", decoded.tag)));
         }
         let payload = decoded.payload;
         let mut ids = self.server.ids();
@@ -49,11 +40,7 @@ impl<S: Server> ModelBackend<S> {
             lane: ids.lane(&payload.lane_id),
             instance: ids.instance(&payload.worker_instance_id),
         };
-        Ok(Opened {
-            held,
-            lease_ttl_ms: payload.lease_ttl_ms,
-            payload,
-        })
+        Ok(Opened { held, lease_ttl_ms: payload.lease_ttl_ms, payload })
     }
 }
 
@@ -81,9 +68,5 @@ pub(super) fn seal(
 
 /// A handle of known contents.
 pub(super) fn seal_payload(kind: HandleKind, payload: &HandlePayload) -> Handle {
-    Handle::new(
-        BackendTag::Valkey,
-        kind,
-        handle_codec::encode(BackendTag::Valkey, payload),
-    )
+    Handle::new(BackendTag::Valkey, kind, handle_codec::encode(BackendTag::Valkey, payload))
 }

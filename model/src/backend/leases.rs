@@ -2,9 +2,8 @@
 
 use ff_core::backend::{Handle, LeaseRenewal};
 use ff_core::contracts::{
-    ExpiredLeaseInfo, ExpiredLeasesCursor, HeartbeatWorkerArgs, HeartbeatWorkerOutcome,
-    ListExpiredLeasesArgs, ListExpiredLeasesResult, RegisterWorkerArgs, RegisterWorkerOutcome,
-    RevokeLeaseArgs, RevokeLeaseResult,
+    ExpiredLeaseInfo, ExpiredLeasesCursor, HeartbeatWorkerArgs, HeartbeatWorkerOutcome, ListExpiredLeasesArgs,
+    ListExpiredLeasesResult, RegisterWorkerArgs, RegisterWorkerOutcome, RevokeLeaseArgs, RevokeLeaseResult,
 };
 use ff_core::engine_error::EngineError;
 use ff_core::types::{AttemptIndex, TimestampMs};
@@ -27,20 +26,9 @@ impl<S: Server> ModelBackend<S> {
     pub(super) async fn renew_handle(&self, handle: &Handle) -> Result<LeaseRenewal, EngineError> {
         let opened = self.open(handle)?;
         let epoch = opened.payload.lease_epoch.0;
-        let script = Script::Renew {
-            held: opened.held,
-            ttl_ms: opened.lease_ttl_ms,
-            grace_ms: HANDLE_GRACE_MS,
-        };
-        match self
-            .run_typed(script)
-            .await
-            .map_err(during("renew: FCALL ff_renew_lease"))?
-        {
-            Done::Renewed(expires_at) => Ok(LeaseRenewal::new(
-                expires_at.ms().max(0).unsigned_abs(),
-                epoch,
-            )),
+        let script = Script::Renew { held: opened.held, ttl_ms: opened.lease_ttl_ms, grace_ms: HANDLE_GRACE_MS };
+        match self.run_typed(script).await.map_err(during("renew: FCALL ff_renew_lease"))? {
+            Done::Renewed(expires_at) => Ok(LeaseRenewal::new(expires_at.ms().max(0).unsigned_abs(), epoch)),
             other => Err(error::unexpected_done(&other)),
         }
     }
@@ -52,22 +40,14 @@ impl<S: Server> ModelBackend<S> {
         message: Option<String>,
     ) -> Result<(), EngineError> {
         let held = self.open(handle)?.held;
-        let script = Script::Progress {
-            held,
-            percent,
-            message,
-        };
-        self.run_typed(script)
-            .await
-            .map_err(during("progress: FCALL ff_update_progress"))
-            .map(|_| ())
+        // The client sends 0 for no percentage, which overwrites the last one.
+        let percent = Some(percent.unwrap_or(0));
+        let script = Script::Progress { held, percent, message };
+        self.run_typed(script).await.map_err(during("progress: FCALL ff_update_progress")).map(|_| ())
     }
 
     /// Without an instance id the current holder's is read first; none there ends the call at once.
-    pub(super) async fn revoke(
-        &self,
-        args: RevokeLeaseArgs,
-    ) -> Result<RevokeLeaseResult, EngineError> {
+    pub(super) async fn revoke(&self, args: RevokeLeaseArgs) -> Result<RevokeLeaseResult, EngineError> {
         let execution = self.number(&args.execution_id);
         let instance = if args.worker_instance_id.as_str().is_empty() {
             let context = during("revoke_lease: HGET current_worker_instance_id");
@@ -75,40 +55,24 @@ impl<S: Server> ModelBackend<S> {
             match view.and_then(|view| view.instance) {
                 Some(instance) => instance,
                 None => {
-                    return Ok(RevokeLeaseResult::AlreadySatisfied {
-                        reason: "no_active_lease".into(),
-                    });
+                    return Ok(RevokeLeaseResult::AlreadySatisfied { reason: "no_active_lease".into() });
                 }
             }
         } else {
             self.server.ids().instance(&args.worker_instance_id)
         };
-        let script = Script::Revoke {
-            execution,
-            instance,
-            expected: args.expected_lease_id,
-            reason: args.reason,
-        };
-        match self
-            .run_opaque(script)
-            .await
-            .map_err(during("revoke_lease: FCALL ff_revoke_lease"))?
-        {
+        let script = Script::Revoke { execution, instance, expected: args.expected_lease_id, reason: args.reason };
+        match self.run_opaque(script).await.map_err(during("revoke_lease: FCALL ff_revoke_lease"))? {
             Done::Revoked(lease_id, epoch) => Ok(RevokeLeaseResult::Revoked {
                 lease_id: lease_id.map(|id| id.to_string()).unwrap_or_default(),
                 lease_epoch: epoch.to_string(),
             }),
-            Done::AlreadySatisfied(reason) => Ok(RevokeLeaseResult::AlreadySatisfied {
-                reason: reason.into(),
-            }),
+            Done::AlreadySatisfied(reason) => Ok(RevokeLeaseResult::AlreadySatisfied { reason: reason.into() }),
             other => Err(error::unexpected_done(&other)),
         }
     }
 
-    pub(super) async fn register(
-        &self,
-        args: RegisterWorkerArgs,
-    ) -> Result<RegisterWorkerOutcome, EngineError> {
+    pub(super) async fn register(&self, args: RegisterWorkerArgs) -> Result<RegisterWorkerOutcome, EngineError> {
         let script = {
             let mut ids = self.server.ids();
             Script::Register {
@@ -120,21 +84,14 @@ impl<S: Server> ModelBackend<S> {
                 now: args.now,
             }
         };
-        match self
-            .run_opaque(script)
-            .await
-            .map_err(during("register_worker: FCALL ff_register_worker"))?
-        {
+        match self.run_opaque(script).await.map_err(during("register_worker: FCALL ff_register_worker"))? {
             Done::Ok("registered") => Ok(RegisterWorkerOutcome::Registered),
             Done::Ok(_) => Ok(RegisterWorkerOutcome::Refreshed),
             other => Err(error::unexpected_done(&other)),
         }
     }
 
-    pub(super) async fn heartbeat(
-        &self,
-        args: HeartbeatWorkerArgs,
-    ) -> Result<HeartbeatWorkerOutcome, EngineError> {
+    pub(super) async fn heartbeat(&self, args: HeartbeatWorkerArgs) -> Result<HeartbeatWorkerOutcome, EngineError> {
         let script = {
             let mut ids = self.server.ids();
             Script::Heartbeat {
@@ -143,16 +100,10 @@ impl<S: Server> ModelBackend<S> {
                 now: args.now,
             }
         };
-        match self
-            .run_opaque(script)
-            .await
-            .map_err(during("heartbeat_worker: FCALL ff_heartbeat_worker"))?
-        {
+        match self.run_opaque(script).await.map_err(during("heartbeat_worker: FCALL ff_heartbeat_worker"))? {
             Done::Alive(ttl_ms) => {
                 let next = args.now.0.saturating_add_unsigned(ttl_ms);
-                Ok(HeartbeatWorkerOutcome::Refreshed {
-                    next_expiry_ms: TimestampMs(next),
-                })
+                Ok(HeartbeatWorkerOutcome::Refreshed { next_expiry_ms: TimestampMs(next) })
             }
             _ => Ok(HeartbeatWorkerOutcome::NotRegistered),
         }
@@ -166,32 +117,19 @@ impl<S: Server> ModelBackend<S> {
         &self,
         args: ListExpiredLeasesArgs,
     ) -> Result<ListExpiredLeasesResult, EngineError> {
-        let limit = args
-            .limit
-            .unwrap_or(EXPIRED_DEFAULT_LIMIT)
-            .min(EXPIRED_MAX_LIMIT);
+        let limit = args.limit.unwrap_or(EXPIRED_DEFAULT_LIMIT).min(EXPIRED_MAX_LIMIT);
         let partitions = self.partitions.num_flow_partitions;
         if partitions == 0 {
             return Ok(ListExpiredLeasesResult::new(Vec::new(), None));
         }
-        let start = args
-            .after
-            .as_ref()
-            .map_or(0, |cursor| cursor.execution_id.partition());
-        let max_partitions = args
-            .max_partitions_per_call
-            .unwrap_or(EXPIRED_MAX_PARTITIONS);
+        let start = args.after.as_ref().map_or(0, |cursor| cursor.execution_id.partition());
+        let max_partitions = args.max_partitions_per_call.unwrap_or(EXPIRED_MAX_PARTITIONS);
         let fan = max_partitions.min(u32::from(partitions)) as u16;
         let mut merged = Vec::new();
         for offset in 0..fan {
             let partition = ((u32::from(start) + u32::from(offset)) % u32::from(partitions)) as u16;
             let up_to_ms = Some(args.as_of.0);
-            let message = Message::Range {
-                partition,
-                key: IndexKey::LeaseExpiry,
-                up_to_ms,
-                limit,
-            };
+            let message = Message::Range { partition, key: IndexKey::LeaseExpiry, up_to_ms, limit };
             let context = during("list_expired_leases: ZRANGEBYSCORE lease_expiry");
             match self.ask(message).await.map_err(context)? {
                 Reply::Members(members) => merged.extend(members),
@@ -221,8 +159,7 @@ impl<S: Server> ModelBackend<S> {
             ));
         }
         let last = entries.last().filter(|_| page_full);
-        let cursor = last
-            .map(|entry| ExpiredLeasesCursor::new(entry.expires_at_ms, entry.execution_id.clone()));
+        let cursor = last.map(|entry| ExpiredLeasesCursor::new(entry.expires_at_ms, entry.execution_id.clone()));
         Ok(ListExpiredLeasesResult::new(entries, cursor))
     }
 
@@ -234,8 +171,7 @@ impl<S: Server> ModelBackend<S> {
         limit: usize,
     ) -> bool {
         let ids = self.server.ids();
-        let key =
-            |(score, no): &(Score, ExecutionNo)| (score.whole(), ids.execution_name(*no).clone());
+        let key = |(score, no): &(Score, ExecutionNo)| (score.whole(), ids.execution_name(*no).clone());
         merged.sort_by_cached_key(key);
         if let Some(cursor) = after {
             merged.retain(|entry| {

@@ -75,11 +75,7 @@ pub(super) struct Call<'a, S: Server> {
 
 impl<'a, S: Server> Call<'a, S> {
     pub(super) fn begin(server: &'a S, method: Method) -> Self {
-        Self {
-            server,
-            method,
-            number: server.method_started(method),
-        }
+        Self { server, method, number: server.method_started(method) }
     }
 
     pub(super) fn end<T>(

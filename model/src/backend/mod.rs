@@ -16,6 +16,7 @@ mod scheduling;
 mod suspending;
 mod wire;
 
+pub use error::class;
 pub use method::{Method, error_label};
 pub use scanning::Due;
 pub use wire::blocking_reason_text;
@@ -24,9 +25,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ff_core::backend::{
-    AppendFrameOutcome, CancelFlowPolicy, CancelFlowWait, CapabilitySet, ClaimPolicy, FailOutcome,
-    FailureClass, FailureReason, Frame, Handle, LeaseRenewal, PendingWaitpoint, ResumeSignal,
-    ResumeToken, UsageDimensions,
+    AppendFrameOutcome, CancelFlowPolicy, CancelFlowWait, CapabilitySet, ClaimPolicy, FailOutcome, FailureClass,
+    FailureReason, Frame, Handle, LeaseRenewal, PendingWaitpoint, ResumeSignal, ResumeToken, UsageDimensions,
 };
 use ff_core::contracts::*;
 use ff_core::engine_backend::{EngineBackend, ExpirePhase};
@@ -40,29 +40,26 @@ use crate::message::{Done, Message, Place, Reply, Script};
 use crate::port::Server;
 use crate::script::Refusal;
 use method::Call;
+use scheduling::Rotation;
 
 /// The model behind the trait, for one client.
 #[derive(Debug)]
 pub struct ModelBackend<S> {
     server: S,
     partitions: PartitionConfig,
-    scheduler: bool,
+    scheduler: Option<Rotation>,
 }
 
 impl<S: Server> ModelBackend<S> {
     /// A client of the server.
     pub fn new(server: S, partitions: PartitionConfig) -> Self {
-        Self {
-            server,
-            partitions,
-            scheduler: false,
-        }
+        Self { server, partitions, scheduler: None }
     }
 
     /// The same client with the scheduler installed, so that `claim_for_worker` answers.
     #[must_use]
     pub fn with_scheduler(mut self) -> Self {
-        self.scheduler = true;
+        self.scheduler = Some(Rotation::default());
         self
     }
 
@@ -102,10 +99,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     fn place(&self, partition: Partition, id: &ExecutionId) -> Place {
-        Place {
-            execution: self.number(id),
-            partition: partition.index,
-        }
+        Place { execution: self.number(id), partition: partition.index }
     }
 }
 
@@ -126,12 +120,7 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         "valkey"
     }
 
-    async fn claim(
-        &self,
-        _: &LaneId,
-        _: &CapabilitySet,
-        _: ClaimPolicy,
-    ) -> Result<Option<Handle>, EngineError> {
+    async fn claim(&self, _: &LaneId, _: &CapabilitySet, _: ClaimPolicy) -> Result<Option<Handle>, EngineError> {
         Err(EngineError::Unavailable { op: "claim" })
     }
 
@@ -139,12 +128,7 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, Renew, self.renew_handle(handle))
     }
 
-    async fn progress(
-        &self,
-        handle: &Handle,
-        percent: Option<u8>,
-        message: Option<String>,
-    ) -> Result<(), EngineError> {
+    async fn progress(&self, handle: &Handle, percent: Option<u8>, message: Option<String>) -> Result<(), EngineError> {
         method!(self, Progress, self.note_progress(handle, percent, message))
     }
 
@@ -162,87 +146,46 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         reason: FailureReason,
         class: FailureClass,
     ) -> Result<FailOutcome, EngineError> {
-        method!(
-            self,
-            Fail,
-            self.fail_handle(handle, reason, class),
-            |outcome| match outcome {
-                FailOutcome::RetryScheduled { .. } => "retry_scheduled",
-                FailOutcome::TerminalFailed => "terminal_failed",
-            }
-        )
+        method!(self, Fail, self.fail_handle(handle, reason, class), |outcome| match outcome {
+            FailOutcome::RetryScheduled { .. } => "retry_scheduled",
+            FailOutcome::TerminalFailed => "terminal_failed",
+        })
     }
 
     async fn cancel(&self, handle: &Handle, reason: &str) -> Result<(), EngineError> {
         method!(self, Cancel, self.cancel_handle(handle, reason))
     }
 
-    async fn suspend(
-        &self,
-        handle: &Handle,
-        args: SuspendArgs,
-    ) -> Result<SuspendOutcome, EngineError> {
+    async fn suspend(&self, handle: &Handle, args: SuspendArgs) -> Result<SuspendOutcome, EngineError> {
         method!(self, Suspend, self.suspend_handle(handle, args))
     }
 
-    async fn create_waitpoint(
-        &self,
-        _: &Handle,
-        _: &str,
-        _: Duration,
-    ) -> Result<PendingWaitpoint, EngineError> {
-        Err(EngineError::Unavailable {
-            op: "create_waitpoint",
-        })
+    async fn create_waitpoint(&self, _: &Handle, _: &str, _: Duration) -> Result<PendingWaitpoint, EngineError> {
+        Err(EngineError::Unavailable { op: "create_waitpoint" })
     }
 
     async fn observe_signals(&self, _: &Handle) -> Result<Vec<ResumeSignal>, EngineError> {
-        Err(EngineError::Unavailable {
-            op: "observe_signals",
+        Err(EngineError::Unavailable { op: "observe_signals" })
+    }
+
+    async fn claim_from_resume_grant(&self, token: ResumeToken) -> Result<Option<Handle>, EngineError> {
+        method!(self, ClaimFromResumeGrant, self.claim_by_resume_grant(token))
+    }
+
+    async fn issue_reclaim_grant(&self, args: IssueReclaimGrantArgs) -> Result<IssueReclaimGrantOutcome, EngineError> {
+        method!(self, IssueReclaimGrant, self.grant_reclaim(args), |outcome| match outcome {
+            IssueReclaimGrantOutcome::Granted(_) => "granted",
+            _ => "not_reclaimable",
         })
     }
 
-    async fn claim_from_resume_grant(
-        &self,
-        token: ResumeToken,
-    ) -> Result<Option<Handle>, EngineError> {
-        method!(
-            self,
-            ClaimFromResumeGrant,
-            self.claim_by_resume_grant(token)
-        )
-    }
-
-    async fn issue_reclaim_grant(
-        &self,
-        args: IssueReclaimGrantArgs,
-    ) -> Result<IssueReclaimGrantOutcome, EngineError> {
-        method!(
-            self,
-            IssueReclaimGrant,
-            self.grant_reclaim(args),
-            |outcome| match outcome {
-                IssueReclaimGrantOutcome::Granted(_) => "granted",
-                _ => "not_reclaimable",
-            }
-        )
-    }
-
-    async fn reclaim_execution(
-        &self,
-        args: ReclaimExecutionArgs,
-    ) -> Result<ReclaimExecutionOutcome, EngineError> {
-        method!(
-            self,
-            ReclaimExecution,
-            self.reclaim(args),
-            |outcome| match outcome {
-                ReclaimExecutionOutcome::Claimed(_) => "claimed",
-                ReclaimExecutionOutcome::ReclaimCapExceeded { .. } => "reclaim_cap_exceeded",
-                ReclaimExecutionOutcome::GrantNotFound { .. } => "grant_not_found",
-                _ => "not_reclaimable",
-            }
-        )
+    async fn reclaim_execution(&self, args: ReclaimExecutionArgs) -> Result<ReclaimExecutionOutcome, EngineError> {
+        method!(self, ReclaimExecution, self.reclaim(args), |outcome| match outcome {
+            ReclaimExecutionOutcome::Claimed(_) => "claimed",
+            ReclaimExecutionOutcome::ReclaimCapExceeded { .. } => "reclaim_cap_exceeded",
+            ReclaimExecutionOutcome::GrantNotFound { .. } => "grant_not_found",
+            _ => "not_reclaimable",
+        })
     }
 
     async fn delay(&self, handle: &Handle, delay_until: TimestampMs) -> Result<(), EngineError> {
@@ -250,62 +193,34 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
     }
 
     async fn wait_children(&self, _: &Handle) -> Result<(), EngineError> {
-        Err(EngineError::Unavailable {
-            op: "wait_children",
-        })
+        Err(EngineError::Unavailable { op: "wait_children" })
     }
 
-    async fn describe_execution(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<Option<ExecutionSnapshot>, EngineError> {
+    async fn describe_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionSnapshot>, EngineError> {
         method!(self, DescribeExecution, self.describe(id))
     }
 
-    async fn read_execution_context(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<ExecutionContext, EngineError> {
+    async fn read_execution_context(&self, id: &ExecutionId) -> Result<ExecutionContext, EngineError> {
         method!(self, ReadExecutionContext, self.context(id))
     }
 
-    async fn read_current_attempt_index(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<AttemptIndex, EngineError> {
-        method!(
-            self,
-            ReadCurrentAttemptIndex,
-            self.current_attempt_index(id)
-        )
+    async fn read_current_attempt_index(&self, id: &ExecutionId) -> Result<AttemptIndex, EngineError> {
+        method!(self, ReadCurrentAttemptIndex, self.current_attempt_index(id))
     }
 
-    async fn read_total_attempt_count(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<AttemptIndex, EngineError> {
+    async fn read_total_attempt_count(&self, id: &ExecutionId) -> Result<AttemptIndex, EngineError> {
         method!(self, ReadTotalAttemptCount, self.total_attempt_count(id))
     }
 
     async fn describe_flow(&self, _: &FlowId) -> Result<Option<FlowSnapshot>, EngineError> {
-        Err(EngineError::Unavailable {
-            op: "describe_flow",
-        })
+        Err(EngineError::Unavailable { op: "describe_flow" })
     }
 
-    async fn deliver_signal(
-        &self,
-        args: DeliverSignalArgs,
-    ) -> Result<DeliverSignalResult, EngineError> {
-        method!(
-            self,
-            DeliverSignal,
-            self.signal(args),
-            |result| match result {
-                DeliverSignalResult::Accepted { .. } => "accepted",
-                DeliverSignalResult::Duplicate { .. } => "duplicate",
-            }
-        )
+    async fn deliver_signal(&self, args: DeliverSignalArgs) -> Result<DeliverSignalResult, EngineError> {
+        method!(self, DeliverSignal, self.signal(args), |result| match result {
+            DeliverSignalResult::Accepted { .. } => "accepted",
+            DeliverSignalResult::Duplicate { .. } => "duplicate",
+        })
     }
 
     async fn claim_resumed_execution(
@@ -315,41 +230,26 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, ClaimResumedExecution, self.claim_resumed(args))
     }
 
-    async fn scan_eligible_executions(
-        &self,
-        args: ScanEligibleArgs,
-    ) -> Result<Vec<ExecutionId>, EngineError> {
-        method!(
-            self,
-            ScanEligible,
-            self.scan_eligible(args),
-            |found: &Vec<_>| if found.is_empty() { "empty" } else { "found" }
-        )
+    async fn scan_eligible_executions(&self, args: ScanEligibleArgs) -> Result<Vec<ExecutionId>, EngineError> {
+        method!(self, ScanEligible, self.scan_eligible(args), |found: &Vec<_>| if found.is_empty() {
+            "empty"
+        } else {
+            "found"
+        })
     }
 
-    async fn issue_claim_grant(
-        &self,
-        args: IssueClaimGrantArgs,
-    ) -> Result<IssueClaimGrantOutcome, EngineError> {
+    async fn issue_claim_grant(&self, args: IssueClaimGrantArgs) -> Result<IssueClaimGrantOutcome, EngineError> {
         method!(self, IssueClaimGrant, self.grant_claim(args))
     }
 
     async fn block_route(&self, args: BlockRouteArgs) -> Result<BlockRouteOutcome, EngineError> {
-        method!(
-            self,
-            BlockRoute,
-            self.block_for_route(args),
-            |outcome| match outcome {
-                BlockRouteOutcome::Blocked { .. } => "blocked",
-                _ => "rejected",
-            }
-        )
+        method!(self, BlockRoute, self.block_for_route(args), |outcome| match outcome {
+            BlockRouteOutcome::Blocked { .. } => "blocked",
+            _ => "rejected",
+        })
     }
 
-    async fn claim_execution(
-        &self,
-        args: ClaimExecutionArgs,
-    ) -> Result<ClaimExecutionResult, EngineError> {
+    async fn claim_execution(&self, args: ClaimExecutionArgs) -> Result<ClaimExecutionResult, EngineError> {
         method!(self, ClaimExecution, self.claim_fresh(args))
     }
 
@@ -371,58 +271,33 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         Err(EngineError::Unavailable { op: "report_usage" })
     }
 
-    async fn create_execution(
-        &self,
-        args: CreateExecutionArgs,
-    ) -> Result<CreateExecutionResult, EngineError> {
-        method!(
-            self,
-            CreateExecution,
-            self.create(args),
-            |result| match result {
-                CreateExecutionResult::Created { .. } => "created",
-                CreateExecutionResult::Duplicate { .. } => "duplicate",
-            }
-        )
+    async fn create_execution(&self, args: CreateExecutionArgs) -> Result<CreateExecutionResult, EngineError> {
+        method!(self, CreateExecution, self.create(args), |result| match result {
+            CreateExecutionResult::Created { .. } => "created",
+            CreateExecutionResult::Duplicate { .. } => "duplicate",
+        })
     }
 
-    async fn cancel_execution(
-        &self,
-        args: CancelExecutionArgs,
-    ) -> Result<CancelExecutionResult, EngineError> {
+    async fn cancel_execution(&self, args: CancelExecutionArgs) -> Result<CancelExecutionResult, EngineError> {
         method!(self, CancelExecution, self.cancel_by_id(args))
     }
 
-    async fn change_priority(
-        &self,
-        args: ChangePriorityArgs,
-    ) -> Result<ChangePriorityResult, EngineError> {
+    async fn change_priority(&self, args: ChangePriorityArgs) -> Result<ChangePriorityResult, EngineError> {
         method!(self, ChangePriority, self.reprioritise(args))
     }
 
-    async fn replay_execution(
-        &self,
-        args: ReplayExecutionArgs,
-    ) -> Result<ReplayExecutionResult, EngineError> {
+    async fn replay_execution(&self, args: ReplayExecutionArgs) -> Result<ReplayExecutionResult, EngineError> {
         method!(self, ReplayExecution, self.replay(args))
     }
 
     async fn revoke_lease(&self, args: RevokeLeaseArgs) -> Result<RevokeLeaseResult, EngineError> {
-        method!(
-            self,
-            RevokeLease,
-            self.revoke(args),
-            |result| match result {
-                RevokeLeaseResult::Revoked { .. } => "revoked",
-                RevokeLeaseResult::AlreadySatisfied { .. } => "already_satisfied",
-            }
-        )
+        method!(self, RevokeLease, self.revoke(args), |result| match result {
+            RevokeLeaseResult::Revoked { .. } => "revoked",
+            RevokeLeaseResult::AlreadySatisfied { .. } => "already_satisfied",
+        })
     }
 
-    async fn complete_execution(
-        &self,
-        args: CompleteExecutionArgs,
-    ) -> Result<CompleteExecutionResult, EngineError> {
+    async fn complete_execution(&self, args: CompleteExecutionArgs) -> Result<CompleteExecutionResult, EngineError> {
         method!(self, CompleteExecution, self.complete_by_fence(args))
     }
 
@@ -430,15 +305,10 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         &self,
         args: BlockExecutionForAdmissionArgs,
     ) -> Result<BlockExecutionForAdmissionOutcome, EngineError> {
-        method!(
-            self,
-            BlockForAdmission,
-            self.block_for_admission(args),
-            |outcome| match outcome {
-                BlockExecutionForAdmissionOutcome::Blocked { .. } => "blocked",
-                _ => "rejected",
-            }
-        )
+        method!(self, BlockForAdmission, self.block_for_admission(args), |outcome| match outcome {
+            BlockExecutionForAdmissionOutcome::Blocked { .. } => "blocked",
+            _ => "rejected",
+        })
     }
 
     async fn get_execution_result(&self, id: &ExecutionId) -> Result<Option<Vec<u8>>, EngineError> {
@@ -446,78 +316,41 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
     }
 
     async fn ping(&self) -> Result<(), EngineError> {
-        method!(self, Ping, self.time(), |_| "ok").map(|_| ())
+        method!(self, Ping, self.time(), |_| "ok").map(|_| ()).map_err(error::during("ping: PING"))
     }
 
-    async fn register_worker(
-        &self,
-        args: RegisterWorkerArgs,
-    ) -> Result<RegisterWorkerOutcome, EngineError> {
+    async fn register_worker(&self, args: RegisterWorkerArgs) -> Result<RegisterWorkerOutcome, EngineError> {
         method!(self, RegisterWorker, self.register(args))
     }
 
-    async fn heartbeat_worker(
-        &self,
-        args: HeartbeatWorkerArgs,
-    ) -> Result<HeartbeatWorkerOutcome, EngineError> {
+    async fn heartbeat_worker(&self, args: HeartbeatWorkerArgs) -> Result<HeartbeatWorkerOutcome, EngineError> {
         method!(self, HeartbeatWorker, self.heartbeat(args))
     }
 
-    async fn list_expired_leases(
-        &self,
-        args: ListExpiredLeasesArgs,
-    ) -> Result<ListExpiredLeasesResult, EngineError> {
-        method!(
-            self,
-            ListExpiredLeases,
-            self.expired_leases(args),
-            |result: &ListExpiredLeasesResult| {
-                if result.entries.is_empty() {
-                    "empty"
-                } else {
-                    "found"
-                }
-            }
-        )
+    async fn list_expired_leases(&self, args: ListExpiredLeasesArgs) -> Result<ListExpiredLeasesResult, EngineError> {
+        method!(self, ListExpiredLeases, self.expired_leases(args), |result: &ListExpiredLeasesResult| {
+            if result.entries.is_empty() { "empty" } else { "found" }
+        })
     }
 
-    async fn claim_for_worker(
-        &self,
-        args: ClaimForWorkerArgs,
-    ) -> Result<ClaimForWorkerOutcome, EngineError> {
-        if !self.scheduler {
+    async fn claim_for_worker(&self, args: ClaimForWorkerArgs) -> Result<ClaimForWorkerOutcome, EngineError> {
+        let Some(rotation) = &self.scheduler else {
             return Err(EngineError::Unavailable {
-                op: "claim_for_worker",
+                op: "claim_for_worker (scheduler not wired on this ValkeyBackend)",
             });
-        }
-        method!(
-            self,
-            ClaimForWorker,
-            self.schedule(args),
-            |outcome| match outcome {
-                ClaimForWorkerOutcome::NoWork => "no_work",
-                _ => "granted",
-            }
-        )
+        };
+        method!(self, ClaimForWorker, self.schedule(rotation, args), |outcome| match outcome {
+            ClaimForWorkerOutcome::NoWork => "no_work",
+            _ => "granted",
+        })
     }
 
-    async fn read_execution_state(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<Option<PublicState>, EngineError> {
+    async fn read_execution_state(&self, id: &ExecutionId) -> Result<Option<PublicState>, EngineError> {
         method!(self, ReadExecutionState, self.public_state(id))
     }
 
-    async fn mark_lease_expired_if_due(
-        &self,
-        partition: Partition,
-        id: &ExecutionId,
-    ) -> Result<(), EngineError> {
-        method!(
-            self,
-            MarkLeaseExpired,
-            self.run_discarding(Script::MarkExpired(self.place(partition, id)))
-        )
+    async fn mark_lease_expired_if_due(&self, partition: Partition, id: &ExecutionId) -> Result<(), EngineError> {
+        method!(self, MarkLeaseExpired, self.run_discarding(Script::MarkExpired(self.place(partition, id))))
     }
 
     async fn promote_delayed(
@@ -557,11 +390,7 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         expected_blocking_reason: &str,
         now: TimestampMs,
     ) -> Result<(), EngineError> {
-        method!(
-            self,
-            UnblockExecution,
-            self.unblock(partition, lane, id, expected_blocking_reason, now)
-        )
+        method!(self, UnblockExecution, self.unblock(partition, lane, id, expected_blocking_reason, now))
     }
 
     async fn server_time_ms(&self) -> Result<u64, EngineError> {

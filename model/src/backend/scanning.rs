@@ -4,8 +4,8 @@
 //! act on each through the trait. The reads stand here as inherent methods for the same reason.
 
 use ff_core::contracts::{
-    BlockExecutionForAdmissionArgs, BlockExecutionForAdmissionOutcome, BlockRouteArgs,
-    BlockRouteOutcome, BlockingReason as AdmissionBlock,
+    BlockExecutionForAdmissionArgs, BlockExecutionForAdmissionOutcome, BlockRouteArgs, BlockRouteOutcome,
+    BlockingReason as AdmissionBlock,
 };
 use ff_core::engine_backend::ExpirePhase;
 use ff_core::engine_error::{EngineError, ValidationKind};
@@ -66,21 +66,10 @@ impl<S: Server> ModelBackend<S> {
                 Due::BlockedByRoute(lane) => IndexKey::BlockedRoute(ids.lane(lane)),
             }
         };
-        match self
-            .ask(Message::Range {
-                partition,
-                key,
-                up_to_ms,
-                limit,
-            })
-            .await?
-        {
+        match self.ask(Message::Range { partition, key, up_to_ms, limit }).await? {
             Reply::Members(members) => {
                 let ids = self.server.ids();
-                Ok(members
-                    .into_iter()
-                    .map(|(_, no)| ids.execution_id(no).clone())
-                    .collect())
+                Ok(members.into_iter().map(|(_, no)| ids.execution_id(no).clone()).collect())
             }
             other => Err(error::unexpected(&other)),
         }
@@ -90,10 +79,7 @@ impl<S: Server> ModelBackend<S> {
     ///
     /// # Errors
     /// A transport fault when the server did not answer.
-    pub async fn blocked(
-        &self,
-        id: &ExecutionId,
-    ) -> Result<Option<(BlockingReason, Vec<String>)>, EngineError> {
+    pub async fn blocked(&self, id: &ExecutionId) -> Result<Option<(BlockingReason, Vec<String>)>, EngineError> {
         let Some(view) = self.core(id).await? else {
             return Ok(None);
         };
@@ -107,10 +93,7 @@ impl<S: Server> ModelBackend<S> {
     ///
     /// # Errors
     /// A transport fault when the server did not answer.
-    pub async fn registered_capabilities(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Vec<String>, EngineError> {
+    pub async fn registered_capabilities(&self, namespace: &Namespace) -> Result<Vec<String>, EngineError> {
         let namespace = self.server.ids().namespace(namespace);
         match self.ask(Message::RegisteredCapabilities(namespace)).await? {
             Reply::Capabilities(capabilities) => Ok(capabilities),
@@ -127,8 +110,7 @@ impl<S: Server> ModelBackend<S> {
     ) -> Result<(), EngineError> {
         let place = self.place(partition, id);
         let lane = self.server.ids().lane(lane);
-        self.run_discarding(Script::Promote { place, lane, now })
-            .await
+        self.run_discarding(Script::Promote { place, lane, now }).await
     }
 
     pub(super) async fn expire(
@@ -140,44 +122,22 @@ impl<S: Server> ModelBackend<S> {
         let place = self.place(partition, id);
         let view = self.core(id).await?;
         let lane = self.viewed_lane(view.as_deref());
-        let attempt_index = view
-            .and_then(|view| view.attempt_index)
-            .unwrap_or(AttemptIndex::new(0));
+        let attempt_index = named_attempt(view.as_deref());
         let expiry = match phase {
             ExpirePhase::AttemptTimeout => Expiry::AttemptTimeout,
             ExpirePhase::ExecutionDeadline => Expiry::ExecutionDeadline,
         };
-        self.run_discarding(Script::ExpireExecution {
-            place,
-            lane,
-            attempt_index,
-            expiry,
-        })
-        .await
+        self.run_discarding(Script::ExpireExecution { place, lane, attempt_index, expiry }).await
     }
 
     /// Waitpoint, attempt and lane are three reads, each a message of its own.
-    pub(super) async fn expire_parked(
-        &self,
-        partition: Partition,
-        id: &ExecutionId,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn expire_parked(&self, partition: Partition, id: &ExecutionId) -> Result<(), EngineError> {
         let place = self.place(partition, id);
         let waitpoint = self.core(id).await?.and_then(|view| view.waitpoint);
-        let attempt_index = self
-            .core(id)
-            .await?
-            .and_then(|view| view.attempt_index)
-            .unwrap_or(AttemptIndex::new(0));
+        let attempt_index = named_attempt(self.core(id).await?.as_deref());
         let view = self.core(id).await?;
         let lane = self.viewed_lane(view.as_deref());
-        self.run_discarding(Script::ExpireSuspension {
-            place,
-            lane,
-            attempt_index,
-            waitpoint,
-        })
-        .await
+        self.run_discarding(Script::ExpireSuspension { place, lane, attempt_index, waitpoint }).await
     }
 
     pub(super) async fn unblock(
@@ -201,20 +161,11 @@ impl<S: Server> ModelBackend<S> {
         };
         let place = self.place(partition, id);
         let lane = self.server.ids().lane(lane);
-        self.run_discarding(Script::Unblock {
-            place,
-            lane,
-            expected,
-            now,
-        })
-        .await
+        self.run_discarding(Script::Unblock { place, lane, expected, now }).await
     }
 
     /// The reason is the caller's free choice; the index is always the route's.
-    pub(super) async fn block_for_route(
-        &self,
-        args: BlockRouteArgs,
-    ) -> Result<BlockRouteOutcome, EngineError> {
+    pub(super) async fn block_for_route(&self, args: BlockRouteArgs) -> Result<BlockRouteOutcome, EngineError> {
         let place = self.place(args.partition, &args.execution_id);
         let lane = self.server.ids().lane(&args.lane_id);
         let script = Script::Block {
@@ -225,15 +176,9 @@ impl<S: Server> ModelBackend<S> {
             detail: args.reason_detail,
             now: args.now,
         };
-        match self.run(script).await.map_err(during(
-            "block_route: FCALL ff_block_execution_for_admission",
-        ))? {
-            Ok(_) => Ok(BlockRouteOutcome::Blocked {
-                execution_id: args.execution_id,
-            }),
-            Err(refusal) => Ok(BlockRouteOutcome::LuaRejected {
-                message: error::folded(refusal)?,
-            }),
+        match self.run(script).await.map_err(during("block_route: FCALL ff_block_execution_for_admission"))? {
+            Ok(_) => Ok(BlockRouteOutcome::Blocked { execution_id: args.execution_id }),
+            Err(refusal) => Ok(BlockRouteOutcome::LuaRejected { message: error::folded(refusal)? }),
         }
     }
 
@@ -262,16 +207,12 @@ impl<S: Server> ModelBackend<S> {
             detail: args.reason_detail.unwrap_or_default(),
             now: args.now,
         };
-        let context =
-            during("block_execution_for_admission: FCALL ff_block_execution_for_admission");
+        let context = during("block_execution_for_admission: FCALL ff_block_execution_for_admission");
         match self.run(script).await.map_err(context)? {
-            Ok(_) => Ok(BlockExecutionForAdmissionOutcome::Blocked {
-                execution_id: args.execution_id,
-                reason: args.reason,
-            }),
-            Err(refusal) => Ok(BlockExecutionForAdmissionOutcome::LuaRejected {
-                message: error::folded(refusal)?,
-            }),
+            Ok(_) => {
+                Ok(BlockExecutionForAdmissionOutcome::Blocked { execution_id: args.execution_id, reason: args.reason })
+            }
+            Err(refusal) => Ok(BlockExecutionForAdmissionOutcome::LuaRejected { message: error::folded(refusal)? }),
         }
     }
 
@@ -281,4 +222,9 @@ impl<S: Server> ModelBackend<S> {
             None => self.server.ids().lane(&LaneId::new("default")),
         }
     }
+}
+
+/// The attempt that the timeout calls name: an empty field stays empty, only a missing core gives 0.
+fn named_attempt(view: Option<&crate::message::CoreView>) -> Option<AttemptIndex> {
+    view.map_or(Some(AttemptIndex::new(0)), |view| view.attempt_index)
 }

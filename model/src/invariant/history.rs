@@ -32,7 +32,9 @@ pub(super) fn check(checker: &mut Checker, shadow: &mut Shadow, step: &Step<'_>)
         (Script::Fail { retry, .. }, Reply::Done(Done::RetryScheduled(_))) => {
             shadow.retries += 1;
             let (retries, max) = (shadow.retries, retry.as_ref().map_or(0, |policy| policy.max_retries));
-            checker.require(Invariant::S21, step.execution, retries <= max, || format!("retry {retries} of at most {max}"));
+            checker.require(Invariant::S21, step.execution, retries <= max, || {
+                format!("retry {retries} of at most {max}")
+            });
         }
         _ => {}
     }
@@ -84,7 +86,12 @@ pub(super) fn follow(shadow: &mut Shadow, step: &Step<'_>) {
 
 /// A grant that was dropped at its expiry stays gone when the server's clock steps back.
 fn forget_deleted_grant(shadow: &mut Shadow, step: &Step<'_>) {
-    let lapsed = step.store.changes().items.iter().any(|(no, change)| *no == step.execution && matches!(change, Change::GrantLapsed(_)));
+    let lapsed = step
+        .store
+        .changes()
+        .items
+        .iter()
+        .any(|(no, change)| *no == step.execution && matches!(change, Change::GrantLapsed(_)));
     let issued_now = matches!(step.reply, Reply::Done(Done::Granted(_)));
     if lapsed && !issued_now {
         shadow.grant = None;
@@ -129,7 +136,11 @@ fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &
     match reply {
         Reply::Done(Done::Granted(_)) => {
             checker.require(Invariant::S09, step.execution, live.is_none(), || {
-                format!("granted at {} beside a grant that lives until {:?}", step.now, live.map(|issued| issued.expires_at))
+                format!(
+                    "granted at {} beside a grant that lives until {:?}",
+                    step.now,
+                    live.map(|issued| issued.expires_at)
+                )
             });
         }
         Reply::Refused(Refusal::GrantAlreadyExists) => {
@@ -202,13 +213,21 @@ fn check_fenced(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, fence: 
 }
 
 /// Order of an eligible listing: strictly ascending, and never behind a better member left out.
-pub(super) fn check_scan_order(checker: &mut Checker, store: &Store, partition: u16, key: IndexKey, members: &[(Score, ExecutionNo)]) {
+pub(super) fn check_scan_order(
+    checker: &mut Checker,
+    store: &Store,
+    partition: u16,
+    key: IndexKey,
+    members: &[(Score, ExecutionNo)],
+) {
     if !matches!(key, IndexKey::Eligible(_)) {
         return;
     }
     let Some((_, first)) = members.first() else { return };
     let rank = |no: ExecutionNo| {
-        store.execution(no).map(|found| (std::cmp::Reverse(found.core.priority), found.core.created_at, found.name.clone()))
+        store
+            .execution(no)
+            .map(|found| (std::cmp::Reverse(found.core.priority), found.core.created_at, found.name.clone()))
     };
     let listed = members.windows(2).all(|pair| rank(pair[0].1) < rank(pair[1].1));
     let next = store.range(partition, key).nth(members.len()).map(|(_, no)| no);

@@ -30,11 +30,18 @@ pub struct Stuck {
 }
 
 /// Leases unmarked and delays unpromoted beyond their bounds, read from the indexes' heads.
-pub fn overdue(store: &Store, partitions: u16, lanes: &[crate::intern::LaneNo], now: ServerTime, bounds: &Bounds) -> Vec<Violation> {
+pub fn overdue(
+    store: &Store,
+    partitions: u16,
+    lanes: &[crate::intern::LaneNo],
+    now: ServerTime,
+    bounds: &Bounds,
+) -> Vec<Violation> {
     let mut found = Vec::new();
     let before = |bound_ms: u64| now.ms().saturating_sub_unsigned(bound_ms);
     for partition in 0..partitions {
-        let due = store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(before(bounds.mark_ms)));
+        let due =
+            store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(before(bounds.mark_ms)));
         for (score, no) in due {
             let Some(execution) = store.execution(no) else { continue };
             let core = &execution.core;
@@ -42,14 +49,20 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[crate::intern::LaneNo], 
                 let detail = format!("the lease expired at {} and is still unmarked at {now}", score.whole());
                 found.push(Violation { invariant: Invariant::L03, execution: no, detail });
             } else if core.lease_expired_at.is_some_and(|at| at.plus_ms(bounds.reclaim_ms) < now) {
-                let detail = format!("marked expired at {:?}, not reclaimed at {now}", core.lease_expired_at.map(ServerTime::ms));
+                let detail = format!(
+                    "marked expired at {:?}, not reclaimed at {now}",
+                    core.lease_expired_at.map(ServerTime::ms)
+                );
                 found.push(Violation { invariant: Invariant::L04, execution: no, detail });
             }
         }
         for lane in lanes {
-            let due = store.range(partition, IndexKey::Delayed(*lane)).take_while(|(score, _)| score.is_due(before(bounds.promote_ms)));
+            let due = store
+                .range(partition, IndexKey::Delayed(*lane))
+                .take_while(|(score, _)| score.is_due(before(bounds.promote_ms)));
             found.extend(due.map(|(score, no)| {
-                let waits = store.execution(no).map_or_else(String::new, |execution| waits_for(execution, now).waits_for);
+                let waits =
+                    store.execution(no).map_or_else(String::new, |execution| waits_for(execution, now).waits_for);
                 let detail = format!("due at {}, still delayed at {now}: {waits}", score.whole());
                 Violation { invariant: Invariant::L05, execution: no, detail }
             }));
@@ -120,13 +133,17 @@ fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
             }
             EligibilityState::EligibleNow => lost("a worker, but no eligible index holds it".into()),
             EligibilityState::NotEligibleUntilTime => match core.delay_until {
-                Some(due) if held(IndexKey::Delayed(lane)) => movable(format!("its delay until {}", due.to_lua_string())),
+                Some(due) if held(IndexKey::Delayed(lane)) => {
+                    movable(format!("its delay until {}", due.to_lua_string()))
+                }
                 Some(_) => lost("its delay, but no delayed index holds it".into()),
                 None => lost("a promotion that fails each time: delay_until is empty".into()),
             },
             other => match IndexKey::blocked_by(other, lane) {
                 Some(key) if held(key) => movable(match core.vector.blocking_reason {
-                    BlockingReason::WaitingForCapableWorker => "a registered worker with the required capabilities".into(),
+                    BlockingReason::WaitingForCapableWorker => {
+                        "a registered worker with the required capabilities".into()
+                    }
                     reason => format!("the end of {reason:?}"),
                 }),
                 _ => lost(format!("the end of {:?}, but no blocked index holds it", core.vector.blocking_reason)),

@@ -1,8 +1,8 @@
 //! The state invariants: predicates over one execution and its shadow.
 
 use ff_core::state::{
-    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState,
-    StateVector, TerminalOutcome,
+    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState, StateVector,
+    TerminalOutcome,
 };
 
 use super::catalogue::{Invariant, Set};
@@ -123,8 +123,14 @@ fn is_legal(vector: &StateVector) -> bool {
     use AttemptState as A;
     use BlockingReason as B;
     use EligibilityState as E;
-    let StateVector { ownership_state: own, eligibility_state: elig, blocking_reason: why, terminal_outcome: outcome, attempt_state: att, .. } =
-        *vector;
+    let StateVector {
+        ownership_state: own,
+        eligibility_state: elig,
+        blocking_reason: why,
+        terminal_outcome: outcome,
+        attempt_state: att,
+        ..
+    } = *vector;
     let pending = matches!(att, A::PendingFirstAttempt | A::PendingRetryAttempt | A::PendingReplayAttempt);
     let resting = pending || att == A::AttemptInterrupted;
     match vector.lifecycle_phase {
@@ -139,9 +145,7 @@ fn is_legal(vector: &StateVector) -> bool {
                     B::WaitingForResumeDelay => att == A::AttemptInterrupted,
                     _ => false,
                 },
-                E::BlockedByDependencies => {
-                    why == B::WaitingForChildren && resting && att != A::PendingRetryAttempt
-                }
+                E::BlockedByDependencies => why == B::WaitingForChildren && resting && att != A::PendingRetryAttempt,
                 E::BlockedByBudget => why == B::WaitingForBudget && resting,
                 E::BlockedByQuota => why == B::WaitingForQuota && resting,
                 E::BlockedByRoute => why == B::WaitingForCapableWorker && resting,

@@ -31,7 +31,9 @@ pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
         }
         (Script::Reclaim(_), Reply::Refused(Refusal::MaxRetriesExhausted(_))) => {
             let failed = after.vector.terminal_outcome == TerminalOutcome::Failed;
-            checker.require(Invariant::S22, step.execution, failed, || "the cap was reached without a terminal state".into());
+            checker.require(Invariant::S22, step.execution, failed, || {
+                "the cap was reached without a terminal state".into()
+            });
         }
         _ => {}
     }
@@ -59,7 +61,8 @@ fn check_terminal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: 
     if before.vector.lifecycle_phase != LifecyclePhase::Terminal || matches!(step.script, Script::Replay { .. }) {
         return;
     }
-    let rewritten = step.store.changes().items.iter().any(|(no, change)| *no == step.execution && matches!(change, Change::Result));
+    let rewritten =
+        step.store.changes().items.iter().any(|(no, change)| *no == step.execution && matches!(change, Change::Result));
     let same = after.vector.lifecycle_phase == before.vector.lifecycle_phase
         && after.vector.terminal_outcome == before.vector.terminal_outcome
         && !rewritten;
@@ -93,12 +96,16 @@ fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
 fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
     let fresh = !matches!(step.script, Script::ClaimResumed(_));
     let expected_total = before.total_attempt_count + u32::from(fresh);
-    let expected_index = if fresh { Some(before.total_attempt_count) } else { before.current_attempt_index.map(|index| index.0) };
+    let expected_index =
+        if fresh { Some(before.total_attempt_count) } else { before.current_attempt_index.map(|index| index.0) };
     let index = after.current_attempt_index.map(|index| index.0);
     let kept = fresh || before.current_attempt_id == after.current_attempt_id;
     let holds = after.total_attempt_count == expected_total && index == expected_index && kept;
     checker.require(Invariant::S18, step.execution, holds, || {
-        format!("attempts went from {} to {}, current is {index:?}", before.total_attempt_count, after.total_attempt_count)
+        format!(
+            "attempts went from {} to {}, current is {index:?}",
+            before.total_attempt_count, after.total_attempt_count
+        )
     });
     if !matches!(step.script, Script::Claim(_)) {
         return;
@@ -121,6 +128,9 @@ fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         && old.is_some_and(|attempt| attempt.state == AttemptLifecycle::InterruptedReclaimed)
         && new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim));
     checker.require(Invariant::S19, step.execution, holds, || {
-        format!("reclaims {} to {}, old attempt {old:?}, new {new:?}", before.lease_reclaim_count, after.lease_reclaim_count)
+        format!(
+            "reclaims {} to {}, old attempt {old:?}, new {new:?}",
+            before.lease_reclaim_count, after.lease_reclaim_count
+        )
     });
 }

@@ -32,26 +32,11 @@ pub(super) fn block_execution(
         _ => return Err(Refusal::ExecutionNotEligible),
     }
     let (eligibility, reason) = match reason {
-        "waiting_for_budget" => (
-            EligibilityState::BlockedByBudget,
-            BlockingReason::WaitingForBudget,
-        ),
-        "waiting_for_quota" => (
-            EligibilityState::BlockedByQuota,
-            BlockingReason::WaitingForQuota,
-        ),
-        "waiting_for_capable_worker" => (
-            EligibilityState::BlockedByRoute,
-            BlockingReason::WaitingForCapableWorker,
-        ),
-        "paused_by_operator" => (
-            EligibilityState::BlockedByOperator,
-            BlockingReason::PausedByOperator,
-        ),
-        "paused_by_policy" => (
-            EligibilityState::BlockedByLaneState,
-            BlockingReason::PausedByPolicy,
-        ),
+        "waiting_for_budget" => (EligibilityState::BlockedByBudget, BlockingReason::WaitingForBudget),
+        "waiting_for_quota" => (EligibilityState::BlockedByQuota, BlockingReason::WaitingForQuota),
+        "waiting_for_capable_worker" => (EligibilityState::BlockedByRoute, BlockingReason::WaitingForCapableWorker),
+        "paused_by_operator" => (EligibilityState::BlockedByOperator, BlockingReason::PausedByOperator),
+        "paused_by_policy" => (EligibilityState::BlockedByLaneState, BlockingReason::PausedByPolicy),
         _ => return Err(Refusal::InvalidBlockingReason),
     };
     let granted = found.grant.is_some();
@@ -65,9 +50,7 @@ pub(super) fn block_execution(
         core.last_transition_at = caller_now;
         core.last_mutation_at = caller_now;
     });
-    store.write_reasons(no, |reasons| {
-        reasons.blocking_detail = Some(detail.to_owned())
-    });
+    store.write_reasons(no, |reasons| reasons.blocking_detail = Some(detail.to_owned()));
     store.remove(no, IndexKey::Eligible(lane));
     store.add(no, index, Score::at_ms(caller_now.0));
     Ok(Done::Ok("blocked"))

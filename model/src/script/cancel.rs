@@ -1,8 +1,6 @@
 //! `ff_cancel_execution`.
 
-use ff_core::state::{
-    AttemptLifecycle, AttemptState, LifecyclePhase, OwnershipState, TerminalOutcome,
-};
+use ff_core::state::{AttemptLifecycle, AttemptState, LifecyclePhase, OwnershipState, TerminalOutcome};
 
 use super::{Answer, Refusal, fence, vector};
 use crate::deviation::Deviation;
@@ -32,8 +30,7 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
             return Err(Refusal::LeaseRevoked);
         }
         let other = args.lease_id.is_some()
-            && (core.current_lease_id != args.lease_id
-                || Some(core.current_lease_epoch) != args.lease_epoch);
+            && (core.current_lease_id != args.lease_id || Some(core.current_lease_epoch) != args.lease_epoch);
         if other && !store.deviations().has(Deviation::BugIgnoreFence) {
             return Err(Refusal::StaleLease);
         }
@@ -41,9 +38,7 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
     if store.deviations().has(Deviation::FixFenceHandleCancel) && args.fence.is_some() {
         fence::validate(store, now, no, args.fence.as_ref())?;
     }
-    let has_attempt = store
-        .execution(no)
-        .is_some_and(|found| found.core.current_attempt_index.is_some());
+    let has_attempt = store.execution(no).is_some_and(|found| found.core.current_attempt_index.is_some());
     if has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended) {
         store.write_attempt(no, args.attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedCancelled;
@@ -57,11 +52,7 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
         close_suspension(store, now, args, partition);
     }
     store.edit(no, |core| {
-        let attempt_state = if has_attempt {
-            AttemptState::AttemptTerminal
-        } else {
-            core.vector.attempt_state
-        };
+        let attempt_state = if has_attempt { AttemptState::AttemptTerminal } else { core.vector.attempt_state };
         core.vector = vector::terminal(TerminalOutcome::Cancelled, attempt_state);
         core.detail = Detail::None;
         core.completed_at = Some(now);

@@ -1,8 +1,7 @@
 //! `ff_claim_execution` and `ff_claim_resumed_execution`: a grant becomes a lease.
 
 use ff_core::state::{
-    AttemptLifecycle, AttemptState, AttemptType, EligibilityState, LifecyclePhase, OwnershipState,
-    TerminalOutcome,
+    AttemptLifecycle, AttemptState, AttemptType, EligibilityState, LifecyclePhase, OwnershipState, TerminalOutcome,
 };
 use ff_core::types::{AttemptId, AttemptIndex, LeaseFence, LeaseId};
 
@@ -29,9 +28,7 @@ pub(super) struct Taker {
 /// Not compared: the grant's instance and lane, the caller's capabilities. The marks of an earlier
 /// revocation stay, which is why a later renewal of this lease can be refused.
 pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) -> Answer {
-    let found = store
-        .visit(args.execution, now)
-        .ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let state = &found.core.vector;
     if state.lifecycle_phase != LifecyclePhase::Runnable {
         return Err(Refusal::ExecutionNotLeaseable);
@@ -39,9 +36,7 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
     if state.ownership_state != OwnershipState::Unowned {
         return Err(Refusal::LeaseConflict);
     }
-    if state.eligibility_state != EligibilityState::EligibleNow
-        || state.terminal_outcome != TerminalOutcome::None
-    {
+    if state.eligibility_state != EligibilityState::EligibleNow || state.terminal_outcome != TerminalOutcome::None {
         return Err(Refusal::ExecutionNotLeaseable);
     }
     match state.attempt_state {
@@ -65,34 +60,18 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
         lease_id: args.lease_id.clone(),
         ttl_ms: args.lease_ttl_ms,
     };
-    let lease = start_attempt(
-        store,
-        now,
-        &taker,
-        args.attempt_id.clone(),
-        kind,
-        previous,
-        |core| {
-            if core.started_at.is_none() {
-                core.started_at = Some(now);
-            }
-            core.pending_previous_attempt_index = None;
-        },
-    );
+    let lease = start_attempt(store, now, &taker, args.attempt_id.clone(), kind, previous, |core| {
+        if core.started_at.is_none() {
+            core.started_at = Some(now);
+        }
+        core.pending_previous_attempt_index = None;
+    });
     store.remove(args.execution, IndexKey::Eligible(args.lane));
     if let Some(timeout) = args.attempt_timeout_ms.filter(|timeout| *timeout != 0) {
-        store.add(
-            args.execution,
-            IndexKey::AttemptTimeout,
-            Score::at_ms(now.plus_ms(timeout).ms()),
-        );
+        store.add(args.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(timeout).ms()));
     }
     if let Some(deadline) = args.deadline_at.filter(|deadline| deadline.0 != 0) {
-        store.add(
-            args.execution,
-            IndexKey::ExecutionDeadline,
-            Score::at_ms(deadline.0),
-        );
+        store.add(args.execution, IndexKey::ExecutionDeadline, Score::at_ms(deadline.0));
     }
     Ok(Done::Leased(Box::new(lease)))
 }
@@ -102,27 +81,18 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
 /// Eligibility is not looked at: a delayed or blocked interrupted execution with a live grant is
 /// taken, and stays in the index that it was in. The attempt record written is the one that the
 /// caller names; the reply carries the core's.
-pub(super) fn claim_resumed_execution(
-    store: &mut Store,
-    now: ServerTime,
-    args: &ClaimResumed,
-) -> Answer {
-    let found = store
-        .visit(args.execution, now)
-        .ok_or(Refusal::ExecutionNotFound)?;
+pub(super) fn claim_resumed_execution(store: &mut Store, now: ServerTime, args: &ClaimResumed) -> Answer {
+    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.vector.lifecycle_phase != LifecyclePhase::Runnable {
         return Err(Refusal::ExecutionNotLeaseable);
     }
     if found.core.vector.attempt_state != AttemptState::AttemptInterrupted {
         return Err(Refusal::NotAResumedExecution);
     }
-    let (Some(attempt_id), Some(attempt_index)) = (
-        found.core.current_attempt_id.clone(),
-        found.core.current_attempt_index,
-    ) else {
-        return Err(Refusal::RuntimeError(
-            "an interrupted attempt without identity",
-        ));
+    let (Some(attempt_id), Some(attempt_index)) =
+        (found.core.current_attempt_id.clone(), found.core.current_attempt_index)
+    else {
+        return Err(Refusal::RuntimeError("an interrupted attempt without identity"));
     };
     check_grant(store, args.execution, args.worker)?;
     consume_grant(store, args.execution);
@@ -142,34 +112,17 @@ pub(super) fn claim_resumed_execution(
     });
     store.remove(args.execution, IndexKey::Eligible(args.lane));
     if let Some(remaining) = args.remaining_ms.filter(|remaining| *remaining > 0) {
-        store.add(
-            args.execution,
-            IndexKey::AttemptTimeout,
-            Score::at_ms(now.plus_ms(remaining).ms()),
-        );
+        store.add(args.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(remaining).ms()));
     }
     let expires_at = now.plus_ms(args.lease_ttl_ms);
-    Ok(Done::Leased(Box::new(NewLease {
-        fence,
-        expires_at,
-        attempt_index,
-        attempt_type: None,
-    })))
+    Ok(Done::Leased(Box::new(NewLease { fence, expires_at, attempt_index, attempt_type: None })))
 }
 
 /// The grant must exist and name this worker id. Its own expiry needs no second look: an expired
 /// key is gone before any script sees it.
-pub(super) fn check_grant(
-    store: &Store,
-    execution: ExecutionNo,
-    worker: WorkerNo,
-) -> Result<(), Refusal> {
-    let ignore_worker = store
-        .deviations()
-        .has(Deviation::BugClaimIgnoresGrantWorker);
-    let grant = store
-        .execution(execution)
-        .and_then(|found: &Execution| found.grant.as_ref());
+pub(super) fn check_grant(store: &Store, execution: ExecutionNo, worker: WorkerNo) -> Result<(), Refusal> {
+    let ignore_worker = store.deviations().has(Deviation::BugClaimIgnoresGrantWorker);
+    let grant = store.execution(execution).and_then(|found: &Execution| found.grant.as_ref());
     match grant {
         Some(grant) if grant.worker == worker || ignore_worker => Ok(()),
         _ => Err(Refusal::InvalidClaimGrant),
@@ -193,9 +146,7 @@ pub(super) fn start_attempt(
     previous: Option<AttemptIndex>,
     also: impl FnOnce(&mut Core),
 ) -> NewLease {
-    let total = store
-        .execution(taker.execution)
-        .map_or(0, |found| found.core.total_attempt_count);
+    let total = store.execution(taker.execution).map_or(0, |found| found.core.total_attempt_count);
     let index = AttemptIndex::new(total);
     let fence = install_lease(store, now, taker, attempt_id.clone(), |core| {
         core.current_attempt_index = Some(index);
@@ -211,12 +162,7 @@ pub(super) fn start_attempt(
         attempt.instance = Some(taker.instance);
         attempt.previous = previous;
     });
-    NewLease {
-        fence,
-        expires_at: now.plus_ms(taker.ttl_ms),
-        attempt_index: index,
-        attempt_type: Some(kind),
-    }
+    NewLease { fence, expires_at: now.plus_ms(taker.ttl_ms), attempt_index: index, attempt_type: Some(kind) }
 }
 
 /// Installs a lease with the next epoch: core, `lease:current` and the three lease indexes.
@@ -232,11 +178,7 @@ fn install_lease(
     let core = store.execution(taker.execution).map(|found| &found.core);
     let reclaiming = core.is_some_and(|core| core.vector.lifecycle_phase == LifecyclePhase::Active);
     let epoch = core.map_or_else(Default::default, |core| core.current_lease_epoch.0);
-    let epoch = if keep_epoch && reclaiming {
-        epoch
-    } else {
-        epoch + 1
-    };
+    let epoch = if keep_epoch && reclaiming { epoch } else { epoch + 1 };
     let fence = LeaseFence {
         lease_id: taker.lease_id.clone(),
         lease_epoch: ff_core::types::LeaseEpoch::new(epoch),
@@ -269,11 +211,7 @@ fn install_lease(
     });
     let score = Score::at_ms(expires_at.ms());
     store.add(taker.execution, IndexKey::LeaseExpiry, score);
-    store.add(
-        taker.execution,
-        IndexKey::WorkerLeases(taker.instance),
-        Score::default(),
-    );
+    store.add(taker.execution, IndexKey::WorkerLeases(taker.instance), Score::default());
     store.add(taker.execution, IndexKey::Active(taker.lane), score);
     fence
 }

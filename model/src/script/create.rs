@@ -19,10 +19,7 @@ const IDEMPOTENCY_TTL_MS: u64 = 86_400_000;
 /// delay already past therefore lands an eligible execution in the *delayed* index.
 pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create) -> Answer {
     let namespace = args.submission.namespace;
-    let key = args
-        .idempotency_key
-        .as_deref()
-        .filter(|key| !key.is_empty());
+    let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty());
     if let Some(key) = key
         && let Some(existing) = store.idempotent(args.partition, namespace, key, now)
     {
@@ -32,14 +29,9 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         return Ok(Done::DuplicateExecution(args.execution));
     }
     let required = required_capabilities(&args.submission)?;
-    let delayed = args
-        .delay_until
-        .filter(|until| ServerTime::trusting_caller(*until) > now);
+    let delayed = args.delay_until.filter(|until| ServerTime::trusting_caller(*until) > now);
     let state = match delayed {
-        Some(_) => vector::delayed(
-            BlockingReason::WaitingForDelay,
-            AttemptState::PendingFirstAttempt,
-        ),
+        Some(_) => vector::delayed(BlockingReason::WaitingForDelay, AttemptState::PendingFirstAttempt),
         None => vector::eligible(AttemptState::PendingFirstAttempt),
     };
     let public_state = state.public_state;
@@ -79,19 +71,12 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         progress_pct: None,
     };
     let score = delayed.map_or_else(|| core.eligible_score(), |until| Score::at_ms(until.0));
-    let index = if args.delay_until.is_some() {
-        IndexKey::Delayed(lane)
-    } else {
-        IndexKey::Eligible(lane)
-    };
+    let index = if args.delay_until.is_some() { IndexKey::Delayed(lane) } else { IndexKey::Eligible(lane) };
     store.create(Execution {
         no: args.execution,
         name: args.name.clone(),
         partition: args.partition,
-        submission: Submission {
-            required,
-            ..args.submission.clone()
-        },
+        submission: Submission { required, ..args.submission.clone() },
         core,
         attempts: Vec::new(),
         lease: None,
@@ -105,31 +90,18 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
     });
     store.add(args.execution, index, score);
     if let Some(deadline) = args.deadline_at {
-        store.add(
-            args.execution,
-            IndexKey::ExecutionDeadline,
-            Score::at_ms(deadline.0),
-        );
+        store.add(args.execution, IndexKey::ExecutionDeadline, Score::at_ms(deadline.0));
     }
     if let Some(key) = key {
         let until = now.plus_ms(IDEMPOTENCY_TTL_MS);
-        store.remember_create(
-            args.partition,
-            namespace,
-            key.to_owned(),
-            args.execution,
-            until,
-        );
+        store.remember_create(args.partition, namespace, key.to_owned(), args.execution, until);
     }
     Ok(Done::Created(public_state))
 }
 
 /// The policy's required capabilities, checked and sorted.
 fn required_capabilities(submission: &Submission) -> Result<Vec<String>, Refusal> {
-    let routing = submission
-        .policy
-        .as_ref()
-        .and_then(|policy| policy.routing_requirements.as_ref());
+    let routing = submission.policy.as_ref().and_then(|policy| policy.routing_requirements.as_ref());
     let Some(routing) = routing else {
         return Ok(Vec::new());
     };
@@ -142,9 +114,7 @@ fn required_capabilities(submission: &Submission) -> Result<Vec<String>, Refusal
             return Err(Refusal::InvalidCapabilities("required:comma_in_token"));
         }
         if token.bytes().any(|byte| byte <= 0x20 || byte == 0x7f) {
-            return Err(Refusal::InvalidCapabilities(
-                "required:control_or_whitespace",
-            ));
+            return Err(Refusal::InvalidCapabilities("required:control_or_whitespace"));
         }
         required.push(token.clone());
     }
@@ -152,11 +122,7 @@ fn required_capabilities(submission: &Submission) -> Result<Vec<String>, Refusal
         return Err(Refusal::InvalidCapabilities("required:too_many_tokens"));
     }
     required.sort_unstable();
-    let bytes = required
-        .iter()
-        .map(|token| token.len() + 1)
-        .sum::<usize>()
-        .saturating_sub(1);
+    let bytes = required.iter().map(|token| token.len() + 1).sum::<usize>().saturating_sub(1);
     if bytes > CAPS_MAX_BYTES {
         return Err(Refusal::InvalidCapabilities("required:too_many_bytes"));
     }

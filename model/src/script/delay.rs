@@ -1,11 +1,9 @@
 //! `ff_delay_execution` and `ff_promote_delayed`: into and out of the delayed index.
 
-use ff_core::state::{
-    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, PublicState,
-};
+use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, PublicState};
 use ff_core::types::TimestampMs;
 
-use super::{Answer, Refusal, fence, vector};
+use super::{Answer, COMPARED_WITH_NIL, Refusal, fence, vector};
 use crate::intern::LaneNo;
 use crate::message::{Done, Held, Place};
 use crate::number::Score;
@@ -13,30 +11,20 @@ use crate::store::{Detail, IndexKey, Store};
 use crate::time::ServerTime;
 
 /// The holder parks its execution until a time of its own clock; the past is allowed.
-pub(super) fn delay_execution(
-    store: &mut Store,
-    now: ServerTime,
-    held: &Held,
-    until: TimestampMs,
-) -> Answer {
+pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &Held, until: TimestampMs) -> Answer {
     let no = held.execution;
     store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, false)?;
     fence::validate(store, now, no, triple)?;
     let due = Score::at_ms(until.0);
     store.edit(no, |core| {
-        core.vector = vector::delayed(
-            BlockingReason::WaitingForDelay,
-            AttemptState::AttemptInterrupted,
-        );
+        core.vector = vector::delayed(BlockingReason::WaitingForDelay, AttemptState::AttemptInterrupted);
         core.detail = Detail::Delayed(due);
         core.delay_until = Some(due);
         core.clear_lease();
         core.stamp(now);
     });
-    store.write_attempt(no, held.attempt_index, |attempt| {
-        attempt.state = AttemptLifecycle::Suspended
-    });
+    store.write_attempt(no, held.attempt_index, |attempt| attempt.state = AttemptLifecycle::Suspended);
     fence::release(store, no, held.lane, held.instance);
     store.add(no, IndexKey::Delayed(held.lane), due);
     Ok(Done::Ok("delayed"))
@@ -46,17 +34,9 @@ pub(super) fn delay_execution(
 ///
 /// An entry whose `delay_until` is empty makes the script itself fail (a comparison with nil), so
 /// such an execution can never be promoted.
-pub(super) fn promote_delayed(
-    store: &mut Store,
-    place: Place,
-    lane: LaneNo,
-    now: TimestampMs,
-) -> Answer {
+pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now: TimestampMs) -> Answer {
     let no = place.execution;
-    let Some(found) = store
-        .execution(no)
-        .filter(|found| found.partition == place.partition)
-    else {
+    let Some(found) = store.execution(no).filter(|found| found.partition == place.partition) else {
         return Ok(Done::Ok("not_found_cleaned"));
     };
     let core = &found.core;
@@ -68,9 +48,7 @@ pub(super) fn promote_delayed(
         store.remove(no, IndexKey::Delayed(lane));
         return Ok(Done::Ok("not_delayed_cleaned"));
     }
-    let due = core
-        .delay_until
-        .ok_or(Refusal::RuntimeError("attempt to compare nil with number"))?;
+    let due = core.delay_until.ok_or(Refusal::RuntimeError(COMPARED_WITH_NIL))?;
     if !due.is_due(now.0) {
         return Ok(Done::Ok("not_yet_due"));
     }

@@ -2,12 +2,11 @@
 
 use ff_core::contracts::TimeoutBehavior;
 use ff_core::state::{
-    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase,
-    TerminalOutcome,
+    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, TerminalOutcome,
 };
 use ff_core::types::{AttemptIndex, WaitpointId};
 
-use super::{Answer, find, vector};
+use super::{Answer, COMPARED_WITH_NIL, Refusal, find, vector};
 use crate::intern::LaneNo;
 use crate::message::{Done, Expiry, Place};
 use crate::number::Score;
@@ -16,13 +15,14 @@ use crate::time::ServerTime;
 
 /// Ends an execution as expired, whatever its phase, without asking whether it is due.
 ///
+/// The attempt record that is ended is the one that the caller read; none, when it read an empty index.
 /// A suspended one keeps its waitpoint and condition open; a grant stays.
 pub(super) fn expire_execution(
     store: &mut Store,
     now: ServerTime,
     place: Place,
     lane: LaneNo,
-    attempt_index: AttemptIndex,
+    attempt_index: Option<AttemptIndex>,
     expiry: Expiry,
 ) -> Answer {
     let no = place.execution;
@@ -38,7 +38,8 @@ pub(super) fn expire_execution(
         store.remove(no, IndexKey::ExecutionDeadline);
         return Ok(Done::Ok("already_terminal"));
     }
-    if has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended) {
+    let ends_attempt = has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended);
+    if let Some(attempt_index) = attempt_index.filter(|_| ends_attempt) {
         store.write_attempt(no, attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedFailure;
             attempt.ended_at = Some(now);
@@ -66,11 +67,7 @@ pub(super) fn expire_execution(
         _ => leave_runnable_index(store, place, own_lane, eligibility),
     }
     store.edit(no, |core| {
-        let attempt_state = if has_attempt {
-            AttemptState::AttemptTerminal
-        } else {
-            core.vector.attempt_state
-        };
+        let attempt_state = if has_attempt { AttemptState::AttemptTerminal } else { core.vector.attempt_state };
         core.vector = vector::terminal(TerminalOutcome::Expired, attempt_state);
         core.detail = Detail::None;
         core.completed_at = Some(now);
@@ -91,12 +88,7 @@ pub(super) fn expire_execution(
     Ok(Done::Ok("expired"))
 }
 
-fn leave_runnable_index(
-    store: &mut Store,
-    place: Place,
-    lane: LaneNo,
-    eligibility: EligibilityState,
-) {
+fn leave_runnable_index(store: &mut Store, place: Place, lane: LaneNo, eligibility: EligibilityState) {
     let no = place.execution;
     let own = match eligibility {
         EligibilityState::EligibleNow => Some(IndexKey::Eligible(lane)),
@@ -128,7 +120,7 @@ pub(super) fn expire_suspension(
     now: ServerTime,
     place: Place,
     lane: LaneNo,
-    attempt_index: AttemptIndex,
+    attempt_index: Option<AttemptIndex>,
     waitpoint: Option<&WaitpointId>,
 ) -> Answer {
     let no = place.execution;
@@ -139,17 +131,13 @@ pub(super) fn expire_suspension(
         store.remove(no, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("not_suspended_cleaned"));
     }
-    let Some(open) = found
-        .suspension
-        .as_ref()
-        .filter(|suspension| suspension.closed_at.is_none())
-    else {
+    let Some(open) = found.suspension.as_ref().filter(|suspension| suspension.closed_at.is_none()) else {
         store.remove(no, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("no_active_suspension_cleaned"));
     };
-    let due = open
-        .timeout_at
-        .filter(|at| at.0 != 0 && ServerTime::trusting_caller(*at) <= now);
+    // An empty timeout is no number, so the comparison itself fails and the index entry stays.
+    let timeout_at = open.timeout_at.ok_or(Refusal::RuntimeError(COMPARED_WITH_NIL))?;
+    let due = Some(timeout_at).filter(|at| at.0 != 0 && ServerTime::trusting_caller(*at) <= now);
     let Some(timeout_at) = due else {
         return Ok(Done::Ok("not_yet_due"));
     };
@@ -201,21 +189,9 @@ pub(super) fn expire_suspension(
             store.remove(no, IndexKey::SuspensionTimeout);
             return Ok(Done::Ok("escalate"));
         }
-        TimeoutBehavior::Cancel => (
-            TerminalOutcome::Cancelled,
-            AttemptLifecycle::EndedCancelled,
-            "timed_out_cancel",
-        ),
-        TimeoutBehavior::Expire => (
-            TerminalOutcome::Expired,
-            AttemptLifecycle::EndedFailure,
-            "timed_out_expire",
-        ),
-        _ => (
-            TerminalOutcome::Failed,
-            AttemptLifecycle::EndedFailure,
-            "timed_out_fail",
-        ),
+        TimeoutBehavior::Cancel => (TerminalOutcome::Cancelled, AttemptLifecycle::EndedCancelled, "timed_out_cancel"),
+        TimeoutBehavior::Expire => (TerminalOutcome::Expired, AttemptLifecycle::EndedFailure, "timed_out_expire"),
+        _ => (TerminalOutcome::Failed, AttemptLifecycle::EndedFailure, "timed_out_fail"),
     };
     store.edit(no, |core| {
         core.vector = vector::terminal(outcome, AttemptState::AttemptTerminal);
@@ -225,15 +201,13 @@ pub(super) fn expire_suspension(
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
-    if has_attempt {
+    if let Some(attempt_index) = attempt_index.filter(|_| has_attempt) {
         store.write_attempt(no, attempt_index, |attempt| {
             attempt.state = attempt_end;
             attempt.ended_at = Some(now);
         });
     }
-    store.write_reasons(no, |reasons| {
-        reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str()))
-    });
+    store.write_reasons(no, |reasons| reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str())));
     close(store, reason);
     store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
     Ok(Done::Ok(behavior.as_wire_str()))

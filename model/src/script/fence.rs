@@ -23,10 +23,7 @@ pub(super) fn not_active(core: &Core) -> Refusal {
 /// The triple that a write is checked against (`resolve_lease_fence`): the caller's own, or the
 /// stored one where an operator overrides. `Ok(None)` is an override on an execution without a lease,
 /// whose identity checks then compare nothing with nothing.
-pub(super) fn resolve<'a>(
-    held: &'a Held,
-    overriding: bool,
-) -> Result<Option<&'a LeaseFence>, Refusal> {
+pub(super) fn resolve<'a>(held: &'a Held, overriding: bool) -> Result<Option<&'a LeaseFence>, Refusal> {
     match &held.fence {
         Some(fence) => Ok(Some(fence)),
         None if overriding => Ok(None),
@@ -42,36 +39,26 @@ pub(super) fn validate(
     fence: Option<&LeaseFence>,
 ) -> Result<(), Refusal> {
     let deviations = store.deviations();
-    let core = &store
-        .execution(execution)
-        .ok_or(Refusal::ExecutionNotFound)?
-        .core;
+    let core = &store.execution(execution).ok_or(Refusal::ExecutionNotFound)?.core;
     if core.vector.lifecycle_phase != LifecyclePhase::Active {
         return Err(not_active(core));
     }
     if core.vector.ownership_state == OwnershipState::LeaseRevoked {
         return Err(Refusal::LeaseRevoked);
     }
-    if core.lease_expires_at.is_none_or(|expires| expires <= now)
-        && !deviations.has(Deviation::BugAcceptExpiredLease)
-    {
+    if core.lease_expires_at.is_none_or(|expires| expires <= now) && !deviations.has(Deviation::BugAcceptExpiredLease) {
         mark_expired(store, now, execution);
         return Err(Refusal::LeaseExpired);
     }
-    let current = deviations.has(Deviation::BugIgnoreFence)
-        || fence.is_none_or(|fence| core.is_held_by(fence));
-    if current {
-        Ok(())
-    } else {
-        Err(Refusal::StaleLease)
-    }
+    let current = deviations.has(Deviation::BugIgnoreFence) || fence.is_none_or(|fence| core.is_held_by(fence));
+    if current { Ok(()) } else { Err(Refusal::StaleLease) }
 }
 
 /// `mark_expired`: the state says so from now on; ids, worker, epoch, attempt and indexes stay.
 pub(super) fn mark_expired(store: &mut Store, now: ServerTime, execution: ExecutionNo) {
-    let already = store.execution(execution).is_none_or(|found| {
-        found.core.vector.ownership_state == OwnershipState::LeaseExpiredReclaimable
-    });
+    let already = store
+        .execution(execution)
+        .is_none_or(|found| found.core.vector.ownership_state == OwnershipState::LeaseExpiredReclaimable);
     if already {
         return;
     }
@@ -87,12 +74,7 @@ pub(super) fn mark_expired(store: &mut Store, now: ServerTime, execution: Execut
 }
 
 /// The release block: lease key, expiry, the caller's lease set, active index, attempt timeout.
-pub(super) fn release(
-    store: &mut Store,
-    execution: ExecutionNo,
-    lane: LaneNo,
-    instance: InstanceNo,
-) {
+pub(super) fn release(store: &mut Store, execution: ExecutionNo, lane: LaneNo, instance: InstanceNo) {
     store.delete_lease(execution);
     store.remove(execution, IndexKey::LeaseExpiry);
     store.remove(execution, IndexKey::WorkerLeases(instance));

@@ -54,9 +54,7 @@ pub(super) fn fail_execution(
     fence::validate(store, now, no, triple)?;
     end_attempt(store, now, held, AttemptLifecycle::EndedFailure);
     store.write_reasons(no, |reasons| reasons.failure = Some(reason.to_owned()));
-    let retry_count = store
-        .execution(no)
-        .map_or(0, |found| found.core.retry_count);
+    let retry_count = store.execution(no).map_or(0, |found| found.core.retry_count);
     let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
         store.edit(no, |core: &mut Core| {
             core.vector = vector::terminal(TerminalOutcome::Failed, AttemptState::AttemptTerminal);
@@ -70,13 +68,9 @@ pub(super) fn fail_execution(
     };
     let due = number::retry_due(now.ms(), Some(&policy.backoff), retry_count);
     store.edit(no, |core| {
-        core.vector = vector::delayed(
-            BlockingReason::WaitingForRetryBackoff,
-            AttemptState::PendingRetryAttempt,
-        );
+        core.vector = vector::delayed(BlockingReason::WaitingForRetryBackoff, AttemptState::PendingRetryAttempt);
         core.detail = Detail::Backoff(due);
-        core.pending_previous_attempt_index =
-            Some(fence::attempt_or_zero(core.current_attempt_index));
+        core.pending_previous_attempt_index = Some(fence::attempt_or_zero(core.current_attempt_index));
         core.retry_count += 1;
         core.current_attempt_id = None;
         core.clear_lease();
@@ -98,9 +92,5 @@ fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLi
 fn terminate(store: &mut Store, now: ServerTime, held: &Held) {
     fence::release(store, held.execution, held.lane, held.instance);
     store.remove(held.execution, IndexKey::ExecutionDeadline);
-    store.add(
-        held.execution,
-        IndexKey::Terminal(held.lane),
-        Score::at_ms(now.ms()),
-    );
+    store.add(held.execution, IndexKey::Terminal(held.lane), Score::at_ms(now.ms()));
 }

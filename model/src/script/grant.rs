@@ -16,9 +16,7 @@ use crate::time::ServerTime;
 pub(super) fn issue_claim_grant(store: &mut Store, now: ServerTime, args: &IssueGrant) -> Answer {
     let found = find(store, now, args.place).ok_or(Refusal::ExecutionNotFound)?;
     let vector = &found.core.vector;
-    if vector.lifecycle_phase != LifecyclePhase::Runnable
-        || vector.eligibility_state != EligibilityState::EligibleNow
-    {
+    if vector.lifecycle_phase != LifecyclePhase::Runnable || vector.eligibility_state != EligibilityState::EligibleNow {
         return Err(Refusal::ExecutionNotEligible);
     }
     if found.grant.is_some() {
@@ -36,11 +34,7 @@ pub(super) fn issue_claim_grant(store: &mut Store, now: ServerTime, args: &Issue
 pub(super) fn issue_reclaim_grant(store: &mut Store, now: ServerTime, args: &IssueGrant) -> Answer {
     let live_too = store.deviations().has(Deviation::BugReclaimLiveLease);
     let found = find(store, now, args.place).ok_or(Refusal::ExecutionNotFound)?;
-    if !is_reclaimable(
-        found.core.vector.lifecycle_phase,
-        found.core.vector.ownership_state,
-        live_too,
-    ) {
+    if !is_reclaimable(found.core.vector.lifecycle_phase, found.core.vector.ownership_state, live_too) {
         return Err(Refusal::ExecutionNotReclaimable);
     }
     if found.grant.is_some() {
@@ -50,11 +44,7 @@ pub(super) fn issue_reclaim_grant(store: &mut Store, now: ServerTime, args: &Iss
 }
 
 /// Active and expired or revoked; with the planted defect, active and owned at all.
-pub(super) fn is_reclaimable(
-    phase: LifecyclePhase,
-    ownership: OwnershipState,
-    live_too: bool,
-) -> bool {
+pub(super) fn is_reclaimable(phase: LifecyclePhase, ownership: OwnershipState, live_too: bool) -> bool {
     phase == LifecyclePhase::Active
         && match ownership {
             OwnershipState::LeaseExpiredReclaimable | OwnershipState::LeaseRevoked => true,
@@ -67,15 +57,11 @@ fn issue(store: &mut Store, now: ServerTime, args: &IssueGrant) -> Answer {
     let execution = args.place.execution;
     check_capabilities(store, now, execution, &args.capabilities)?;
     let expires_at = now.plus_ms(args.ttl_ms);
-    store.issue_grant(
-        execution,
-        Grant {
-            worker: args.worker,
-            instance: args.instance,
-            lane: args.lane,
-            expires_at,
-        },
-    );
+    // A key told to expire now is gone at once.
+    if args.ttl_ms == 0 {
+        return Ok(Done::Granted(expires_at));
+    }
+    store.issue_grant(execution, Grant { worker: args.worker, instance: args.instance, lane: args.lane, expires_at });
     Ok(Done::Granted(expires_at))
 }
 
@@ -86,16 +72,8 @@ fn check_capabilities(
     execution: ExecutionNo,
     worker: &BTreeSet<String>,
 ) -> Result<(), Refusal> {
-    let required = &store
-        .execution(execution)
-        .ok_or(Refusal::ExecutionNotFound)?
-        .submission
-        .required;
-    let bytes = worker
-        .iter()
-        .map(|token| token.len() + 1)
-        .sum::<usize>()
-        .saturating_sub(1);
+    let required = &store.execution(execution).ok_or(Refusal::ExecutionNotFound)?.submission.required;
+    let bytes = worker.iter().map(|token| token.len() + 1).sum::<usize>().saturating_sub(1);
     if bytes > CAPS_MAX_BYTES {
         return Err(Refusal::InvalidCapabilities("worker:too_many_bytes"));
     }
@@ -105,14 +83,8 @@ fn check_capabilities(
     if required.iter().all(|token| worker.contains(token)) {
         return Ok(());
     }
-    let missing: Vec<&str> = required
-        .iter()
-        .filter(|token| !worker.contains(*token))
-        .map(String::as_str)
-        .collect();
+    let missing: Vec<&str> = required.iter().filter(|token| !worker.contains(*token)).map(String::as_str).collect();
     let missing = missing.join(",");
-    store.edit(execution, |core| {
-        core.last_capability_mismatch_at = Some(now)
-    });
+    store.edit(execution, |core| core.last_capability_mismatch_at = Some(now));
     Err(Refusal::CapabilityMismatch(missing))
 }

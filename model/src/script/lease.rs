@@ -1,8 +1,6 @@
 //! `ff_renew_lease`, `ff_mark_lease_expired_if_due`, `ff_revoke_lease`, `ff_update_progress`.
 
-use ff_core::state::{
-    AttemptState, BlockingReason, LifecyclePhase, OwnershipState, PublicState, TerminalOutcome,
-};
+use ff_core::state::{AttemptState, BlockingReason, LifecyclePhase, OwnershipState, PublicState, TerminalOutcome};
 
 use super::{Answer, Refusal, claim, fence, find};
 use crate::deviation::Deviation;
@@ -16,25 +14,15 @@ use crate::time::ServerTime;
 ///
 /// Refuses whenever a revocation mark stands, even one that an earlier lease left behind. At the
 /// millisecond of expiry the lease is dead.
-pub(super) fn renew_lease(
-    store: &mut Store,
-    now: ServerTime,
-    held: &Held,
-    ttl_ms: u64,
-    grace_ms: u64,
-) -> Answer {
+pub(super) fn renew_lease(store: &mut Store, now: ServerTime, held: &Held, ttl_ms: u64, grace_ms: u64) -> Answer {
     let deviations = store.deviations();
-    let found = store
-        .visit(held.execution, now)
-        .ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(held.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let core = &found.core;
     let fence = held.fence.as_ref().ok_or(Refusal::FenceRequired)?;
     if core.vector.lifecycle_phase != LifecyclePhase::Active {
         return Err(fence::not_active(core));
     }
-    if core.vector.ownership_state == OwnershipState::LeaseRevoked
-        || core.lease_revoked_at.is_some()
-    {
+    if core.vector.ownership_state == OwnershipState::LeaseRevoked || core.lease_revoked_at.is_some() {
         return Err(Refusal::LeaseRevoked);
     }
     let expired = core.lease_expires_at.is_none_or(|expires| expires <= now);
@@ -54,20 +42,12 @@ pub(super) fn renew_lease(
         core.last_mutation_at = now.to_wire();
     });
     store.extend_lease(held.execution, expires_at, grace_ms);
-    store.add(
-        held.execution,
-        IndexKey::LeaseExpiry,
-        Score::at_ms(expires_at.ms()),
-    );
+    store.add(held.execution, IndexKey::LeaseExpiry, Score::at_ms(expires_at.ms()));
     Ok(Done::Renewed(expires_at))
 }
 
 /// The expiry scanner's step. The index entry stays after marking.
-pub(super) fn mark_lease_expired_if_due(
-    store: &mut Store,
-    now: ServerTime,
-    place: Place,
-) -> Answer {
+pub(super) fn mark_lease_expired_if_due(store: &mut Store, now: ServerTime, place: Place) -> Answer {
     let Some(found) = find(store, now, place) else {
         return Ok(Done::AlreadySatisfied("execution_not_found"));
     };
@@ -103,9 +83,7 @@ pub(super) fn revoke_lease(
     expected: Option<&str>,
     reason: &str,
 ) -> Answer {
-    let found = store
-        .visit(execution, now)
-        .ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let core = &found.core;
     if core.vector.lifecycle_phase != LifecyclePhase::Active {
         return Err(fence::not_active(core));
@@ -121,11 +99,7 @@ pub(super) fn revoke_lease(
     let lease_id = core.current_lease_id.clone();
     let matches = expected
         .filter(|expected| !expected.is_empty())
-        .is_none_or(|expected| {
-            lease_id
-                .as_ref()
-                .is_some_and(|current| current.to_string() == expected)
-        });
+        .is_none_or(|expected| lease_id.as_ref().is_some_and(|current| current.to_string() == expected));
     if !matches {
         return Err(Refusal::StaleLease);
     }
@@ -140,9 +114,7 @@ pub(super) fn revoke_lease(
         core.lease_revoked_at = Some(now);
         core.last_mutation_at = now.to_wire();
     });
-    store.write_reasons(execution, |reasons| {
-        reasons.revoke = Some(reason.to_owned())
-    });
+    store.write_reasons(execution, |reasons| reasons.revoke = Some(reason.to_owned()));
     store.delete_lease(execution);
     store.remove(execution, IndexKey::LeaseExpiry);
     store.remove(execution, IndexKey::WorkerLeases(instance));
@@ -158,9 +130,7 @@ pub(super) fn update_progress(
     percent: Option<u8>,
     message: Option<&str>,
 ) -> Answer {
-    let found = store
-        .visit(held.execution, now)
-        .ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(held.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let core = &found.core;
     if core.vector.lifecycle_phase != LifecyclePhase::Active {
         return Err(fence::not_active(core));
@@ -172,9 +142,7 @@ pub(super) fn update_progress(
         return Err(Refusal::LeaseExpired);
     }
     let fence = held.fence.as_ref().ok_or(Refusal::StaleLease)?;
-    if core.current_lease_id.as_ref() != Some(&fence.lease_id)
-        || core.current_lease_epoch != fence.lease_epoch
-    {
+    if core.current_lease_id.as_ref() != Some(&fence.lease_id) || core.current_lease_epoch != fence.lease_epoch {
         return Err(Refusal::StaleLease);
     }
     store.edit(held.execution, |core| {
@@ -184,9 +152,7 @@ pub(super) fn update_progress(
         }
     });
     if let Some(message) = message.filter(|message| !message.is_empty()) {
-        store.write_reasons(held.execution, |reasons| {
-            reasons.progress = Some(message.to_owned())
-        });
+        store.write_reasons(held.execution, |reasons| reasons.progress = Some(message.to_owned()));
     }
     Ok(Done::Ok("ok"))
 }

@@ -31,6 +31,9 @@ use crate::message::{Done, Message, Place, Reply, Script};
 use crate::store::{Execution, Store};
 use crate::time::ServerTime;
 
+/// What comparing a number with an empty field makes of a script.
+const COMPARED_WITH_NIL: &str = "attempt to compare number with nil";
+
 type Answer = Result<Done, Refusal>;
 
 /// Performs one message at a server time. The store's list of changes then holds what it did.
@@ -53,123 +56,49 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
         Script::Claim(args) => claim::claim_execution(store, now, args),
         Script::ClaimResumed(args) => claim::claim_resumed_execution(store, now, args),
         Script::Reclaim(args) => reclaim::reclaim_execution(store, now, args),
-        Script::Renew {
-            held,
-            ttl_ms,
-            grace_ms,
-        } => lease::renew_lease(store, now, held, *ttl_ms, *grace_ms),
+        Script::Renew { held, ttl_ms, grace_ms } => lease::renew_lease(store, now, held, *ttl_ms, *grace_ms),
         Script::MarkExpired(place) => lease::mark_lease_expired_if_due(store, now, *place),
-        Script::Revoke {
-            execution,
-            instance,
-            expected,
-            reason,
-        } => lease::revoke_lease(
-            store,
-            now,
-            *execution,
-            *instance,
-            expected.as_deref(),
-            reason,
-        ),
-        Script::Complete {
-            held,
-            payload,
-            overriding,
-        } => finish::complete_execution(store, now, held, payload, *overriding),
-        Script::Fail {
-            held,
-            reason,
-            retry,
-        } => finish::fail_execution(store, now, held, reason, retry.as_ref()),
+        Script::Revoke { execution, instance, expected, reason } => {
+            lease::revoke_lease(store, now, *execution, *instance, expected.as_deref(), reason)
+        }
+        Script::Complete { held, payload, overriding } => {
+            finish::complete_execution(store, now, held, payload, *overriding)
+        }
+        Script::Fail { held, reason, retry } => finish::fail_execution(store, now, held, reason, retry.as_ref()),
         Script::Delay { held, until } => delay::delay_execution(store, now, held, *until),
-        Script::Progress {
-            held,
-            percent,
-            message,
-        } => lease::update_progress(store, now, held, *percent, message.as_deref()),
+        Script::Progress { held, percent, message } => {
+            lease::update_progress(store, now, held, *percent, message.as_deref())
+        }
         Script::Cancel(args) => cancel::cancel_execution(store, now, args),
         Script::Suspend(args) => suspend::suspend_execution(store, now, args),
         Script::Signal(args) => signal::deliver_signal(store, now, args),
         Script::Promote { place, lane, now } => delay::promote_delayed(store, *place, *lane, *now),
-        Script::ExpireExecution {
-            place,
-            lane,
-            attempt_index,
-            expiry,
-        } => expire::expire_execution(store, now, *place, *lane, *attempt_index, *expiry),
-        Script::ExpireSuspension {
-            place,
-            lane,
-            attempt_index,
-            waitpoint,
-        } => expire::expire_suspension(
-            store,
-            now,
-            *place,
-            *lane,
-            *attempt_index,
-            waitpoint.as_ref(),
-        ),
-        Script::Block {
-            place,
-            lane,
-            index,
-            reason,
-            detail,
-            now: caller_now,
-        } => block::block_execution(
-            store,
-            now,
-            *place,
-            *lane,
-            *index,
-            reason,
-            detail,
-            *caller_now,
-        ),
-        Script::Unblock {
-            place,
-            lane,
-            expected,
-            now: caller_now,
-        } => block::unblock_execution(store, now, *place, *lane, *expected, *caller_now),
-        Script::ChangePriority {
-            execution,
-            lane,
-            priority,
-        } => priority::change_priority(store, now, *execution, *lane, *priority),
-        Script::Replay { execution, lane } => {
-            replay::replay_execution(store, now, *execution, *lane)
+        Script::ExpireExecution { place, lane, attempt_index, expiry } => {
+            expire::expire_execution(store, now, *place, *lane, *attempt_index, *expiry)
         }
-        Script::Register {
-            namespace,
-            worker,
-            instance,
-            capabilities,
-            ttl_ms,
-            now: caller_now,
-        } => registry::register_worker(
-            store,
-            now,
-            *namespace,
-            *worker,
-            *instance,
-            capabilities,
-            *ttl_ms,
-            *caller_now,
-        ),
-        Script::Heartbeat {
-            namespace,
-            instance,
-            now: caller_now,
-        } => registry::heartbeat_worker(store, now, *namespace, *instance, *caller_now),
+        Script::ExpireSuspension { place, lane, attempt_index, waitpoint } => {
+            expire::expire_suspension(store, now, *place, *lane, *attempt_index, waitpoint.as_ref())
+        }
+        Script::Block { place, lane, index, reason, detail, now: caller_now } => {
+            block::block_execution(store, now, *place, *lane, *index, reason, detail, *caller_now)
+        }
+        Script::Unblock { place, lane, expected, now: caller_now } => {
+            block::unblock_execution(store, now, *place, *lane, *expected, *caller_now)
+        }
+        Script::ChangePriority { execution, lane, priority } => {
+            priority::change_priority(store, now, *execution, *lane, *priority)
+        }
+        Script::Replay { execution, lane } => replay::replay_execution(store, now, *execution, *lane),
+        Script::Register { namespace, worker, instance, capabilities, ttl_ms, now: caller_now } => {
+            registry::register_worker(store, now, *namespace, *worker, *instance, capabilities, *ttl_ms, *caller_now)
+        }
+        Script::Heartbeat { namespace, instance, now: caller_now } => {
+            registry::heartbeat_worker(store, now, *namespace, *instance, *caller_now)
+        }
     }
 }
 
 /// Reads an execution where the caller looks for it; elsewhere it does not exist.
 fn find(store: &mut Store, now: ServerTime, place: Place) -> Option<&Execution> {
-    store
-        .visit(place.execution, now)
-        .filter(|execution| execution.partition == place.partition)
+    store.visit(place.execution, now).filter(|execution| execution.partition == place.partition)
 }

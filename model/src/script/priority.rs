@@ -18,9 +18,7 @@ pub(super) fn change_priority(
 ) -> Answer {
     let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     let vector = &found.core.vector;
-    if vector.lifecycle_phase != LifecyclePhase::Runnable
-        || vector.eligibility_state != EligibilityState::EligibleNow
-    {
+    if vector.lifecycle_phase != LifecyclePhase::Runnable || vector.eligibility_state != EligibilityState::EligibleNow {
         return Err(Refusal::ExecutionNotEligible);
     }
     store.edit(no, |core| {

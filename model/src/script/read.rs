@@ -8,37 +8,18 @@ pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> R
     match message {
         Message::Time => Reply::Time(now),
         Message::Core(no) => Reply::Core(store.execution(*no).map(|found| Box::new(view(found)))),
-        Message::Context(no) => Reply::Context(
-            store
-                .execution(*no)
-                .map(|found| Box::new(found.submission.clone())),
-        ),
-        Message::Description(no) => {
-            Reply::Description(store.execution(*no).map(|found| Box::new(describe(found))))
-        }
+        Message::Context(no) => Reply::Context(store.execution(*no).map(|found| Box::new(found.submission.clone()))),
+        Message::Description(no) => Reply::Description(store.execution(*no).map(|found| Box::new(describe(found)))),
         Message::Policy(no) => {
-            let policy = store
-                .execution(*no)
-                .and_then(|found| found.submission.policy.as_ref());
+            let policy = store.execution(*no).and_then(|found| found.submission.policy.as_ref());
             Reply::RetryPolicy(policy.and_then(|policy| policy.retry_policy.clone()))
         }
-        Message::Required(no) => Reply::Required(
-            store
-                .execution(*no)
-                .map_or_else(Vec::new, |found| found.submission.required.clone()),
-        ),
-        Message::Result(no) => {
-            Reply::Result(store.execution(*no).and_then(|found| found.result.clone()))
+        Message::Required(no) => {
+            Reply::Required(store.execution(*no).map_or_else(Vec::new, |found| found.submission.required.clone()))
         }
-        Message::Range {
-            partition,
-            key,
-            up_to_ms,
-            limit,
-        } => {
-            let due = store
-                .range(*partition, *key)
-                .take_while(|(score, _)| up_to_ms.is_none_or(|ms| score.is_due(ms)));
+        Message::Result(no) => Reply::Result(store.execution(*no).and_then(|found| found.result.clone())),
+        Message::Range { partition, key, up_to_ms, limit } => {
+            let due = store.range(*partition, *key).take_while(|(score, _)| up_to_ms.is_none_or(|ms| score.is_due(ms)));
             Reply::Members(due.take(*limit as usize).collect())
         }
         Message::RegisteredCapabilities(namespace) => {
@@ -49,11 +30,7 @@ pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> R
 }
 
 fn view(found: &Execution) -> CoreView {
-    let Core {
-        vector,
-        total_attempt_count,
-        ..
-    } = &found.core;
+    let Core { vector, total_attempt_count, .. } = &found.core;
     CoreView {
         lane: found.submission.lane,
         namespace: found.submission.namespace,
@@ -89,32 +66,17 @@ fn render_detail(found: &Execution) -> String {
         Detail::None => String::new(),
         Detail::Delayed(until) => format!("delayed until {}", until.to_lua_string()),
         Detail::Backoff(until) => {
-            let attempt = core
-                .pending_previous_attempt_index
-                .map_or(0, |index| index.0);
+            let attempt = core.pending_previous_attempt_index.map_or(0, |index| index.0);
             let reason = found.reasons.failure.as_deref().unwrap_or_default();
-            format!(
-                "retry backoff until {} (attempt {attempt} failed: {reason})",
-                until.to_lua_string()
-            )
+            format!("retry backoff until {} (attempt {attempt} failed: {reason})", until.to_lua_string())
         }
         Detail::LeaseExpired => "lease expired, awaiting reclaim".into(),
         Detail::LeaseRevoked => {
-            format!(
-                "lease revoked: {}",
-                found.reasons.revoke.as_deref().unwrap_or("operator")
-            )
+            format!("lease revoked: {}", found.reasons.revoke.as_deref().unwrap_or("operator"))
         }
         Detail::Suspended(reason) => {
-            let waitpoint = found
-                .suspension
-                .as_ref()
-                .map(|open| open.waitpoint.to_string())
-                .unwrap_or_default();
-            format!(
-                "suspended: waitpoint {waitpoint} awaiting {}",
-                reason.as_wire_str()
-            )
+            let waitpoint = found.suspension.as_ref().map(|open| open.waitpoint.to_string()).unwrap_or_default();
+            format!("suspended: waitpoint {waitpoint} awaiting {}", reason.as_wire_str())
         }
         Detail::ResumeDelay(delay_ms) => format!("resume delay {delay_ms}ms after signal"),
         Detail::Escalated(at) => format!("suspension escalated: timeout at {}", at.0),

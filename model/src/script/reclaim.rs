@@ -16,25 +16,12 @@ use crate::time::ServerTime;
 /// is the one that the caller names. The old attempt's timeout keeps running against the new one.
 pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Reclaim) -> Answer {
     let deviations = store.deviations();
-    let found = store
-        .visit(args.execution, now)
-        .ok_or(Refusal::ExecutionNotFound)?;
-    let (phase, ownership) = (
-        found.core.vector.lifecycle_phase,
-        found.core.vector.ownership_state,
-    );
-    if !grant::is_reclaimable(
-        phase,
-        ownership,
-        deviations.has(Deviation::BugReclaimLiveLease),
-    ) {
+    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
+    let (phase, ownership) = (found.core.vector.lifecycle_phase, found.core.vector.ownership_state);
+    if !grant::is_reclaimable(phase, ownership, deviations.has(Deviation::BugReclaimLiveLease)) {
         return Err(Refusal::ExecutionNotReclaimable);
     }
-    let cap = found
-        .submission
-        .policy
-        .as_ref()
-        .map_or(args.default_cap, |policy| policy.max_reclaim_count);
+    let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
     let previous_instance = found.core.current_instance;
     let previous = claim::previous_or_zero(&found.core);
     if found.core.lease_reclaim_count >= cap {
@@ -55,18 +42,11 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
         lease_id: args.lease_id.clone(),
         ttl_ms: args.lease_ttl_ms,
     };
-    let lease = claim::start_attempt(
-        store,
-        now,
-        &taker,
-        args.attempt_id.clone(),
-        AttemptType::Reclaim,
-        previous,
-        |core| {
+    let lease =
+        claim::start_attempt(store, now, &taker, args.attempt_id.clone(), AttemptType::Reclaim, previous, |core| {
             core.clear_marks();
             core.lease_reclaim_count += 1;
-        },
-    );
+        });
     if let Some(old) = previous_instance.filter(|old| *old != args.instance) {
         store.remove(args.execution, IndexKey::WorkerLeases(old));
     }
@@ -90,9 +70,7 @@ fn give_up(store: &mut Store, now: ServerTime, args: &Reclaim) {
         core.clear_owner();
         core.stamp(now);
     });
-    store.write_reasons(args.execution, |reasons| {
-        reasons.failure = Some("max_reclaims_exceeded".into())
-    });
+    store.write_reasons(args.execution, |reasons| reasons.failure = Some("max_reclaims_exceeded".into()));
     store.delete_lease(args.execution);
     store.remove(args.execution, IndexKey::LeaseExpiry);
     store.remove(args.execution, IndexKey::WorkerLeases(args.instance));
@@ -102,9 +80,5 @@ fn give_up(store: &mut Store, now: ServerTime, args: &Reclaim) {
     store.remove(args.execution, IndexKey::Active(args.lane));
     store.remove(args.execution, IndexKey::AttemptTimeout);
     store.remove(args.execution, IndexKey::ExecutionDeadline);
-    store.add(
-        args.execution,
-        IndexKey::Terminal(lane),
-        Score::at_ms(now.ms()),
-    );
+    store.add(args.execution, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
 }

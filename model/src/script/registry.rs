@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ff_core::types::TimestampMs;
 
-use super::Answer;
+use super::{Answer, Refusal};
 use crate::intern::{InstanceNo, NamespaceNo, WorkerNo};
 use crate::message::Done;
 use crate::store::{Registration, Store};
@@ -22,10 +22,10 @@ pub(super) fn register_worker(
     ttl_ms: u64,
     caller_now: TimestampMs,
 ) -> Answer {
-    let alive = store
-        .registry()
-        .get(namespace, instance)
-        .is_some_and(|held| held.alive_until >= now);
+    if ttl_ms == 0 {
+        return Err(Refusal::RuntimeError("invalid expire time in 'set' command"));
+    }
+    let alive = store.registry().get(namespace, instance).is_some_and(|held| held.alive_until >= now);
     let until = now.plus_ms(ttl_ms);
     let registration = Registration {
         worker,
@@ -54,12 +54,8 @@ pub(super) fn heartbeat_worker(
     };
     let ttl_ms = held.ttl_ms;
     let until = now.plus_ms(ttl_ms);
-    let registration = Registration {
-        alive_until: until,
-        capabilities_until: until,
-        last_heartbeat: caller_now,
-        ..held
-    };
+    let registration =
+        Registration { alive_until: until, capabilities_until: until, last_heartbeat: caller_now, ..held };
     store.register(namespace, instance, registration);
     Ok(Done::Alive(ttl_ms))
 }

@@ -11,21 +11,12 @@ use crate::time::ServerTime;
 /// Makes a terminal execution runnable again; the next claim starts a new attempt.
 ///
 /// Counters, epoch, attempt, result, revocation mark and any grant stay as they are.
-pub(super) fn replay_execution(
-    store: &mut Store,
-    now: ServerTime,
-    no: ExecutionNo,
-    lane: LaneNo,
-) -> Answer {
+pub(super) fn replay_execution(store: &mut Store, now: ServerTime, no: ExecutionNo, lane: LaneNo) -> Answer {
     let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.vector.lifecycle_phase != LifecyclePhase::Terminal {
         return Err(Refusal::ExecutionNotTerminal);
     }
-    let max = found
-        .submission
-        .policy
-        .as_ref()
-        .map_or(10, |policy| policy.max_replay_count);
+    let max = found.submission.policy.as_ref().map_or(10, |policy| policy.max_replay_count);
     if found.core.replay_count >= max {
         return Err(Refusal::MaxReplaysExhausted);
     }

@@ -20,15 +20,8 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
     let partition = found.partition;
     let phase = found.core.vector.lifecycle_phase;
     let signal_count = found.signals.len() as u64;
-    let waitpoint = store
-        .waitpoint(partition, &args.waitpoint)
-        .ok_or(Refusal::InvalidToken)?;
-    let proof = store.secret().validate(
-        &args.token,
-        &args.waitpoint,
-        &waitpoint.key,
-        waitpoint.created_at,
-    );
+    let waitpoint = store.waitpoint(partition, &args.waitpoint).ok_or(Refusal::InvalidToken)?;
+    let proof = store.secret().validate(&args.token, &args.waitpoint, &waitpoint.key, waitpoint.created_at);
     let (state, closed) = (waitpoint.state, waitpoint.condition.closed);
     if let Err(refusal) = proof {
         store.edit(no, |core| core.last_hmac_validation_failed_at = Some(now));
@@ -46,21 +39,12 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
     if args.max_signals > 0 && signal_count >= args.max_signals {
         return Err(Refusal::SignalLimitExceeded);
     }
-    let key = args
-        .idempotency_key
-        .as_deref()
-        .filter(|key| !key.is_empty() && args.dedup_ttl_ms > 0);
+    let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty() && args.dedup_ttl_ms > 0);
     if let Some(key) = key {
         if let Some(existing) = store.signal_done(partition, &args.waitpoint, key, now) {
             return Ok(Done::DuplicateSignal(existing.clone()));
         }
-        store.remember_signal(
-            partition,
-            &args.waitpoint,
-            key,
-            args.signal.clone(),
-            now.plus_ms(args.dedup_ttl_ms),
-        );
+        store.remember_signal(partition, &args.waitpoint, key, args.signal.clone(), now.plus_ms(args.dedup_ttl_ms));
     }
     store.accept_signal(no, args.signal.clone());
     let (mut matched, mut satisfied) = (false, false);
@@ -74,11 +58,7 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
         }
     });
     if !satisfied {
-        return Ok(Done::SignalAccepted(if matched {
-            "appended_to_waitpoint"
-        } else {
-            "no_op"
-        }));
+        return Ok(Done::SignalAccepted(if matched { "appended_to_waitpoint" } else { "no_op" }));
     }
     if phase == LifecyclePhase::Suspended {
         resume(store, now, args);
@@ -95,15 +75,11 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
 
 fn resume(store: &mut Store, now: ServerTime, args: &Signal) {
     let no = args.execution;
-    let due =
-        (args.resume_delay_ms > 0).then(|| Score::at_ms(now.plus_ms(args.resume_delay_ms).ms()));
+    let due = (args.resume_delay_ms > 0).then(|| Score::at_ms(now.plus_ms(args.resume_delay_ms).ms()));
     let record_due = store.deviations().has(Deviation::FixResumeDelayRecordsDue);
     store.edit(no, |core| {
         core.vector = match due {
-            Some(_) => vector::delayed(
-                BlockingReason::WaitingForResumeDelay,
-                AttemptState::AttemptInterrupted,
-            ),
+            Some(_) => vector::delayed(BlockingReason::WaitingForResumeDelay, AttemptState::AttemptInterrupted),
             None => vector::eligible(AttemptState::AttemptInterrupted),
         };
         core.detail = due.map_or(Detail::None, |_| Detail::ResumeDelay(args.resume_delay_ms));
@@ -118,9 +94,7 @@ fn resume(store: &mut Store, now: ServerTime, args: &Signal) {
     match due {
         Some(due) => store.add(no, IndexKey::Delayed(args.lane), due),
         None => {
-            let score = store
-                .execution(no)
-                .map_or_else(Score::default, |found| found.core.eligible_score());
+            let score = store.execution(no).map_or_else(Score::default, |found| found.core.eligible_score());
             store.add(no, IndexKey::Eligible(args.lane), score);
         }
     }

@@ -6,9 +6,7 @@ use ff_core::state::{AttemptLifecycle, BlockingReason};
 use super::{Answer, Refusal, fence, vector};
 use crate::message::{Done, Suspend};
 use crate::number::Score;
-use crate::store::{
-    Condition, Detail, IndexKey, Store, SuspendDone, Suspension, Waitpoint, WaitpointState,
-};
+use crate::store::{Condition, Detail, IndexKey, Store, SuspendDone, Suspension, Waitpoint, WaitpointState};
 use crate::time::ServerTime;
 
 /// The suspended index's score where a suspension has no timeout.
@@ -20,40 +18,25 @@ const NO_TIMEOUT_MS: i64 = 9_999_999_999_999;
 pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspend) -> Answer {
     let held = &args.held;
     let no = held.execution;
-    let key = args
-        .idempotency_key
-        .as_deref()
-        .filter(|key| !key.is_empty());
+    let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty());
     if let Some(key) = key
         && let Some(done) = remembered(store, now, args, key)
     {
         return Ok(Done::Suspended(Box::new(done)));
     }
-    let partition = store
-        .visit(no, now)
-        .ok_or(Refusal::ExecutionNotFound)?
-        .partition;
+    let partition = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?.partition;
     let triple = held.fence.as_ref().ok_or(Refusal::FenceRequired)?;
     fence::validate(store, now, no, Some(triple))?;
     let found = store.execution(no).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.current_attempt_index != Some(held.attempt_index) {
         return Err(Refusal::InvalidLeaseForSuspend);
     }
-    if found
-        .suspension
-        .as_ref()
-        .is_some_and(|suspension| suspension.closed_at.is_none())
-    {
+    if found.suspension.as_ref().is_some_and(|suspension| suspension.closed_at.is_none()) {
         return Err(Refusal::AlreadySuspended);
     }
     let token = store.secret().mint(&args.waitpoint, &args.key, now);
-    let condition = Condition {
-        matchers: args.matchers.clone(),
-        mode: args.mode,
-        minimum: 1,
-        satisfied: 0,
-        closed: false,
-    };
+    let condition =
+        Condition { matchers: args.matchers.clone(), mode: args.mode, minimum: 1, satisfied: 0, closed: false };
     store.put_waitpoint(
         partition,
         Waitpoint {
@@ -78,9 +61,7 @@ pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspe
         core.current_waitpoint_id = Some(args.waitpoint.clone());
         core.stamp(now);
     });
-    store.write_attempt(no, held.attempt_index, |attempt| {
-        attempt.state = AttemptLifecycle::Suspended
-    });
+    store.write_attempt(no, held.attempt_index, |attempt| attempt.state = AttemptLifecycle::Suspended);
     fence::release(store, no, held.lane, held.instance);
     store.write_suspension(no, |current| {
         *current = Some(Suspension {
@@ -94,11 +75,7 @@ pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspe
         });
     });
     let timeout = args.timeout_at.map(|at| Score::at_ms(at.0));
-    store.add(
-        no,
-        IndexKey::Suspended(held.lane),
-        timeout.unwrap_or_else(|| Score::at_ms(NO_TIMEOUT_MS)),
-    );
+    store.add(no, IndexKey::Suspended(held.lane), timeout.unwrap_or_else(|| Score::at_ms(NO_TIMEOUT_MS)));
     if let Some(timeout) = timeout {
         store.add(no, IndexKey::SuspensionTimeout, timeout);
     }
@@ -109,12 +86,7 @@ pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspe
         token,
     };
     if let Some(key) = key {
-        store.remember_suspend(
-            no,
-            key.to_owned(),
-            now.plus_ms(args.dedup_ttl_ms),
-            done.clone(),
-        );
+        store.remember_suspend(no, key.to_owned(), now.plus_ms(args.dedup_ttl_ms), done.clone());
     }
     Ok(Done::Suspended(Box::new(done)))
 }

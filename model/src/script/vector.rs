@@ -1,28 +1,18 @@
 //! The state vectors that scripts write, each named for what it means.
 
 use ff_core::state::{
-    AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState, PublicState,
-    StateVector, TerminalOutcome,
+    AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState, PublicState, StateVector,
+    TerminalOutcome,
 };
 
 /// Runnable and in an eligible index.
 pub(super) const fn eligible(attempt_state: AttemptState) -> StateVector {
-    runnable(
-        EligibilityState::EligibleNow,
-        BlockingReason::WaitingForWorker,
-        attempt_state,
-        PublicState::Waiting,
-    )
+    runnable(EligibilityState::EligibleNow, BlockingReason::WaitingForWorker, attempt_state, PublicState::Waiting)
 }
 
 /// Runnable, waiting for a time.
 pub(super) const fn delayed(reason: BlockingReason, attempt_state: AttemptState) -> StateVector {
-    runnable(
-        EligibilityState::NotEligibleUntilTime,
-        reason,
-        attempt_state,
-        PublicState::Delayed,
-    )
+    runnable(EligibilityState::NotEligibleUntilTime, reason, attempt_state, PublicState::Delayed)
 }
 
 /// Runnable, parked by admission; every such block is stored as rate limited.
@@ -78,10 +68,7 @@ pub(super) const fn suspended(blocking_reason: BlockingReason) -> StateVector {
 }
 
 /// Ended.
-pub(super) const fn terminal(
-    terminal_outcome: TerminalOutcome,
-    attempt_state: AttemptState,
-) -> StateVector {
+pub(super) const fn terminal(terminal_outcome: TerminalOutcome, attempt_state: AttemptState) -> StateVector {
     StateVector {
         lifecycle_phase: LifecyclePhase::Terminal,
         ownership_state: OwnershipState::Unowned,

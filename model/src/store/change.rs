@@ -86,14 +86,9 @@ impl Changes {
 
     /// The executions that were changed, each once, in order of first change.
     pub fn executions(&self) -> impl Iterator<Item = ExecutionNo> + '_ {
-        self.items
-            .iter()
-            .enumerate()
-            .filter_map(|(position, (no, _))| {
-                let seen = self.items[..position]
-                    .iter()
-                    .any(|(earlier, _)| earlier == no);
-                (!seen).then_some(*no)
-            })
+        self.items.iter().enumerate().filter_map(|(position, (no, _))| {
+            let seen = self.items[..position].iter().any(|(earlier, _)| earlier == no);
+            (!seen).then_some(*no)
+        })
     }
 }

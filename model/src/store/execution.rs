@@ -9,8 +9,7 @@ use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::ExecutionPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptType, StateVector};
 use ff_core::types::{
-    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs,
-    WaitpointId,
+    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
@@ -307,10 +306,7 @@ pub struct Execution {
 impl Execution {
     /// The score under which an index holds this execution.
     pub fn score_in(&self, key: IndexKey) -> Option<Score> {
-        self.members
-            .iter()
-            .find(|(held, _)| *held == key)
-            .map(|(_, score)| *score)
+        self.members.iter().find(|(held, _)| *held == key).map(|(_, score)| *score)
     }
 
     /// The attempt record of an index.

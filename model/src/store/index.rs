@@ -133,8 +133,7 @@ pub(crate) struct SortedSet(BTreeMap<(u64, Arc<str>), (Score, ExecutionNo)>);
 
 impl SortedSet {
     fn insert(&mut self, score: Score, name: &Arc<str>, member: ExecutionNo) {
-        self.0
-            .insert((score.order_key(), Arc::clone(name)), (score, member));
+        self.0.insert((score.order_key(), Arc::clone(name)), (score, member));
     }
 
     fn remove(&mut self, score: Score, name: &Arc<str>) {
@@ -159,17 +158,14 @@ impl Indexes {
         let tree = key.tree()?;
         let wanted = usize::from(partition) + 1;
         if self.partitions.len() < wanted {
-            self.partitions
-                .resize_with(wanted, PartitionIndexes::default);
+            self.partitions.resize_with(wanted, PartitionIndexes::default);
         }
         let partition = &mut self.partitions[wanted - 1];
         Some(match tree {
             Tree::Partition(position) => &mut partition.own[position],
             Tree::Lane(lane, position) => {
                 if partition.lanes.len() <= lane.index() {
-                    partition
-                        .lanes
-                        .resize_with(lane.index() + 1, Default::default);
+                    partition.lanes.resize_with(lane.index() + 1, Default::default);
                 }
                 &mut partition.lanes[lane.index()][position]
             }
@@ -184,14 +180,7 @@ impl Indexes {
         }
     }
 
-    pub(crate) fn insert(
-        &mut self,
-        partition: u16,
-        key: IndexKey,
-        score: Score,
-        name: &Arc<str>,
-        member: ExecutionNo,
-    ) {
+    pub(crate) fn insert(&mut self, partition: u16, key: IndexKey, score: Score, name: &Arc<str>, member: ExecutionNo) {
         if let Some(set) = self.set_mut(partition, key) {
             set.insert(score, name, member);
         }

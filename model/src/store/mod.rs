@@ -11,9 +11,7 @@ mod registry;
 mod suspension;
 
 pub use change::{Change, Changes};
-pub use execution::{
-    Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension,
-};
+pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
 pub use index::{IndexKey, Members};
 pub use registry::{Registration, Registry};
 pub use suspension::{Condition, MatchMode, Matcher, Waitpoint, WaitpointState};
@@ -110,9 +108,7 @@ impl Store {
         key: &str,
         now: ServerTime,
     ) -> Option<ExecutionNo> {
-        let (no, until) = self
-            .idempotency
-            .get(&(partition, namespace, key.to_owned()))?;
+        let (no, until) = self.idempotency.get(&(partition, namespace, key.to_owned()))?;
         (*until >= now).then_some(*no)
     }
 
@@ -124,9 +120,7 @@ impl Store {
         key: &str,
         now: ServerTime,
     ) -> Option<&SignalId> {
-        let (signal, until) =
-            self.signal_done
-                .get(&(partition, waitpoint.clone(), key.to_owned()))?;
+        let (signal, until) = self.signal_done.get(&(partition, waitpoint.clone(), key.to_owned()))?;
         (*until >= now).then_some(signal)
     }
 
@@ -141,9 +135,7 @@ impl Store {
     }
 
     fn execution_mut(&mut self, no: ExecutionNo) -> &mut Execution {
-        self.executions[no.index()]
-            .as_deref_mut()
-            .expect("a script changes only what it has read")
+        self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read")
     }
 
     fn note(&mut self, no: ExecutionNo, change: Change) {
@@ -187,9 +179,7 @@ impl Store {
 
     /// `ZADD` or `SADD`.
     pub(crate) fn add(&mut self, no: ExecutionNo, key: IndexKey, score: Score) {
-        let execution = self.executions[no.index()]
-            .as_deref_mut()
-            .expect("a script changes only what it has read");
+        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
         let before = match execution.members.iter_mut().find(|(held, _)| *held == key) {
             Some((_, held)) => Some(std::mem::replace(held, score)),
             None => {
@@ -201,49 +191,25 @@ impl Store {
             return;
         }
         if let Some(before) = before {
-            self.indexes
-                .remove(execution.partition, key, before, &execution.name);
+            self.indexes.remove(execution.partition, key, before, &execution.name);
         }
-        self.indexes
-            .insert(execution.partition, key, score, &execution.name, no);
-        self.note(
-            no,
-            Change::Member {
-                key,
-                before,
-                after: Some(score),
-            },
-        );
+        self.indexes.insert(execution.partition, key, score, &execution.name, no);
+        self.note(no, Change::Member { key, before, after: Some(score) });
     }
 
     /// `ZREM` or `SREM`; nothing where it is no member.
     pub(crate) fn remove(&mut self, no: ExecutionNo, key: IndexKey) {
-        let execution = self.executions[no.index()]
-            .as_deref_mut()
-            .expect("a script changes only what it has read");
+        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
         let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else {
             return;
         };
         let (_, before) = execution.members.swap_remove(position);
-        self.indexes
-            .remove(execution.partition, key, before, &execution.name);
-        self.note(
-            no,
-            Change::Member {
-                key,
-                before: Some(before),
-                after: None,
-            },
-        );
+        self.indexes.remove(execution.partition, key, before, &execution.name);
+        self.note(no, Change::Member { key, before: Some(before), after: None });
     }
 
     /// `HSET` on an attempt record, creating it where the index names none.
-    pub(crate) fn write_attempt(
-        &mut self,
-        no: ExecutionNo,
-        index: AttemptIndex,
-        write: impl FnOnce(&mut Attempt),
-    ) {
+    pub(crate) fn write_attempt(&mut self, no: ExecutionNo, index: AttemptIndex, write: impl FnOnce(&mut Attempt)) {
         let attempts = &mut self.execution_mut(no).attempts;
         let (position, before) = match attempts.iter().position(|attempt| attempt.index == index) {
             Some(position) => (position, Some(attempts[position].state)),
@@ -263,14 +229,7 @@ impl Store {
         };
         write(&mut attempts[position]);
         let after = attempts[position].state;
-        self.note(
-            no,
-            Change::Attempt {
-                index,
-                before,
-                after,
-            },
-        );
+        self.note(no, Change::Attempt { index, before, after });
     }
 
     pub(crate) fn write_lease(&mut self, no: ExecutionNo, lease: Lease) {
@@ -304,19 +263,14 @@ impl Store {
         }
     }
 
-    pub(crate) fn write_suspension(
-        &mut self,
-        no: ExecutionNo,
-        write: impl FnOnce(&mut Option<Suspension>),
-    ) {
+    pub(crate) fn write_suspension(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
         write(&mut self.execution_mut(no).suspension);
         self.note(no, Change::Suspension);
     }
 
     pub(crate) fn put_waitpoint(&mut self, partition: u16, waitpoint: Waitpoint) {
         let no = waitpoint.execution;
-        self.waitpoints
-            .insert((partition, waitpoint.id.clone()), waitpoint);
+        self.waitpoints.insert((partition, waitpoint.id.clone()), waitpoint);
         self.note(no, Change::Suspension);
     }
 
@@ -350,10 +304,7 @@ impl Store {
         signal: SignalId,
         until: ServerTime,
     ) {
-        self.signal_done.insert(
-            (partition, waitpoint.clone(), key.to_owned()),
-            (signal, until),
-        );
+        self.signal_done.insert((partition, waitpoint.clone(), key.to_owned()), (signal, until));
     }
 
     pub(crate) fn remember_create(
@@ -364,17 +315,10 @@ impl Store {
         no: ExecutionNo,
         until: ServerTime,
     ) {
-        self.idempotency
-            .insert((partition, namespace, key), (no, until));
+        self.idempotency.insert((partition, namespace, key), (no, until));
     }
 
-    pub(crate) fn remember_suspend(
-        &mut self,
-        no: ExecutionNo,
-        key: String,
-        until: ServerTime,
-        done: SuspendDone,
-    ) {
+    pub(crate) fn remember_suspend(&mut self, no: ExecutionNo, key: String, until: ServerTime, done: SuspendDone) {
         let remembered = &mut self.execution_mut(no).suspend_done;
         remembered.retain(|(held, _, _)| *held != key);
         remembered.push((key, until, done));
@@ -391,12 +335,7 @@ impl Store {
         self.note(no, Change::Note);
     }
 
-    pub(crate) fn register(
-        &mut self,
-        namespace: NamespaceNo,
-        instance: InstanceNo,
-        registration: Registration,
-    ) {
+    pub(crate) fn register(&mut self, namespace: NamespaceNo, instance: InstanceNo, registration: Registration) {
         self.registry.put(namespace, instance, registration);
     }
 

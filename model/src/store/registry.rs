@@ -36,12 +36,7 @@ impl Registry {
         self.0.get(&(namespace, instance))
     }
 
-    pub(super) fn put(
-        &mut self,
-        namespace: NamespaceNo,
-        instance: InstanceNo,
-        registration: Registration,
-    ) {
+    pub(super) fn put(&mut self, namespace: NamespaceNo, instance: InstanceNo, registration: Registration) {
         self.0.insert((namespace, instance), registration);
     }
 
@@ -50,9 +45,7 @@ impl Registry {
         let mut union: Vec<String> = self
             .0
             .iter()
-            .filter(|((of, _), registration)| {
-                *of == namespace && registration.capabilities_until >= now
-            })
+            .filter(|((of, _), registration)| *of == namespace && registration.capabilities_until >= now)
             .flat_map(|(_, registration)| registration.capabilities.iter().cloned())
             .collect();
         union.sort_unstable();

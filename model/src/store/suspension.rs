@@ -77,9 +77,10 @@ pub struct Condition {
 impl Condition {
     /// Offers a signal to the first unsatisfied matcher that takes it; tells whether one did.
     pub fn offer(&mut self, signal_name: &str) -> bool {
-        let taker = self.matchers.iter_mut().find(|matcher| {
-            !matcher.satisfied && (matcher.name.is_empty() || matcher.name == signal_name)
-        });
+        let taker = self
+            .matchers
+            .iter_mut()
+            .find(|matcher| !matcher.satisfied && (matcher.name.is_empty() || matcher.name == signal_name));
         let Some(matcher) = taker else { return false };
         matcher.satisfied = true;
         self.satisfied += 1;

@@ -1,0 +1,199 @@
+//! Named random streams of one seed.
+//!
+//! Whatever draws has a stream of its own, named by purpose and key, so that drawing more or less in
+//! one place leaves every other place as it was. ChaCha's output is fixed across versions and
+//! machines; the arithmetic on top is integer only and ours, for the same reason.
+
+use std::str::FromStr;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Purpose {
+    Work,
+    Workers,
+    Swarm,
+    Faults,
+    Operators,
+    Latency,
+    Ids,
+    Jitter,
+}
+
+/// One stream.
+#[derive(Clone, Debug)]
+pub struct Stream(ChaCha8Rng);
+
+impl Stream {
+    /// The stream of a purpose and a key under a seed.
+    pub fn new(seed: u64, purpose: Purpose, key: u64) -> Self {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream((purpose as u64) << 56 | (key & ((1 << 56) - 1)));
+        Self(generator)
+    }
+
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number below `bound`; zero when the bound is.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// A number in a range, both ends included.
+    pub fn within(&mut self, range: Range) -> i64 {
+        let width = range.high.abs_diff(range.low);
+        let offset = match width.checked_add(1) {
+            Some(count) => self.below(count),
+            None => self.bits(),
+        };
+        range.low.saturating_add_unsigned(offset)
+    }
+
+    /// A number in a range of durations or counts.
+    pub fn within_unsigned(&mut self, range: Range) -> u64 {
+        self.within(range).max(0).unsigned_abs()
+    }
+
+    /// Whether something with this probability happens.
+    pub fn chance(&mut self, ratio: Ratio) -> bool {
+        self.below(ratio.of) < ratio.times
+    }
+
+    /// How many trials until something with this probability happens, from 1 on; none for never.
+    pub fn gap(&mut self, ratio: Ratio) -> Option<u64> {
+        if ratio.times == 0 {
+            return None;
+        }
+        let mean = ratio.of.div_ceil(ratio.times);
+        // Uniform on 1..=2·mean−1: the same mean as the geometric gap, in integers.
+        Some(1 + self.below(mean.saturating_mul(2).saturating_sub(1)))
+    }
+
+    /// A fresh version-4 UUID.
+    pub fn uuid(&mut self) -> Uuid {
+        let bits = u128::from(self.bits()) << 64 | u128::from(self.bits());
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+    }
+}
+
+/// A probability as a ratio of integers, written `"1/200"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ratio {
+    /// So often
+    pub times: u64,
+    /// out of so many.
+    pub of: u64,
+}
+
+impl Ratio {
+    /// Never.
+    pub const NEVER: Self = Self { times: 0, of: 1 };
+    /// Always.
+    pub const ALWAYS: Self = Self { times: 1, of: 1 };
+}
+
+impl FromStr for Ratio {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("found \"{text}\", accepted is a ratio between 0 and 1 such as \"1/200\"");
+        let (times, of) = text.split_once('/').ok_or_else(refused)?;
+        let times = times.trim().parse().map_err(|_| refused())?;
+        let of = of.trim().parse().map_err(|_| refused())?;
+        if of == 0 || times > of { Err(refused()) } else { Ok(Self { times, of }) }
+    }
+}
+
+impl TryFrom<String> for Ratio {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Ratio> for String {
+    fn from(ratio: Ratio) -> Self {
+        format!("{}/{}", ratio.times, ratio.of)
+    }
+}
+
+/// Two ends, both included, written `[low, high]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[i64; 2]", into = "[i64; 2]")]
+pub struct Range {
+    /// Lowest.
+    pub low: i64,
+    /// Highest.
+    pub high: i64,
+}
+
+impl Range {
+    /// A single value.
+    pub const fn just(value: i64) -> Self {
+        Self { low: value, high: value }
+    }
+}
+
+impl TryFrom<[i64; 2]> for Range {
+    type Error = String;
+
+    fn try_from([low, high]: [i64; 2]) -> Result<Self, String> {
+        if low > high {
+            return Err(format!("found [{low}, {high}], accepted is [low, high] with low at most high"));
+        }
+        Ok(Self { low, high })
+    }
+}
+
+impl From<Range> for [i64; 2] {
+    fn from(range: Range) -> Self {
+        [range.low, range.high]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_fixed_and_independent() {
+        let draw = |purpose, key| Stream::new(7, purpose, key).bits();
+        assert_eq!(draw(Purpose::Work, 1), draw(Purpose::Work, 1));
+        assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Work, 2));
+        assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Latency, 1));
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        let mut stream = Stream::new(1, Purpose::Work, 0);
+        let drawn: std::collections::BTreeSet<_> =
+            (0..200).map(|_| stream.within(Range { low: -1, high: 1 })).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [-1, 0, 1]);
+    }
+
+    #[test]
+    fn a_ratio_over_one_is_refused() {
+        for text in ["2/1", "1/0", "half", "-1/2", "0.5"] {
+            assert!(text.parse::<Ratio>().is_err(), "{text}");
+        }
+        assert_eq!("1/200".parse(), Ok(Ratio { times: 1, of: 200 }));
+    }
+
+    #[test]
+    fn never_and_always_are_exact() {
+        let mut stream = Stream::new(3, Purpose::Work, 0);
+        assert!((0..100).all(|_| stream.chance(Ratio::ALWAYS) && !stream.chance(Ratio::NEVER)));
+        assert_eq!(stream.gap(Ratio::NEVER), None);
+        assert_eq!(stream.gap(Ratio::ALWAYS), Some(1));
+    }
+}
