@@ -1,3 +1,16 @@
-#[allow(missing_docs)]
+//! Seeded worlds of workers around FlowFabric's claim protocol.
+//!
+//! `scenario` → `plan` → `world` → `history` → `verdict`: a scenario and a seed give a plan, the plan
+//! drives a world, the world's history is checked as it happens, and a verdict comes out. Every run is
+//! a pure function of scenario, seed and version.
+
+#[cfg(not(madsim))]
+compile_error!(
+    "claimlab must be built with `--cfg madsim`, which .cargo/config.toml sets; a RUSTFLAGS variable in the \
+     environment replaces it: unset RUSTFLAGS, or add `--cfg madsim` to it"
+);
+
 pub mod clock;
+pub mod plan;
+pub mod scenario;
 pub mod stream;

@@ -1,0 +1,502 @@
+//! A scenario: TOML that a person reads in a minute, and the validated value that it becomes.
+//!
+//! In goes a file; out comes a [`Scenario`] whose every number is possible, or an error that names
+//! file, line, key, what was found and what is accepted. Nothing is drawn here; see [`crate::plan`].
+
+mod read;
+
+pub use read::{ScenarioError, parse, read};
+
+use claimlab_model::deviation::Deviation;
+use serde::{Deserialize, Serialize};
+
+use crate::stream::{Range, Ratio};
+
+/// A world to draw plans from.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name; the file's stem when the file gives none.
+    #[serde(default)]
+    pub name: String,
+    /// Extent.
+    pub world: World,
+    /// Leases, as every worker of the scenario takes them.
+    #[serde(default)]
+    pub lease: Lease,
+    /// Who works.
+    pub workers: Workers,
+    /// What there is to do.
+    pub work: Work,
+    /// How wrong clocks are.
+    #[serde(default)]
+    pub clocks: Clocks,
+    /// How slow the network is when nothing is wrong.
+    #[serde(default)]
+    pub network: Network,
+    /// What the people around the system do.
+    #[serde(default)]
+    pub operators: Operators,
+    /// What goes wrong.
+    #[serde(default)]
+    pub faults: Faults,
+    /// The phase after the faults.
+    #[serde(default)]
+    pub liveness: Liveness,
+    /// Where the model differs from 0.15.0.
+    #[serde(default)]
+    pub deviations: Vec<Deviation>,
+    /// Known violations.
+    #[serde(default)]
+    pub accept: Vec<Accept>,
+}
+
+/// Extent of a world.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// Flow partitions.
+    pub partitions: u16,
+    /// Lanes; also those that the engine's scanners are configured with.
+    #[serde(default = "default_lanes")]
+    pub lanes: Vec<String>,
+    /// How long faults and new work last, in milliseconds of true time.
+    pub for_ms: u64,
+}
+
+fn default_lanes() -> Vec<String> {
+    vec!["default".into()]
+}
+
+/// Leases.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Length; a worker renews at a third of it.
+    pub ttl_ms: u64,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self { ttl_ms: 30_000 }
+    }
+}
+
+/// How a worker finds its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// Scans, grants and claims by itself.
+    ClaimNext,
+    /// Asks the scheduler for a grant.
+    ClaimViaServer,
+    /// Scans and grants by itself, then claims through grant objects: a resume grant where an attempt
+    /// was interrupted, a claim grant elsewhere.
+    ClaimFromGrants,
+}
+
+/// Who works.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workers {
+    /// How many processes.
+    pub count: u32,
+    /// Tasks at once in each.
+    #[serde(default = "one")]
+    pub concurrency: u32,
+    /// Pause after a poll that found nothing.
+    #[serde(default = "default_poll_ms")]
+    pub poll_ms: u64,
+    /// How many logical worker ids the processes share; 0 gives each its own.
+    #[serde(default)]
+    pub pools: u32,
+    /// Kinds of workers by weight; one kind without capabilities when empty.
+    #[serde(default)]
+    pub kinds: Vec<WorkerKind>,
+    /// Whether workers register themselves and send heartbeats.
+    #[serde(default)]
+    pub register: bool,
+    /// External reclaimers.
+    #[serde(default = "one")]
+    pub reclaimers: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn default_poll_ms() -> u64 {
+    1_000
+}
+
+/// One kind of worker.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerKind {
+    /// Share of this kind among all weights.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// What it can do.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// How it finds work.
+    #[serde(default = "default_entry")]
+    pub entry: Entry,
+}
+
+const fn default_entry() -> Entry {
+    Entry::ClaimNext
+}
+
+/// How a task ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Completes with a result.
+    Complete,
+    /// Completes without a result.
+    CompleteEmpty,
+    /// Fails.
+    Fail,
+    /// Cancels itself by its handle.
+    Cancel,
+    /// Is dropped without an end: the lease runs out.
+    Drop,
+}
+
+/// What there is to do.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// Executions submitted in the first second.
+    #[serde(default)]
+    pub at_start: u32,
+    /// Executions submitted in each later second of the faulty phase.
+    #[serde(default)]
+    pub per_second: u32,
+    /// How long one runs, in milliseconds of the worker's timer.
+    pub run_ms: Range,
+    /// Priorities.
+    #[serde(default = "zero_range")]
+    pub priority: Range,
+    /// How tasks end, by weight.
+    #[serde(default)]
+    pub endings: Endings,
+    /// Share of executions that park themselves halfway on a waitpoint.
+    #[serde(default = "never")]
+    pub suspend: Ratio,
+    /// Suspension timeout, from the suspending worker's clock.
+    #[serde(default = "default_suspend_timeout")]
+    pub suspend_timeout_ms: Range,
+    /// Share of suspensions whose signal is sent.
+    #[serde(default = "always")]
+    pub signal: Ratio,
+    /// How long after the suspension the signal is sent.
+    #[serde(default = "default_signal_after")]
+    pub signal_after_ms: Range,
+    /// Share of signals that ask for a delayed resume.
+    #[serde(default = "never")]
+    pub resume_delay: Ratio,
+    /// Share of executions that delay themselves halfway.
+    #[serde(default = "never")]
+    pub delay: Ratio,
+    /// For how long.
+    #[serde(default = "default_delay")]
+    pub delay_ms: Range,
+    /// Share of executions submitted with a delay.
+    #[serde(default = "never")]
+    pub submit_delayed: Ratio,
+    /// Share of executions submitted with a deadline.
+    #[serde(default = "never")]
+    pub deadline: Ratio,
+    /// The deadline, from submission.
+    #[serde(default = "default_deadline")]
+    pub deadline_ms: Range,
+    /// Share of claims that set an attempt timeout.
+    #[serde(default = "never")]
+    pub attempt_timeout: Ratio,
+    /// The attempt timeout.
+    #[serde(default = "default_deadline")]
+    pub attempt_timeout_ms: Range,
+    /// Retries that the policy allows.
+    #[serde(default = "default_retries")]
+    pub max_retries: u32,
+    /// Share of attempts that fail while retries are left, for tasks that end with `fail`.
+    #[serde(default = "default_reclaims")]
+    pub max_reclaims: u32,
+    /// Capabilities that executions require, by weight; none when empty.
+    #[serde(default)]
+    pub requires: Vec<Requirement>,
+}
+
+const fn zero_range() -> Range {
+    Range::just(0)
+}
+
+const fn never() -> Ratio {
+    Ratio::NEVER
+}
+
+const fn always() -> Ratio {
+    Ratio::ALWAYS
+}
+
+const fn default_suspend_timeout() -> Range {
+    Range { low: 20_000, high: 40_000 }
+}
+
+const fn default_signal_after() -> Range {
+    Range { low: 500, high: 8_000 }
+}
+
+const fn default_delay() -> Range {
+    Range { low: 1_000, high: 5_000 }
+}
+
+const fn default_deadline() -> Range {
+    Range { low: 20_000, high: 60_000 }
+}
+
+const fn default_retries() -> u32 {
+    2
+}
+
+const fn default_reclaims() -> u32 {
+    100
+}
+
+/// How tasks end, by weight.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Endings {
+    /// Complete with a result.
+    pub complete: u32,
+    /// Complete without a result.
+    pub complete_empty: u32,
+    /// Fail.
+    pub fail: u32,
+    /// Cancel by handle.
+    pub cancel: u32,
+    /// Drop without an end.
+    pub drop: u32,
+}
+
+impl Default for Endings {
+    fn default() -> Self {
+        Self { complete: 1, complete_empty: 0, fail: 0, cancel: 0, drop: 0 }
+    }
+}
+
+impl Endings {
+    /// Endings with their weights.
+    pub const fn weights(&self) -> [(Ending, u32); 5] {
+        [
+            (Ending::Complete, self.complete),
+            (Ending::CompleteEmpty, self.complete_empty),
+            (Ending::Fail, self.fail),
+            (Ending::Cancel, self.cancel),
+            (Ending::Drop, self.drop),
+        ]
+    }
+}
+
+/// Capabilities that some executions require.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// Share among all weights.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// The capabilities; none for any worker.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+}
+
+/// How wrong clocks are at the start.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clocks {
+    /// Workers' offset from true time.
+    pub worker_offset_ms: Range,
+    /// Workers' drift.
+    pub worker_drift_ppm: Range,
+    /// The server's drift.
+    pub server_drift_ppm: Range,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self { worker_offset_ms: zero_range(), worker_drift_ppm: zero_range(), server_drift_ppm: zero_range() }
+    }
+}
+
+/// The network when nothing is wrong.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// One way, in microseconds.
+    pub latency_us: Range,
+    /// How long the client waits for one reply.
+    pub request_timeout_ms: u64,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { latency_us: Range { low: 100, high: 900 }, request_timeout_ms: 250 }
+    }
+}
+
+/// What the people around the system do, as shares of all executions.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Operators {
+    /// Cancelled by id.
+    pub cancel: Ratio,
+    /// Lease revoked.
+    pub revoke: Ratio,
+    /// Priority changed.
+    pub reprioritise: Ratio,
+    /// Replayed.
+    pub replay: Ratio,
+    /// How long after the submission.
+    pub after_ms: Range,
+}
+
+impl Default for Operators {
+    fn default() -> Self {
+        Self {
+            cancel: Ratio::NEVER,
+            revoke: Ratio::NEVER,
+            reprioritise: Ratio::NEVER,
+            replay: Ratio::NEVER,
+            after_ms: Range { low: 0, high: 30_000 },
+        }
+    }
+}
+
+/// What goes wrong. Every fault has a share of seeds in which it exists at all.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// A worker process dies and comes back as a new instance.
+    pub crash: Option<Crash>,
+    /// A worker's machine stalls and goes on where it was.
+    pub pause: Option<Stall>,
+    /// A request never arrives.
+    pub lost_request: Option<Messages>,
+    /// A request is applied, its reply never arrives.
+    pub lost_reply: Option<Messages>,
+    /// A message takes much longer.
+    pub delay: Option<Slow>,
+    /// A request is applied twice.
+    pub duplicate: Option<Messages>,
+    /// A worker cannot reach the server, or hear it, or both.
+    pub cut: Option<Stall>,
+    /// The server's clock steps.
+    pub server_step: Option<ServerStep>,
+    /// A worker's wall clock steps.
+    pub worker_step: Option<WorkerStep>,
+}
+
+/// Crashes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crash {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// Share of workers.
+    pub workers: Ratio,
+    /// Share of crashes that strike right after a message was sent, wherever the code then waits.
+    #[serde(default = "never")]
+    pub at_message: Ratio,
+    /// How long the worker stays down.
+    pub restart_ms: Range,
+}
+
+/// Stalls and cuts.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stall {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// Share of workers.
+    pub workers: Ratio,
+    /// How long.
+    pub for_ms: Range,
+}
+
+/// Faults of single messages.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// Share of messages.
+    pub messages: Ratio,
+}
+
+/// Slow messages.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slow {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// Share of messages.
+    pub messages: Ratio,
+    /// How much longer.
+    pub by_ms: Range,
+}
+
+/// Steps of the server's clock.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerStep {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// How many.
+    pub count: Range,
+    /// How far; negative is backwards.
+    pub by_ms: Range,
+}
+
+/// Steps of workers' clocks.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerStep {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// Share of workers.
+    pub workers: Ratio,
+    /// How far; negative is backwards.
+    pub by_ms: Range,
+}
+
+/// The phase after the faults.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Liveness {
+    /// How long everything may take to end, in milliseconds of true time; 0 leaves the phase out.
+    pub within_ms: u64,
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        Self { within_ms: 600_000 }
+    }
+}
+
+/// A known violation of 0.15.0.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// Invariant and signature, as a report prints them.
+    pub signature: String,
+    /// Why it is accepted.
+    pub reason: String,
+}

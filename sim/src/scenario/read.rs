@@ -1,0 +1,315 @@
+//! Reading and checking a scenario's file.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use claimlab_model::deviation::Deviation;
+use claimlab_model::invariant::Invariant;
+
+use super::Scenario;
+use crate::stream::Range;
+
+/// Why a file is no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file could not be read.
+    #[error("{}: cannot be read as a scenario: {why}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's word, or what the path is instead.
+        why: String,
+    },
+    /// The file is not TOML, or has a key or type that no scenario has.
+    #[error("{}:{line}: {why}", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1 on.
+        line: usize,
+        /// What was found and what is accepted.
+        why: String,
+    },
+    /// A value that cannot be.
+    #[error("{}:{line}: {key}: found {found}, accepted is {accepted}", file.display())]
+    Impossible {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1 on.
+        line: usize,
+        /// The key, dotted.
+        key: String,
+        /// What was found.
+        found: String,
+        /// What is accepted.
+        accepted: String,
+    },
+}
+
+/// Reads and checks a scenario's file.
+///
+/// # Errors
+/// Whatever keeps the file from being a scenario, with its place.
+pub fn read(file: &Path) -> Result<Scenario, ScenarioError> {
+    let unreadable = |why: String| ScenarioError::Unreadable { file: file.to_owned(), why };
+    if file.is_dir() {
+        return Err(unreadable("it is a directory; accepted is a TOML file".into()));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    if text.trim().is_empty() {
+        return Err(unreadable("it is empty; accepted is a TOML file with [world], [workers] and [work]".into()));
+    }
+    parse(file, &text)
+}
+
+/// Checks a scenario's text; `file` is for messages and for the name.
+///
+/// # Errors
+/// Whatever keeps the text from being a scenario, with its place.
+pub fn parse(file: &Path, text: &str) -> Result<Scenario, ScenarioError> {
+    let malformed = |error: toml::de::Error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        ScenarioError::Malformed { file: file.to_owned(), line: line_of(text, offset), why: error.message().to_owned() }
+    };
+    let mut scenario: Scenario = toml::from_str(text).map_err(malformed)?;
+    if scenario.name.is_empty() {
+        scenario.name = file.file_stem().map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned());
+    }
+    check(&scenario).map_err(|problem| ScenarioError::Impossible {
+        file: file.to_owned(),
+        line: line_of(text, offset_of(text, &problem.key)),
+        key: problem.key,
+        found: problem.found,
+        accepted: problem.accepted.into(),
+    })?;
+    Ok(scenario)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// Where a dotted key stands in the text, or its nearest table that does.
+fn offset_of(text: &str, key: &str) -> usize {
+    let Ok(document) = toml_edit::Document::parse(text) else { return 0 };
+    let mut item = document.as_item();
+    let mut offset = 0;
+    for part in key.split('.') {
+        let (name, position) = match part.split_once('[') {
+            Some((name, position)) => (name, position.trim_end_matches(']').parse::<usize>().ok()),
+            None => (part, None),
+        };
+        let Some(next) = item.get(name) else { break };
+        item = position.and_then(|position| next.get(position)).unwrap_or(next);
+        if let Some(span) = item.span() {
+            offset = span.start;
+        }
+    }
+    offset
+}
+
+/// A value that cannot be, before its place is known.
+struct Problem {
+    key: String,
+    found: String,
+    accepted: &'static str,
+}
+
+fn require(holds: bool, key: impl Into<String>, found: impl ToString, accepted: &'static str) -> Result<(), Problem> {
+    if holds { Ok(()) } else { Err(Problem { key: key.into(), found: found.to_string(), accepted }) }
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+fn check(scenario: &Scenario) -> Result<(), Problem> {
+    let Scenario { world, lease, workers, work, network, .. } = scenario;
+    require(world.partitions > 0, "world.partitions", world.partitions, "1 to 65535")?;
+    require((1..=DAY_MS).contains(&world.for_ms), "world.for_ms", world.for_ms, "1 to 86400000")?;
+    require(!world.lanes.is_empty(), "world.lanes", "no lanes", "at least one lane")?;
+    let mut seen = BTreeSet::new();
+    for (position, lane) in world.lanes.iter().enumerate() {
+        let key = format!("world.lanes[{position}]");
+        let valid = ff_core::types::LaneId::try_new(lane.as_str()).is_ok();
+        require(valid, &key, format!("{lane:?}"), "1 to 64 printable ASCII characters")?;
+        require(seen.insert(lane), &key, format!("{lane:?} again"), "each lane once")?;
+    }
+    require((3..=DAY_MS).contains(&lease.ttl_ms), "lease.ttl_ms", lease.ttl_ms, "3 to 86400000")?;
+    require((1..=200_000).contains(&workers.count), "workers.count", workers.count, "1 to 200000")?;
+    require((1..=10_000).contains(&workers.concurrency), "workers.concurrency", workers.concurrency, "1 to 10000")?;
+    require((1..=DAY_MS).contains(&workers.poll_ms), "workers.poll_ms", workers.poll_ms, "1 to 86400000")?;
+    require(workers.reclaimers <= 1_000, "workers.reclaimers", workers.reclaimers, "0 to 1000")?;
+    check_weights("workers.kinds", workers.kinds.iter().map(|kind| kind.weight))?;
+    for (position, kind) in workers.kinds.iter().enumerate() {
+        check_capabilities(&format!("workers.kinds[{position}].capabilities"), &kind.capabilities)?;
+    }
+    check_weights("work.requires", work.requires.iter().map(|requirement| requirement.weight))?;
+    for (position, requirement) in work.requires.iter().enumerate() {
+        check_capabilities(&format!("work.requires[{position}].capabilities"), &requirement.capabilities)?;
+    }
+    let weights = work.endings.weights().iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>();
+    require(weights > 0, "work.endings", "no weight", "at least one weight over 0")?;
+    require(
+        (0..=9_000).contains(&work.priority.low) && work.priority.high <= 9_000,
+        "work.priority",
+        show(work.priority),
+        "0 to 9000",
+    )?;
+    for (key, range) in [
+        ("work.run_ms", work.run_ms),
+        ("work.suspend_timeout_ms", work.suspend_timeout_ms),
+        ("work.signal_after_ms", work.signal_after_ms),
+        ("work.delay_ms", work.delay_ms),
+        ("work.deadline_ms", work.deadline_ms),
+        ("work.attempt_timeout_ms", work.attempt_timeout_ms),
+        ("operators.after_ms", scenario.operators.after_ms),
+    ] {
+        check_duration(key, range)?;
+    }
+    let Range { low, high } = network.latency_us;
+    require(low >= 1 && high <= 60_000_000, "network.latency_us", show(network.latency_us), "1 to 60000000")?;
+    let timeout = network.request_timeout_ms;
+    require((1..=DAY_MS).contains(&timeout), "network.request_timeout_ms", timeout, "1 to 86400000")?;
+    check_clocks(scenario)?;
+    check_faults(scenario)?;
+    require(scenario.liveness.within_ms <= DAY_MS, "liveness.within_ms", scenario.liveness.within_ms, "0 to 86400000")?;
+    let names: BTreeSet<Deviation> = scenario.deviations.iter().copied().collect();
+    require(names.len() == scenario.deviations.len(), "deviations", "one twice", "each switch once")?;
+    for (position, accept) in scenario.accept.iter().enumerate() {
+        let id = accept.signature.split_whitespace().next().unwrap_or_default();
+        let key = |name: &str| format!("accept[{position}].{name}");
+        let known = Invariant::parse(id).is_some();
+        require(
+            known,
+            key("signature"),
+            format!("{:?}", accept.signature),
+            "an invariant's id, then roles, scripts and outcomes",
+        )?;
+        require(!accept.reason.trim().is_empty(), key("reason"), "no reason", "why it is accepted")?;
+    }
+    Ok(())
+}
+
+fn show(range: Range) -> String {
+    format!("[{}, {}]", range.low, range.high)
+}
+
+fn check_duration(key: &str, range: Range) -> Result<(), Problem> {
+    let possible = range.low >= 0 && range.high <= DAY_MS as i64;
+    require(possible, key, show(range), "0 to 86400000")
+}
+
+fn check_weights(key: &str, weights: impl Iterator<Item = u32>) -> Result<(), Problem> {
+    for (position, weight) in weights.enumerate() {
+        require((1..=1_000_000).contains(&weight), format!("{key}[{position}].weight"), weight, "1 to 1000000")?;
+    }
+    Ok(())
+}
+
+fn check_capabilities(key: &str, capabilities: &[String]) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    for token in capabilities {
+        let plain = !token.is_empty() && !token.bytes().any(|byte| byte <= 0x20 || byte == 0x7f || byte == b',');
+        require(
+            plain && seen.insert(token),
+            key,
+            format!("{token:?}"),
+            "distinct tokens without commas, spaces or control characters",
+        )?;
+    }
+    Ok(())
+}
+
+fn check_clocks(scenario: &Scenario) -> Result<(), Problem> {
+    for (key, range) in [
+        ("clocks.worker_drift_ppm", scenario.clocks.worker_drift_ppm),
+        ("clocks.server_drift_ppm", scenario.clocks.server_drift_ppm),
+    ] {
+        let possible = range.low >= -500_000 && range.high <= 500_000;
+        require(possible, key, show(range), "-500000 to 500000")?;
+    }
+    check_step("clocks.worker_offset_ms", scenario.clocks.worker_offset_ms)
+}
+
+fn check_step(key: &str, range: Range) -> Result<(), Problem> {
+    let possible = range.low >= -(DAY_MS as i64) && range.high <= DAY_MS as i64;
+    require(possible, key, show(range), "-86400000 to 86400000")
+}
+
+fn check_faults(scenario: &Scenario) -> Result<(), Problem> {
+    let faults = &scenario.faults;
+    if let Some(crash) = &faults.crash {
+        check_duration("faults.crash.restart_ms", crash.restart_ms)?;
+    }
+    if let Some(pause) = &faults.pause {
+        check_duration("faults.pause.for_ms", pause.for_ms)?;
+    }
+    if let Some(cut) = &faults.cut {
+        check_duration("faults.cut.for_ms", cut.for_ms)?;
+    }
+    if let Some(delay) = &faults.delay {
+        check_duration("faults.delay.by_ms", delay.by_ms)?;
+    }
+    if let Some(step) = &faults.server_step {
+        let possible = step.count.low >= 0 && step.count.high <= 1_000;
+        require(possible, "faults.server_step.count", show(step.count), "0 to 1000")?;
+        check_step("faults.server_step.by_ms", step.by_ms)?;
+    }
+    if let Some(step) = &faults.worker_step {
+        check_step("faults.worker_step.by_ms", step.by_ms)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[world]\npartitions = 4\nfor_ms = 1000\n\n[workers]\ncount = 2\n\n[work]\nrun_ms = [1, 2]\n";
+
+    #[track_caller]
+    fn assert_refused(text: &str, expected: &str) {
+        let error = parse(Path::new("s.toml"), text).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_minimal_scenario_takes_its_name_from_its_file() {
+        assert_eq!(parse(Path::new("dir/small.toml"), MINIMAL).unwrap().name, "small");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        assert_refused(&MINIMAL.replace("count = 2", "count = 2\ncuont = 3"), "s.toml:7: unknown field `cuont`");
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_its_line() {
+        assert_refused(&MINIMAL.replace("count = 2", "count = \"two\""), "s.toml:6: invalid type");
+    }
+
+    #[test]
+    fn impossible_values_name_key_found_and_accepted() {
+        let with_lease = |ttl: &str| format!("{MINIMAL}\n[lease]\nttl_ms = {ttl}\n");
+        assert_refused(&with_lease("0"), "s.toml:12: lease.ttl_ms: found 0, accepted is 3 to 86400000");
+        assert_refused(&with_lease("2"), "lease.ttl_ms: found 2");
+        assert_refused(&MINIMAL.replace("partitions = 4", "partitions = 0"), "s.toml:2: world.partitions: found 0");
+        assert_refused(&MINIMAL.replace("for_ms", "lanes = []\nfor_ms"), "world.lanes: found no lanes");
+        assert_refused(
+            &MINIMAL.replace("for_ms", "lanes = [\"a\", \"a\"]\nfor_ms"),
+            "world.lanes[1]: found \"a\" again, accepted is each lane once",
+        );
+    }
+
+    #[test]
+    fn more_partitions_than_an_id_can_name_are_refused() {
+        assert_refused(
+            &MINIMAL.replace("partitions = 4", "partitions = 70000"),
+            "s.toml:2: invalid value: integer `70000`",
+        );
+    }
+
+    #[test]
+    fn a_probability_over_one_is_refused() {
+        assert_refused(&format!("{MINIMAL}suspend = \"3/2\"\n"), "s.toml:10: found \"3/2\", accepted is a ratio");
+    }
+}
