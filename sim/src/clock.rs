@@ -147,9 +147,16 @@ impl PartyClock {
         self.0 = Clock::default();
     }
 
-    /// How much true time passes while a timer of this party counts so many milliseconds.
-    pub fn true_us_of(&self, timer_ms: u64) -> u64 {
-        let us = i128::from(timer_ms) * 1_000 * MILLION / (MILLION + i128::from(self.0.skew.drift_ppm)).max(1);
+    /// What a timer of this party has counted since the world began, in microseconds.
+    pub fn timer_us(&self, now: TrueTime) -> u64 {
+        let us = i128::from(now.us()) * (MILLION + i128::from(self.0.skew.drift_ppm)) / MILLION;
+        u64::try_from(us).unwrap_or(u64::MAX)
+    }
+
+    /// How much true time passes until a timer of this party has counted so many microseconds more.
+    pub fn true_us_of(&self, timer_us: u64) -> u64 {
+        let rate = (MILLION + i128::from(self.0.skew.drift_ppm)).max(1);
+        let us = (i128::from(timer_us) * MILLION + rate - 1) / rate;
         u64::try_from(us).unwrap_or(u64::MAX)
     }
 }
@@ -163,7 +170,7 @@ mod tests {
         let clock = PartyClock::new(Skew { offset_ms: -40, drift_ppm: 10_000 });
         assert_eq!(clock.at(TrueTime::from_ms(0)).ms(), EPOCH_MS - 40);
         assert_eq!(clock.at(TrueTime::from_ms(100_000)).ms(), EPOCH_MS - 40 + 101_000);
-        assert_eq!(clock.true_us_of(1_010), 1_000_000);
+        assert_eq!(clock.true_us_of(1_010_000), 1_000_000);
     }
 
     #[test]
@@ -171,7 +178,7 @@ mod tests {
         let mut clock = PartyClock::default();
         clock.step_ms(-5_000);
         assert_eq!(clock.at(TrueTime::from_ms(7)).ms(), EPOCH_MS + 7 - 5_000);
-        assert_eq!(clock.true_us_of(100), 100_000);
+        assert_eq!(clock.true_us_of(100_000), 100_000);
         let mut server = ServerClock::default();
         server.step_ms(3);
         assert_eq!(server.at(TrueTime::from_ms(7)), ServerTime::from_ms(EPOCH_MS + 10));

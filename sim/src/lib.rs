@@ -10,7 +10,16 @@ compile_error!(
      environment replaces it: unset RUSTFLAGS, or add `--cfg madsim` to it"
 );
 
+pub mod campaign;
+pub mod check;
 pub mod clock;
+pub mod command;
+pub mod engine;
+pub mod history;
 pub mod plan;
+pub mod report;
 pub mod scenario;
+pub mod stopwatch;
 pub mod stream;
+pub mod worker;
+pub mod world;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `claimlab` command; see [`claimlab::command`].
+
+fn main() -> std::process::ExitCode {
+    claimlab::command::main()
+}

@@ -11,6 +11,8 @@ mod history;
 mod liveness;
 mod shadow;
 mod state;
+#[cfg(test)]
+mod tests;
 mod transition;
 
 pub use catalogue::{Invariant, Scope};

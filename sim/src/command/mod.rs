@@ -1,0 +1,94 @@
+//! The command line: `run`, `replay`, `invariants`.
+
+mod invariants;
+mod out;
+mod replay;
+mod run;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::plan::PlanError;
+use crate::scenario::ScenarioError;
+
+const EXIT_CODES: &str = "Exit codes: 0 held, 1 violated, 2 bad input or environment, 3 undecided, 130 interrupted";
+
+/// The laboratory for FlowFabric's claim protocol.
+#[derive(Debug, Parser)]
+#[command(name = "claimlab", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario over many seeds and judge it
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArguments),
+    /// Run one seed, or a stored plan, again: the same run, byte for byte
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::ReplayArguments),
+    /// Print the catalogue of invariants
+    Invariants(invariants::InvariantsArguments),
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+/// Why a command could not do what it was asked to; all of them are the caller's to mend.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("{flag}: found {found}, accepted is {accepted}")]
+    Flag { flag: &'static str, found: String, accepted: String },
+    #[error("--out {}: {why}", folder.display())]
+    Out { folder: std::path::PathBuf, why: String },
+}
+
+/// Bad input or environment.
+const EXIT_BAD_INPUT: u8 = 2;
+/// Ended by Ctrl-C.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Runs the command line and gives the process's exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Invariants(arguments) => Ok(invariants::print(&arguments)),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            anstream::eprintln!("claimlab: {error}");
+            ExitCode::from(EXIT_BAD_INPUT)
+        }
+    }
+}
+
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
+fn stop_on_interrupt() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    // Where no handler can be had, Ctrl-C ends the process as it would anyway.
+    let _ = ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(EXIT_INTERRUPTED));
+        }
+    });
+    stop
+}

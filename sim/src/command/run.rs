@@ -1,0 +1,221 @@
+//! `claimlab run`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use claimlab_model::deviation::Deviation;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::out::Folder;
+use super::{CommandError, EXIT_INTERRUPTED, Format, stop_on_interrupt};
+use crate::campaign::{self, Options, Seeds, Summary};
+use crate::check::Verdict;
+use crate::history::Recorder;
+use crate::plan::draw;
+use crate::report;
+use crate::scenario::{self, Scenario};
+use crate::stopwatch::Stopwatch;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  claimlab run scenarios/crash-and-skew.toml
+  claimlab run scenarios/crash-and-skew.toml --seeds 200 --jobs 2
+  claimlab run scenarios/lost-replies.toml --seed 7 --out runs
+  claimlab run scenarios/steady.toml --for 60s --format json
+  claimlab run scenarios/crash-and-skew.toml --deviation bug-ignore-fence";
+
+/// Seeds of a run without flags.
+const DEFAULT_SEEDS: u64 = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// The scenario's file
+    scenario: PathBuf,
+    /// How many seeds to run [default: 10, or as many as --for allows]
+    #[arg(long, value_name = "N", conflicts_with = "seed")]
+    seeds: Option<u64>,
+    /// Run this seed only; with --out its history is written whatever the verdict
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed_from", "time"])]
+    seed: Option<u64>,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed_from: u64,
+    /// Workers instead of the scenario's number
+    #[arg(long, value_name = "N")]
+    workers: Option<u32>,
+    /// Runs at once [default: one for each core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Start no new seed after so much real time, such as 60s or 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    time: Option<Duration>,
+    /// Switch on a named deviation of the model; may be given again
+    #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
+    deviation: Vec<Deviation>,
+    /// Write summary, plans and histories of red seeds into a new folder below this one
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) fn parse_deviation(name: &str) -> Result<Deviation, String> {
+    let known = || Deviation::ALL.map(Deviation::name).join(", ");
+    Deviation::parse(name).ok_or_else(|| format!("accepted are {}", known()))
+}
+
+/// A scenario's file with the command line's changes.
+pub(super) fn load(
+    file: &std::path::Path,
+    workers: Option<u32>,
+    deviations: &[Deviation],
+) -> Result<Scenario, CommandError> {
+    let mut scenario = scenario::read(file)?;
+    if let Some(workers) = workers {
+        if !(1..=200_000).contains(&workers) {
+            let accepted = "1 to 200000".into();
+            return Err(CommandError::Flag { flag: "--workers", found: workers.to_string(), accepted });
+        }
+        scenario.workers.count = workers;
+    }
+    for deviation in deviations {
+        if !scenario.deviations.contains(deviation) {
+            scenario.deviations.push(*deviation);
+        }
+    }
+    Ok(scenario)
+}
+
+fn seeds(arguments: &RunArguments) -> Result<Seeds, CommandError> {
+    if let Some(seed) = arguments.seed {
+        return Ok(Seeds { first: seed, count: Some(1) });
+    }
+    let flag = |flag, found: String, accepted: &str| CommandError::Flag { flag, found, accepted: accepted.into() };
+    if arguments.seeds == Some(0) {
+        return Err(flag("--seeds", "0".into(), "1 or more"));
+    }
+    let count = arguments.seeds.or(if arguments.time.is_some() { None } else { Some(DEFAULT_SEEDS) });
+    let first = arguments.seed_from;
+    if count.is_some_and(|count| first.checked_add(count - 1).is_none()) {
+        let found = format!("{first} with {} seeds", count.unwrap_or(0));
+        return Err(flag("--seed-from", found, "a range of seeds below 18446744073709551616"));
+    }
+    Ok(Seeds { first, count })
+}
+
+pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
+    let scenario = load(&arguments.scenario, arguments.workers, &arguments.deviation)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = arguments.jobs.unwrap_or(cores);
+    if !(1..=1_024).contains(&jobs) {
+        let accepted = "1 to 1024".into();
+        return Err(CommandError::Flag { flag: "--jobs", found: jobs.to_string(), accepted });
+    }
+    let seeds = seeds(arguments)?;
+    let folder = arguments.out.as_deref().map(|parent| Folder::create(parent, &scenario.name)).transpose()?;
+    let stop = stop_on_interrupt();
+    let options = Options { seeds, jobs, time: arguments.time, stop: Arc::clone(&stop) };
+    let watch = Stopwatch::start();
+    let bar = progress_bar(seeds.count, arguments.format);
+    let summary = campaign::run(&scenario, &options, |summary| {
+        bar.set_position(summary.seeds);
+        bar.set_message(format!(
+            "{} calls, {} seeds with violations",
+            report::grouped(summary.calls),
+            summary.seeds_with_violations
+        ));
+    });
+    bar.finish_and_clear();
+    let accepted: Vec<(String, String)> =
+        scenario.accept.iter().map(|accept| (accept.signature.clone(), accept.reason.clone())).collect();
+    let verdict = summary.verdict(accepted.iter().map(|(signature, _)| signature.as_str()));
+    let interrupted = stop.load(Ordering::Relaxed);
+    let stories = if interrupted { String::new() } else { stories(arguments, &scenario, &summary, &verdict) };
+    let text = report::text(&summary, &verdict, &accepted, watch.elapsed());
+    if let Some(folder) = folder {
+        write_out(folder, arguments, &scenario, &summary, &verdict, &format!("{text}\n{stories}"))?;
+    }
+    match arguments.format {
+        Format::Text => anstream::print!("{text}{}{stories}", if stories.is_empty() { "" } else { "\n" }),
+        Format::Json => anstream::println!("{}", json(&summary, &verdict)),
+    }
+    Ok(if interrupted { EXIT_INTERRUPTED } else { verdict.judgement.exit_code() })
+}
+
+/// Summary and verdict as one JSON object.
+pub(super) fn json(summary: &Summary, verdict: &Verdict) -> String {
+    let object = serde_json::json!({ "verdict": verdict, "summary": summary });
+    serde_json::to_string_pretty(&object).unwrap_or_default()
+}
+
+fn progress_bar(count: Option<u64>, format: Format) -> ProgressBar {
+    let bar = ProgressBar::new(count.unwrap_or(0));
+    bar.set_draw_target(match format {
+        Format::Text => ProgressDrawTarget::stderr(),
+        Format::Json => ProgressDrawTarget::hidden(),
+    });
+    let template = if count.is_some() {
+        "{bar:30} {pos}/{len} seeds  {elapsed}  {msg}"
+    } else {
+        "{spinner} {pos} seeds  {elapsed}  {msg}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// How many unexpected signatures are told as stories.
+const STORIES: usize = 3;
+
+fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, verdict: &Verdict) -> String {
+    let told = verdict.unexpected.iter().take(STORIES).filter_map(|signature| summary.findings.get(signature));
+    let stories: Vec<String> = told
+        .map(|group| {
+            let plan = Arc::new(draw(scenario, group.smallest_seed));
+            let command = replay_command(arguments, group.smallest_seed);
+            report::story(group, &campaign::story(&plan, &group.first), &command)
+        })
+        .collect();
+    stories.join("\n")
+}
+
+fn replay_command(arguments: &RunArguments, seed: u64) -> String {
+    let mut command = format!("claimlab replay {} --seed {seed}", arguments.scenario.display());
+    if let Some(workers) = arguments.workers {
+        command.push_str(&format!(" --workers {workers}"));
+    }
+    for deviation in &arguments.deviation {
+        command.push_str(&format!(" --deviation {}", deviation.name()));
+    }
+    command
+}
+
+/// Summary, and plan and history of each seed that a reader will want.
+fn write_out(
+    mut folder: Folder,
+    arguments: &RunArguments,
+    scenario: &Scenario,
+    summary: &Summary,
+    verdict: &Verdict,
+    text: &str,
+) -> Result<(), CommandError> {
+    folder.write("summary.json", json(summary, verdict).as_bytes())?;
+    folder.write("summary.txt", anstream::adapter::strip_str(text).to_string().as_bytes())?;
+    let red = verdict.unexpected.iter().take(STORIES).filter_map(|signature| summary.findings.get(signature));
+    let mut wanted: Vec<u64> = red.map(|group| group.smallest_seed).chain(arguments.seed).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    for seed in wanted {
+        let plan = Arc::new(draw(scenario, seed));
+        folder.write(&format!("plan-{seed}.json"), &serde_json::to_vec(&*plan).unwrap_or_default())?;
+        let name = format!("history-{seed}.jsonl");
+        let (recorder, failure) = Recorder::new(folder.open(&name)?);
+        campaign::replay(&plan, vec![Box::new(recorder)]);
+        folder.check(&name, &failure)?;
+    }
+    folder.finish()
+}

@@ -1,0 +1,83 @@
+//! The story of one execution: the events that matter to it, in order, with every party's clock.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::trace::line;
+use super::{Event, Kind, Observer};
+use crate::plan::PartyKey;
+
+const LINES: usize = 24;
+
+#[derive(Default)]
+struct Told {
+    lines: VecDeque<String>,
+    parties: BTreeSet<PartyKey>,
+    over: bool,
+}
+
+/// Collects the last events of one execution up to its violation, and the faults of whoever touched it.
+#[derive(Clone)]
+pub struct Story {
+    execution: String,
+    invariant: &'static str,
+    told: Arc<Mutex<Told>>,
+}
+
+impl Story {
+    /// The story of an execution up to the violation of an invariant.
+    pub fn of(execution: String, invariant: &'static str) -> Self {
+        Self { execution, invariant, told: Arc::default() }
+    }
+
+    /// What was told.
+    pub fn lines(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().cloned().collect()
+    }
+
+    fn matters(&self, told: &mut Told, event: &Event<'_>) -> bool {
+        let mine = |execution: &Option<&str>| *execution == Some(self.execution.as_str());
+        match &event.kind {
+            Kind::Perform { execution, outcome, .. } if mine(execution) => {
+                told.parties.insert(event.party);
+                *outcome != "read"
+            }
+            Kind::Violation { execution, .. } => *execution == self.execution,
+            Kind::Fault { .. } | Kind::Started { .. } => {
+                event.party == PartyKey::SERVER || told.parties.contains(&event.party)
+            }
+            Kind::Healed => true,
+            _ => false,
+        }
+    }
+}
+
+impl Observer for Story {
+    fn observe(&mut self, event: &Event<'_>) {
+        let told = Arc::clone(&self.told);
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.over || !self.matters(&mut told, event) {
+            return;
+        }
+        let text = line(event).or_else(|| match &event.kind {
+            Kind::Perform { name, outcome, .. } => Some(format!(
+                "{:>8}.{:03} {:>14} {:<14} {:>14} {name:<30} {outcome}",
+                event.at.ms(),
+                event.at.us() % 1_000,
+                event.server.ms(),
+                event.party,
+                event.wall.ms()
+            )),
+            _ => None,
+        });
+        if let Some(text) = text {
+            if told.lines.len() == LINES {
+                told.lines.pop_front();
+            }
+            told.lines.push_back(text);
+        }
+        if matches!(&event.kind, Kind::Violation { invariant, .. } if *invariant == self.invariant) {
+            told.over = true;
+        }
+    }
+}

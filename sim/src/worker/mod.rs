@@ -1,0 +1,155 @@
+//! Who plays in a world: for each kind of party, the tasks of one life of its process.
+
+mod claim;
+mod native;
+mod operator;
+mod reclaimer;
+mod submitter;
+mod task;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ff_core::engine_backend::EngineBackend;
+use ff_core::partition::PartitionConfig;
+use ff_core::types::{ExecutionId, LaneId, Namespace, WorkerId, WorkerInstanceId};
+
+use crate::engine;
+use crate::plan::{PartyKey, Plan, WorkerPlan};
+use crate::world::{Hub, Party, PartyNo};
+
+/// The namespace of every execution and worker.
+pub fn namespace() -> Namespace {
+    Namespace::new("lab")
+}
+
+/// A task of a party, ready to be polled.
+type TaskFuture = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What submitters and reclaimers know of the submitted work: execution and lane.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: Mutex<Vec<(ExecutionId, LaneId)>>,
+    lanes: Mutex<BTreeMap<String, LaneId>>,
+    complete: AtomicBool,
+}
+
+impl Ledger {
+    fn add(&self, id: ExecutionId, lane: LaneId) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.insert(id.as_str().to_owned(), lane.clone());
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push((id, lane));
+    }
+
+    /// The lane that an execution was submitted to.
+    fn lane_of(&self, id: &ExecutionId) -> Option<LaneId> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).get(id.as_str()).cloned()
+    }
+
+    /// Entries from a position on, at most so many.
+    fn page(&self, from: usize, count: usize) -> Vec<(ExecutionId, LaneId)> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().skip(from).take(count).cloned().collect()
+    }
+}
+
+/// Positions of the parties that others talk to.
+#[derive(Clone, Copy, Debug)]
+pub struct Positions {
+    /// The scheduler's process.
+    pub scheduler: PartyNo,
+    /// The signaller.
+    pub signaller: PartyNo,
+}
+
+/// What every worker of a run shares.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Partition counts.
+    pub partitions: PartitionConfig,
+    /// Lanes that every worker polls.
+    pub lanes: Arc<[LaneId]>,
+    /// Lease length.
+    pub lease_ttl_ms: u64,
+    /// Where others are.
+    pub positions: Positions,
+    /// The scheduler's own client, for requests that run in its process.
+    pub scheduler: Arc<dyn EngineBackend>,
+    /// The signaller's own client.
+    pub signaller: Arc<dyn EngineBackend>,
+    /// What was submitted.
+    pub ledger: Arc<Ledger>,
+}
+
+/// The players of one run.
+pub struct Cast {
+    plan: Arc<Plan>,
+    hub: Arc<Hub>,
+    surroundings: Surroundings,
+}
+
+impl Cast {
+    /// The players of a plan.
+    pub fn new(plan: Arc<Plan>, hub: Arc<Hub>) -> Self {
+        let partitions = PartitionConfig { num_flow_partitions: plan.world.partitions, ..PartitionConfig::default() };
+        let positions =
+            Positions { scheduler: PartyKey::SCHEDULER.0 as usize, signaller: PartyKey::SIGNALLER.0 as usize };
+        let scheduler = Party::new(Arc::clone(&hub), positions.scheduler).backend(partitions).with_scheduler();
+        let signaller = Party::new(Arc::clone(&hub), positions.signaller).backend(partitions);
+        let surroundings = Surroundings {
+            partitions,
+            lanes: plan.world.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
+            lease_ttl_ms: plan.world.lease_ttl_ms,
+            positions,
+            scheduler: Arc::new(scheduler),
+            signaller: Arc::new(signaller),
+            ledger: Arc::default(),
+        };
+        Self { plan, hub, surroundings }
+    }
+
+    /// Whether every work item was acknowledged.
+    pub fn all_submitted(&self) -> bool {
+        self.surroundings.ledger.complete.load(Ordering::Relaxed)
+    }
+
+    /// The tasks that a party's process starts with in one of its lives.
+    pub fn tasks_of(&self, key: PartyKey, no: PartyNo, life: u32) -> Vec<TaskFuture> {
+        let party = Party::new(Arc::clone(&self.hub), no);
+        match key {
+            PartyKey::ENGINE => engine::scanners(&party, &self.surroundings),
+            PartyKey::SUBMITTER => {
+                vec![Box::pin(submitter::run(party, Arc::clone(&self.plan), self.surroundings.clone()))]
+            }
+            PartyKey::OPERATOR => {
+                vec![Box::pin(operator::run(party, Arc::clone(&self.plan), self.surroundings.partitions))]
+            }
+            PartyKey::SERVER | PartyKey::SCHEDULER | PartyKey::SIGNALLER => Vec::new(),
+            _ => {
+                let planned = self.plan.workers.iter().find(|worker| worker.key == key);
+                planned.map(|planned| self.worker(party, planned, life)).into_iter().collect()
+            }
+        }
+    }
+
+    fn worker(&self, party: Party, planned: &WorkerPlan, life: u32) -> TaskFuture {
+        let identity = Identity {
+            worker: WorkerId::new(planned.worker_id.as_str()),
+            instance: WorkerInstanceId::new(format!("{}-{life}", planned.key)),
+        };
+        match planned.entry {
+            Some(entry) => Box::pin(native::run(party, planned.clone(), entry, identity, self.surroundings.clone())),
+            None => Box::pin(reclaimer::run(party, planned.clone(), identity, self.surroundings.clone())),
+        }
+    }
+}
+
+/// The two names that a worker presents.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The logical worker.
+    pub worker: WorkerId,
+    /// This process.
+    pub instance: WorkerInstanceId,
+}

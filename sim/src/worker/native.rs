@@ -1,0 +1,136 @@
+//! The native worker: after `ff-sdk/src/worker.rs`, for thousands.
+//!
+//! It polls for work, runs what it claimed beside the polling, and holds one permit for each task. All
+//! that it does to the server goes through the trait.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ff_core::contracts::{HeartbeatWorkerArgs, RegisterWorkerArgs};
+use ff_core::engine_backend::EngineBackend;
+use ff_core::hash::fnv1a_u64;
+use ff_core::types::LaneId;
+
+use super::{Identity, Surroundings, namespace};
+use crate::plan::WorkerPlan;
+use crate::scenario::Entry;
+use crate::world::Party;
+
+/// A registration lives for so long without a heartbeat.
+const LIVENESS_TTL_MS: u64 = 30_000;
+
+/// The free permits of one process.
+#[derive(Debug)]
+pub(super) struct Permits(AtomicU32);
+
+/// A held permit; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit(Arc<Permits>);
+
+impl Permits {
+    fn new(count: u32) -> Arc<Self> {
+        Arc::new(Self(AtomicU32::new(count.max(1))))
+    }
+
+    /// Takes a permit if one is free.
+    pub(super) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1));
+        taken.ok().map(|_| Permit(Arc::clone(self)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// One life of a worker process.
+pub(super) struct Worker {
+    pub party: Party,
+    pub backend: Arc<dyn EngineBackend>,
+    pub identity: Identity,
+    pub capabilities: BTreeSet<String>,
+    pub attempt_timeout_ms: Option<u64>,
+    pub permits: Arc<Permits>,
+    pub surroundings: Surroundings,
+    /// `lane_index`: moved on by every poll that had a permit.
+    lane_index: usize,
+    /// `scan_cursor`: where the window of partitions starts.
+    scan_cursor: u64,
+}
+
+/// Runs a worker until its process dies.
+pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: Identity, surroundings: Surroundings) {
+    let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(surroundings.partitions));
+    let partitions = u64::from(surroundings.partitions.num_flow_partitions);
+    let mut worker = Worker {
+        scan_cursor: fnv1a_u64(identity.instance.as_str().as_bytes()) % partitions,
+        party,
+        backend,
+        identity,
+        capabilities: plan.capabilities.iter().cloned().collect(),
+        attempt_timeout_ms: plan.attempt_timeout_ms,
+        permits: Permits::new(plan.concurrency),
+        surroundings,
+        lane_index: 0,
+    };
+    if plan.registers {
+        worker.register().await;
+        worker.party.spawn(heartbeats(worker.party.clone(), Arc::clone(&worker.backend), worker.identity.clone()));
+    }
+    loop {
+        let claimed = match entry {
+            Entry::ClaimNext => worker.claim_next().await,
+            Entry::ClaimViaServer => worker.claim_via_server().await,
+            Entry::ClaimFromGrants => worker.claim_from_grants().await,
+        };
+        match claimed {
+            Ok(Some(task)) => worker.party.spawn(task.run()),
+            Ok(None) | Err(_) => worker.party.sleep_ms(plan.poll_ms).await,
+        }
+    }
+}
+
+impl Worker {
+    /// The next lane in turn.
+    pub(super) fn next_lane(&mut self) -> LaneId {
+        let lanes = &self.surroundings.lanes;
+        let lane = lanes[self.lane_index % lanes.len()].clone();
+        self.lane_index += 1;
+        lane
+    }
+
+    /// The window of partitions that this poll looks at.
+    pub(super) fn next_window(&mut self) -> impl Iterator<Item = u16> + use<> {
+        let partitions = u64::from(self.surroundings.partitions.num_flow_partitions);
+        let chunk = partitions.min(32);
+        let start = self.scan_cursor % partitions;
+        self.scan_cursor = self.scan_cursor.wrapping_add(chunk);
+        (0..chunk).map(move |step| ((start + step) % partitions) as u16)
+    }
+
+    async fn register(&self) {
+        let args = RegisterWorkerArgs::new(
+            self.identity.worker.clone(),
+            self.identity.instance.clone(),
+            self.surroundings.lanes.iter().cloned().collect(),
+            self.capabilities.clone(),
+            LIVENESS_TTL_MS,
+            namespace(),
+            self.party.now().to_wire(),
+        );
+        // A registration that fails is made up for by nothing; the worker works all the same.
+        let _ = self.backend.register_worker(args).await;
+    }
+}
+
+/// Heartbeats at a third of the registration's life.
+async fn heartbeats(party: Party, backend: Arc<dyn EngineBackend>, identity: Identity) {
+    loop {
+        party.sleep_ms(LIVENESS_TTL_MS / 3).await;
+        let now = party.now().to_wire();
+        let _ = backend.heartbeat_worker(HeartbeatWorkerArgs::new(identity.instance.clone(), namespace(), now)).await;
+    }
+}

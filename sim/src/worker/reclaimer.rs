@@ -1,0 +1,177 @@
+//! The external reclaimer, which 0.15.0 leaves to its users.
+//!
+//! It finds work through `list_expired_leases`, which cannot see revoked leases; those it finds because
+//! it remembers what was submitted and looks at it in turn. It runs what it reclaims itself, renewing
+//! by hand: a reclaimed handle comes without a task, a permit or a renewal loop.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ff_core::backend::Handle;
+use ff_core::contracts::{
+    IssueReclaimGrantArgs, IssueReclaimGrantOutcome, ListExpiredLeasesArgs, ReclaimExecutionArgs,
+    ReclaimExecutionOutcome, ReclaimGrant,
+};
+use ff_core::engine_backend::EngineBackend;
+use ff_core::engine_error::EngineError;
+use ff_core::state::PublicState;
+use ff_core::types::{AttemptId, AttemptIndex, ExecutionId, LaneId, LeaseId, WorkerInstanceId};
+
+use super::task::ClaimedTask;
+use super::{Identity, Surroundings};
+use crate::plan::WorkerPlan;
+use crate::world::Party;
+
+/// How long a reclaim grant may be consumed.
+const GRANT_TTL_MS: u64 = 5_000;
+/// How many remembered executions one pass looks at.
+const REMEMBERED: usize = 20;
+
+struct Reclaimer {
+    party: Party,
+    backend: Arc<dyn EngineBackend>,
+    identity: Identity,
+    capabilities: BTreeSet<String>,
+    surroundings: Surroundings,
+}
+
+/// An execution whose lease is to be taken over.
+struct Target {
+    id: ExecutionId,
+    lane: LaneId,
+    holder: WorkerInstanceId,
+    attempt: AttemptIndex,
+}
+
+pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surroundings: Surroundings) {
+    let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(surroundings.partitions));
+    let capabilities = plan.capabilities.iter().cloned().collect();
+    let reclaimer = Reclaimer { party, backend, identity, capabilities, surroundings };
+    let mut pending: Vec<(ExecutionId, LaneId)> = Vec::new();
+    let mut known = 0;
+    loop {
+        reclaimer.party.sleep_ms(plan.poll_ms).await;
+        // A pass that meets an error is over; the next one starts afresh.
+        let _ = reclaimer.pass().await;
+        let fresh = reclaimer.surroundings.ledger.page(known, usize::MAX);
+        known += fresh.len();
+        pending.extend(fresh);
+        let turn: Vec<_> = pending.drain(..REMEMBERED.min(pending.len())).collect();
+        for (id, lane) in turn {
+            if !reclaimer.look_at(&id, &lane).await {
+                pending.push((id, lane));
+            }
+        }
+    }
+}
+
+impl Reclaimer {
+    /// Reclaims every expired lease that the listing shows, window of partitions by window.
+    async fn pass(&self) -> Result<(), EngineError> {
+        let partitions = self.surroundings.partitions.num_flow_partitions;
+        let mut args = ListExpiredLeasesArgs::new(self.party.now().to_wire());
+        args.max_partitions_per_call = Some(u32::from(partitions));
+        loop {
+            let page = self.backend.list_expired_leases(args.clone()).await?;
+            for entry in page.entries {
+                let Some(lane) = self.surroundings.ledger.lane_of(&entry.execution_id) else { continue };
+                let target = Target {
+                    id: entry.execution_id,
+                    lane,
+                    holder: entry.worker_instance_id,
+                    attempt: entry.attempt_index,
+                };
+                self.take_over(target).await;
+            }
+            match page.cursor {
+                Some(cursor) => args.after = Some(cursor),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Looks at one remembered execution; tells whether it has ended and can be forgotten.
+    async fn look_at(&self, id: &ExecutionId, lane: &LaneId) -> bool {
+        let Ok(Some(found)) = self.backend.describe_execution(id).await else { return false };
+        let revoked = found.blocking_detail.as_deref().is_some_and(|detail| detail.starts_with("lease revoked"));
+        if revoked && let (Some(lease), Some(attempt)) = (found.current_lease, found.current_attempt) {
+            let target = Target {
+                id: id.clone(),
+                lane: lane.clone(),
+                holder: lease.worker_instance_id,
+                attempt: attempt.attempt_index,
+            };
+            self.take_over(target).await;
+        }
+        matches!(
+            found.public_state,
+            PublicState::Completed
+                | PublicState::Failed
+                | PublicState::Cancelled
+                | PublicState::Expired
+                | PublicState::Skipped
+        )
+    }
+
+    /// Grant, reclaim, run. Whatever is refused is left to a later pass.
+    async fn take_over(&self, target: Target) {
+        let args = IssueReclaimGrantArgs::new(
+            target.id.clone(),
+            self.identity.worker.clone(),
+            self.identity.instance.clone(),
+            target.lane.clone(),
+            None,
+            GRANT_TTL_MS,
+            None,
+            None,
+            self.capabilities.clone(),
+            self.party.now().to_wire(),
+        );
+        if let Ok(IssueReclaimGrantOutcome::Granted(grant)) = self.backend.issue_reclaim_grant(args).await
+            && let Ok(Some(handle)) = self.claim_from_reclaim_grant(&grant, &target).await
+            && let Ok(context) = self.backend.read_execution_context(&target.id).await
+        {
+            let task = ClaimedTask::new(
+                self.party.clone(),
+                Arc::clone(&self.backend),
+                self.surroundings.clone(),
+                target.id,
+                target.lane,
+                handle,
+                &context.input_payload,
+                None,
+            );
+            self.party.spawn(task.run());
+        }
+    }
+
+    /// The client's own checks, then the reclaim; other outcomes than a handle are nothing to run.
+    async fn claim_from_reclaim_grant(
+        &self,
+        grant: &ReclaimGrant,
+        target: &Target,
+    ) -> Result<Option<Handle>, EngineError> {
+        let stale = i64::try_from(grant.expires_at_ms).unwrap_or(i64::MAX) <= self.party.now().ms();
+        if grant.execution_id != target.id || grant.lane_id != target.lane || stale {
+            return Ok(None);
+        }
+        let args = ReclaimExecutionArgs::new(
+            target.id.clone(),
+            self.identity.worker.clone(),
+            self.identity.instance.clone(),
+            target.lane.clone(),
+            None,
+            LeaseId::from_uuid(self.party.uuid()),
+            self.surroundings.lease_ttl_ms,
+            AttemptId::from_uuid(self.party.uuid()),
+            "{}".into(),
+            None,
+            target.holder.clone(),
+            target.attempt,
+        );
+        match self.backend.reclaim_execution(args).await? {
+            ReclaimExecutionOutcome::Claimed(handle) => Ok(Some(handle)),
+            _ => Ok(None),
+        }
+    }
+}

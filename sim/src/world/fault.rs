@@ -1,0 +1,121 @@
+//! Planned faults of parties and clocks, and the moment when all of them stop.
+
+use super::World;
+use super::heap::Event;
+use super::hub::PartyNo;
+use crate::clock::TrueTime;
+use crate::history::Kind;
+use crate::plan::{Fault, Way, What};
+
+impl World {
+    /// A planned fault strikes.
+    pub(super) fn strike(&mut self, position: u32) {
+        if self.healed {
+            return;
+        }
+        let Fault { party: key, what, .. } = self.plan.faults[position as usize];
+        let Some(party) = self.seats.iter().position(|seat| seat.key == key) else { return };
+        match what {
+            What::Crash { restart_ms } => {
+                if self.seats[party].alive {
+                    self.tally.fault(what.name());
+                    self.crash(party, restart_ms);
+                }
+                return;
+            }
+            What::Pause { for_ms } => {
+                if !self.seats[party].alive || self.seats[party].stalled {
+                    return;
+                }
+                self.seats[party].stalled = true;
+                self.schedule(self.now.plus_ms(for_ms), party, Event::Resume(party));
+            }
+            What::Cut { for_ms, way } => {
+                let until = self.now.plus_ms(for_ms);
+                let seat = &mut self.seats[party];
+                if matches!(way, Way::Out | Way::Both) {
+                    seat.cut_out = seat.cut_out.max(until);
+                }
+                if matches!(way, Way::In | Way::Both) {
+                    seat.cut_in = seat.cut_in.max(until);
+                }
+            }
+            What::ServerStep { by_ms } => self.server_clock.step_ms(by_ms),
+            What::WorkerStep { by_ms } => self.hub.set_clock(party, |clock| clock.step_ms(by_ms)),
+            What::LostRequest | What::LostReply | What::Delay { .. } | What::Duplicate => return,
+        }
+        self.tally.fault(what.name());
+        self.tell(party, |_| Kind::Fault { name: what.name(), detail: describe(what) });
+    }
+
+    /// A process dies wherever it waits: all its tasks are dropped. Its messages under way are not.
+    pub(super) fn crash(&mut self, party: PartyNo, restart_ms: u64) {
+        let what = What::Crash { restart_ms };
+        self.tell(party, |_| Kind::Fault { name: what.name(), detail: describe(what) });
+        let tasks = std::mem::take(&mut self.seats[party].tasks);
+        for task in tasks {
+            // A task that is being polled right now is dropped by the poll itself.
+            drop(self.tasks.remove(task));
+        }
+        let seat = &mut self.seats[party];
+        seat.alive = false;
+        seat.stalled = false;
+        seat.deferred.clear();
+        seat.life += 1;
+        self.hub.forget_claims(party);
+        self.schedule(self.now.plus_ms(restart_ms), party, Event::Start(party));
+    }
+
+    /// A stalled machine goes on: what happened to it meanwhile happens now, in order.
+    pub(super) fn resume(&mut self, party: PartyNo) {
+        let seat = &mut self.seats[party];
+        if !seat.stalled {
+            return;
+        }
+        seat.stalled = false;
+        let deferred = std::mem::take(&mut seat.deferred);
+        for event in deferred {
+            self.schedule(self.now, party, event);
+        }
+    }
+
+    /// Faults stop and clocks agree with the server's.
+    pub(super) fn heal(&mut self) {
+        self.healed = true;
+        self.tell(0, |_| Kind::Healed);
+        let ahead_ms = self.server_clock.at(self.now).ms() - crate::clock::ServerClock::default().at(self.now).ms();
+        for party in 0..self.seats.len() {
+            self.hub.set_clock(party, |clock| {
+                clock.make_honest();
+                clock.step_ms(ahead_ms);
+            });
+            self.seats[party].heal();
+            self.resume(party);
+        }
+        self.server_clock = crate::clock::ServerClock::default();
+        self.server_clock.step_ms(ahead_ms);
+        if self.plan.world.liveness_ms == 0 || self.watch.until.is_some_and(|until| until <= self.now) {
+            self.over = true;
+            return;
+        }
+        let first = self.now.plus_ms(super::liveness::LOOK_MS);
+        self.schedule(first, 0, Event::Look);
+    }
+
+    /// The end of the liveness phase.
+    pub(super) fn deadline(&self) -> TrueTime {
+        TrueTime::from_ms(self.plan.world.for_ms).plus_ms(self.plan.world.liveness_ms)
+    }
+}
+
+fn describe(what: What) -> String {
+    match what {
+        What::Crash { restart_ms } => format!("down for {restart_ms} ms"),
+        What::Pause { for_ms } => format!("stalls for {for_ms} ms"),
+        What::Cut { for_ms, way } => format!("cut {way:?} for {for_ms} ms"),
+        What::ServerStep { by_ms } => format!("the server's clock steps by {by_ms} ms"),
+        What::WorkerStep { by_ms } => format!("its clock steps by {by_ms} ms"),
+        What::Delay { by_ms } => format!("late by {by_ms} ms"),
+        What::LostRequest | What::LostReply | What::Duplicate => String::new(),
+    }
+}

@@ -1,0 +1,141 @@
+//! The world's events in order: by true time, then by the party's key, then by the party's own count.
+//!
+//! No tie is broken by when an event was added, so a party more or less leaves all others in order.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use super::hub::{PartyNo, WaitNo};
+use crate::clock::TrueTime;
+use crate::plan::PartyKey;
+
+/// Something that will happen.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A timer ends.
+    Elapse(WaitNo),
+    /// A message reaches the server.
+    Deliver(u32),
+    /// A reply reaches its sender.
+    Reply(u32),
+    /// A client gives up waiting.
+    GiveUp(WaitNo),
+    /// A task reaches the party that runs it.
+    Begin(u32),
+    /// An answer reaches the party that asked.
+    Respond(u32),
+    /// A planned fault strikes.
+    Fault(u32),
+    /// A party starts, or starts again.
+    Start(PartyNo),
+    /// A stalled party goes on.
+    Resume(PartyNo),
+    /// The faults stop.
+    Heal,
+    /// The liveness phase looks around.
+    Look,
+}
+
+struct Scheduled {
+    at: TrueTime,
+    party: PartyKey,
+    count: u64,
+    event: Event,
+}
+
+impl Scheduled {
+    fn key(&self) -> (TrueTime, PartyKey, u64) {
+        (self.at, self.party, self.count)
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// The events to come.
+#[derive(Default)]
+pub struct Heap(BinaryHeap<Reverse<Scheduled>>);
+
+impl Heap {
+    /// Adds an event of a party under the party's own count.
+    pub fn push(&mut self, at: TrueTime, party: PartyKey, count: u64, event: Event) {
+        self.0.push(Reverse(Scheduled { at, party, count, event }));
+    }
+
+    /// The next event and its time.
+    pub fn pop(&mut self) -> Option<(TrueTime, Event)> {
+        self.0.pop().map(|Reverse(scheduled)| (scheduled.at, scheduled.event))
+    }
+}
+
+/// A table whose positions are used again.
+pub struct Slab<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    /// Puts something in and gives its position.
+    pub fn insert(&mut self, value: T) -> u32 {
+        match self.free.pop() {
+            Some(position) => {
+                self.slots[position as usize] = Some(value);
+                position
+            }
+            None => {
+                self.slots.push(Some(value));
+                (self.slots.len() - 1) as u32
+            }
+        }
+    }
+
+    /// Takes something out for good.
+    pub fn remove(&mut self, position: u32) -> Option<T> {
+        let value = self.slots.get_mut(position as usize)?.take();
+        if value.is_some() {
+            self.free.push(position);
+        }
+        value
+    }
+
+    /// Looks at something.
+    pub fn get_mut(&mut self, position: u32) -> Option<&mut T> {
+        self.slots.get_mut(position as usize)?.as_mut()
+    }
+
+    /// Borrows something out for a while; [`Self::restore`] puts it back.
+    pub fn lend(&mut self, position: u32) -> Option<T> {
+        self.slots.get_mut(position as usize)?.take()
+    }
+
+    /// Puts back what was lent, or frees its position.
+    pub fn restore(&mut self, position: u32, value: Option<T>) {
+        match value {
+            Some(value) => self.slots[position as usize] = Some(value),
+            None => self.free.push(position),
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Where parties and their world meet: waits on one side, outgoing things on the other.
+//!
+//! A party is ordinary async code. Each of its leaf futures registers a wait here and says what it
+//! waits for; the world takes that from the outbox after every poll, turns it into events of its own
+//! heap, and polls exactly the task whose wait an event has satisfied. Nothing else wakes anybody, so
+//! no runtime's scheduling can reorder anything.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use claimlab_model::backend::Method;
+use claimlab_model::intern::{ExecutionNo, Interner};
+use claimlab_model::message::{Message, Reply};
+use uuid::Uuid;
+
+use crate::clock::{PartyClock, TrueTime, WorkerTime};
+use crate::plan::PartyKey;
+use crate::stream::{Purpose, Stream};
+
+/// A party's position in the world's tables.
+pub type PartyNo = usize;
+/// A task's position in the world's tables.
+pub type TaskNo = u32;
+/// A party's task.
+pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A registered wait: position and generation, since positions are used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitNo {
+    position: u32,
+    generation: u32,
+}
+
+/// What ends a wait.
+pub enum Ended {
+    /// Its time came.
+    Elapsed,
+    /// The server answered.
+    Answered(Reply),
+    /// The client gave up waiting for the server.
+    Unanswered,
+    /// Another party answered.
+    Value(Box<dyn Any + Send>),
+}
+
+enum WaitState {
+    Free,
+    Waiting(TaskNo),
+    Ready(Ended),
+}
+
+struct Wait {
+    generation: u32,
+    state: WaitState,
+}
+
+/// What a party wants of its world.
+pub enum Outgoing {
+    /// A message to the server.
+    Send { wait: WaitNo, message: Message },
+    /// A timer, in microseconds of the party's own counting.
+    Sleep { wait: WaitNo, timer_us: u64 },
+    /// A timer until a true time, for parties that follow the plan.
+    SleepUntil { wait: WaitNo, until: TrueTime },
+    /// A new task of the same party.
+    Spawn(TaskFuture),
+    /// A task for another party, started when the request arrives there.
+    Request { to: PartyNo, task: TaskFuture },
+    /// An answer to another party's wait.
+    Respond { wait: WaitNo, value: Box<dyn Any + Send> },
+    /// A trait method began; only sent while recording.
+    MethodStarted { call: u64, method: Method },
+    /// A trait method ended; only sent while recording.
+    MethodEnded { call: u64, method: Method, outcome: &'static str },
+}
+
+/// One party as its own code sees it.
+struct PartyState {
+    clock: PartyClock,
+    ids: Stream,
+    jitter: Stream,
+    calls: u64,
+    /// Permits held for claims under way; none for a party that needs no permit.
+    claiming: Option<u32>,
+}
+
+/// How often each method ended how.
+pub type MethodCounts = Vec<Vec<(&'static str, u64)>>;
+
+struct Inner {
+    now: TrueTime,
+    task: TaskNo,
+    waits: Vec<Wait>,
+    free: Vec<u32>,
+    out: Vec<Outgoing>,
+    parties: Vec<PartyState>,
+    counts: MethodCounts,
+    recording: bool,
+    running: Vec<u32>,
+    started: u64,
+    overlapped: u64,
+    saturated_calls: u64,
+}
+
+/// The meeting place of one world.
+pub struct Hub {
+    inner: Mutex<Inner>,
+    ids: Mutex<Interner>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    /// An empty meeting place.
+    pub fn new(recording: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Mutex::new(Inner {
+                now: TrueTime::default(),
+                task: 0,
+                waits: Vec::new(),
+                free: Vec::new(),
+                out: Vec::new(),
+                parties: Vec::new(),
+                counts: vec![Vec::new(); Method::ALL.len()],
+                recording,
+                running: Vec::new(),
+                started: 0,
+                overlapped: 0,
+                saturated_calls: 0,
+            }),
+            ids: Mutex::default(),
+        })
+    }
+
+    /// Adds a party and gives its position.
+    pub fn add_party(&self, seed: u64, key: PartyKey, clock: PartyClock, needs_permits: bool) -> PartyNo {
+        let mut inner = lock(&self.inner);
+        inner.parties.push(PartyState {
+            clock,
+            ids: Stream::new(seed, Purpose::Ids, u64::from(key.0)),
+            jitter: Stream::new(seed, Purpose::Jitter, u64::from(key.0)),
+            calls: 0,
+            claiming: needs_permits.then_some(0),
+        });
+        inner.parties.len() - 1
+    }
+
+    /// Changes a party's clock.
+    pub fn set_clock(&self, party: PartyNo, change: impl FnOnce(&mut PartyClock)) {
+        change(&mut lock(&self.inner).parties[party].clock);
+    }
+
+    /// A party's clock.
+    pub fn clock(&self, party: PartyNo) -> PartyClock {
+        lock(&self.inner).parties[party].clock
+    }
+
+    /// What a party's wall clock shows now.
+    pub fn wall(&self, party: PartyNo) -> WorkerTime {
+        let inner = lock(&self.inner);
+        inner.parties[party].clock.at(inner.now)
+    }
+
+    /// What a party's own timer has counted since the world began.
+    pub fn timer_us(&self, party: PartyNo) -> u64 {
+        let inner = lock(&self.inner);
+        inner.parties[party].clock.timer_us(inner.now)
+    }
+
+    /// True time; for parties that follow the plan, not for workers.
+    pub fn true_now(&self) -> TrueTime {
+        lock(&self.inner).now
+    }
+
+    /// A fresh id from a party's own stream.
+    pub fn uuid(&self, party: PartyNo) -> Uuid {
+        lock(&self.inner).parties[party].ids.uuid()
+    }
+
+    /// A number below `bound` from a party's own stream.
+    pub fn jitter(&self, party: PartyNo, bound: u64) -> u64 {
+        lock(&self.inner).parties[party].jitter.below(bound)
+    }
+
+    /// The ids of this run.
+    pub fn ids(&self) -> MutexGuard<'_, Interner> {
+        lock(&self.ids)
+    }
+
+    /// Registers a wait of the current task.
+    fn register(&self, outgoing: impl FnOnce(WaitNo) -> Outgoing) -> WaitNo {
+        let mut inner = lock(&self.inner);
+        let task = inner.task;
+        let wait = match inner.free.pop() {
+            Some(position) => {
+                let wait = &mut inner.waits[position as usize];
+                wait.state = WaitState::Waiting(task);
+                WaitNo { position, generation: wait.generation }
+            }
+            None => {
+                inner.waits.push(Wait { generation: 0, state: WaitState::Waiting(task) });
+                WaitNo { position: (inner.waits.len() - 1) as u32, generation: 0 }
+            }
+        };
+        let outgoing = outgoing(wait);
+        inner.out.push(outgoing);
+        wait
+    }
+
+    /// Ends a wait if it still stands; gives the task to poll.
+    pub fn end(&self, no: WaitNo, ended: Ended) -> Option<TaskNo> {
+        let mut inner = lock(&self.inner);
+        let wait = inner.waits.get_mut(no.position as usize).filter(|wait| wait.generation == no.generation)?;
+        let WaitState::Waiting(task) = wait.state else { return None };
+        wait.state = WaitState::Ready(ended);
+        Some(task)
+    }
+
+    /// The task of a wait that still stands.
+    pub fn waiting_task(&self, no: WaitNo) -> Option<TaskNo> {
+        let inner = lock(&self.inner);
+        let wait = inner.waits.get(no.position as usize).filter(|wait| wait.generation == no.generation)?;
+        match wait.state {
+            WaitState::Waiting(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    fn take(&self, no: WaitNo) -> Option<Ended> {
+        let mut inner = lock(&self.inner);
+        let wait = &mut inner.waits[no.position as usize];
+        if !matches!(wait.state, WaitState::Ready(_)) {
+            return None;
+        }
+        let state = std::mem::replace(&mut wait.state, WaitState::Free);
+        wait.generation += 1;
+        inner.free.push(no.position);
+        match state {
+            WaitState::Ready(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    fn forget(&self, no: WaitNo) {
+        let mut inner = lock(&self.inner);
+        let wait = &mut inner.waits[no.position as usize];
+        if wait.generation == no.generation {
+            wait.state = WaitState::Free;
+            wait.generation += 1;
+            inner.free.push(no.position);
+        }
+    }
+
+    /// Sets the scene for polling a task.
+    pub fn enter(&self, now: TrueTime, task: TaskNo) {
+        let mut inner = lock(&self.inner);
+        inner.now = now;
+        inner.task = task;
+    }
+
+    /// Swaps what the polled task wants with an empty list.
+    pub fn drain(&self, into: &mut Vec<Outgoing>) {
+        std::mem::swap(&mut lock(&self.inner).out, into);
+    }
+
+    /// Puts something into the outbox of the current task's party.
+    pub fn put(&self, outgoing: Outgoing) {
+        lock(&self.inner).out.push(outgoing);
+    }
+
+    /// Notes that a party started to run an execution; tells whether somebody else runs it too.
+    pub fn run_started(&self, execution: ExecutionNo) -> bool {
+        let mut inner = lock(&self.inner);
+        if inner.running.len() <= execution.index() {
+            inner.running.resize(execution.index() + 1, 0);
+        }
+        inner.running[execution.index()] += 1;
+        inner.started += 1;
+        let overlaps = inner.running[execution.index()] > 1;
+        inner.overlapped += u64::from(overlaps);
+        overlaps
+    }
+
+    /// Notes that a party stopped running an execution.
+    pub fn run_ended(&self, execution: ExecutionNo) {
+        lock(&self.inner).running[execution.index()] -= 1;
+    }
+
+    /// Notes that a worker took a permit for a claim, or that the claim is over.
+    pub fn claiming(&self, party: PartyNo, under_way: bool) {
+        if let Some(claiming) = &mut lock(&self.inner).parties[party].claiming {
+            *claiming = if under_way { *claiming + 1 } else { claiming.saturating_sub(1) };
+        }
+    }
+
+    /// Forgets the permits of a party that died.
+    pub fn forget_claims(&self, party: PartyNo) {
+        if let Some(claiming) = &mut lock(&self.inner).parties[party].claiming {
+            *claiming = 0;
+        }
+    }
+
+    /// Runs started, runs that overlapped another of the same execution, calls of saturated workers.
+    pub fn run_counts(&self) -> (u64, u64, u64) {
+        let inner = lock(&self.inner);
+        (inner.started, inner.overlapped, inner.saturated_calls)
+    }
+
+    /// How often each method ended how, by [`Method::ALL`].
+    pub fn method_counts(&self) -> MethodCounts {
+        lock(&self.inner).counts.clone()
+    }
+
+    pub(super) fn method_started(&self, party: PartyNo, method: Method) -> u64 {
+        let mut inner = lock(&self.inner);
+        inner.parties[party].calls += 1;
+        let call = inner.parties[party].calls;
+        let claims = matches!(
+            method,
+            Method::IssueClaimGrant
+                | Method::ClaimExecution
+                | Method::ClaimResumedExecution
+                | Method::ClaimFromResumeGrant
+        );
+        if claims && inner.parties[party].claiming == Some(0) {
+            inner.saturated_calls += 1;
+        }
+        if inner.recording {
+            inner.out.push(Outgoing::MethodStarted { call, method });
+        }
+        call
+    }
+
+    pub(super) fn method_ended(&self, call: u64, method: Method, outcome: &'static str) {
+        let mut inner = lock(&self.inner);
+        let counts = &mut inner.counts[method as usize];
+        match counts.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((outcome, 1)),
+        }
+        if inner.recording {
+            inner.out.push(Outgoing::MethodEnded { call, method, outcome });
+        }
+    }
+}
+
+/// A leaf future: registered at its first poll, forgotten when dropped.
+pub struct WaitFuture<F> {
+    hub: Arc<Hub>,
+    begin: Option<F>,
+    wait: Option<WaitNo>,
+}
+
+impl<F: FnOnce(WaitNo) -> Outgoing + Unpin> WaitFuture<F> {
+    /// A wait that starts with what `begin` puts into the outbox.
+    pub fn new(hub: Arc<Hub>, begin: F) -> Self {
+        Self { hub, begin: Some(begin), wait: None }
+    }
+}
+
+impl<F: FnOnce(WaitNo) -> Outgoing + Unpin> Future for WaitFuture<F> {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Ended> {
+        if let Some(begin) = self.begin.take() {
+            let wait = self.hub.register(begin);
+            self.wait = Some(wait);
+            return Poll::Pending;
+        }
+        let Some(wait) = self.wait else { return Poll::Pending };
+        match self.hub.take(wait) {
+            Some(ended) => {
+                self.wait = None;
+                Poll::Ready(ended)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for WaitFuture<F> {
+    fn drop(&mut self) {
+        if let Some(wait) = self.wait {
+            self.hub.forget(wait);
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The world: a plan becomes a run.
+//!
+//! True time is the counter of the world's own event heap. One event is delivered, the one task that
+//! waited for it is polled until it waits again, what it wants becomes new events, and only then comes
+//! the next event. A run is hosted by a madsim runtime on a thread of its own, so that clocks and
+//! entropy of any library underneath are simulated too; madsim's scheduler has nothing to decide.
+
+mod fault;
+mod heap;
+mod hub;
+mod liveness;
+mod party;
+mod seat;
+mod server;
+mod tally;
+
+pub use hub::{Hub, MethodCounts, PartyNo};
+pub use party::Party;
+pub use tally::{Runs, Tally};
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+
+use claimlab_model::deviation::Deviations;
+use claimlab_model::invariant::{Checker, Invariant};
+use claimlab_model::store::Store;
+use claimlab_model::token::Secret;
+
+use crate::check::Signatures;
+use crate::clock::{PartyClock, ServerClock, TrueTime};
+use crate::history::{Event as HistoryEvent, Finding, Kind, Observer};
+use crate::plan::{PartyKey, Plan, When};
+use crate::worker::Cast;
+use heap::{Event, Heap, Slab};
+use hub::{Ended, Outgoing, TaskFuture, TaskNo, WaitNo};
+use seat::Seat;
+
+/// How a run is watched and stopped.
+#[derive(Default)]
+pub struct Watch {
+    /// Who reads the history; none in campaigns.
+    pub observers: Vec<Box<dyn Observer>>,
+    /// Ends the run early when set.
+    pub stop: Arc<AtomicBool>,
+    /// Compares the incremental state checks with a full recheck after every so many scripts.
+    pub recheck_every: Option<u64>,
+    /// Ends the run before the liveness phase, at this true time.
+    pub until: Option<TrueTime>,
+}
+
+/// What came out of a run.
+#[derive(Debug)]
+pub struct RunResult {
+    /// Counts and findings.
+    pub tally: Tally,
+    /// Trait calls by method and outcome.
+    pub methods: MethodCounts,
+    /// How often each invariant was looked at.
+    pub checked: Vec<(Invariant, u64)>,
+    /// Runs and overlaps.
+    pub runs: Runs,
+    /// True time at the end.
+    pub ended_at: TrueTime,
+    /// Why no answer could be had, if so.
+    pub undecided: Option<String>,
+    /// Executions created, and those not terminal at the end.
+    pub executions: (usize, usize),
+}
+
+/// A message under way.
+struct Flight {
+    party: PartyNo,
+    number: u64,
+    wait: WaitNo,
+    message: claimlab_model::message::Message,
+    reply: Option<claimlab_model::message::Reply>,
+    sent_at: TrueTime,
+    back_us: u64,
+    lose_reply: bool,
+    deliveries: u8,
+}
+
+struct Task {
+    party: PartyNo,
+    future: TaskFuture,
+}
+
+/// One run under way.
+pub struct World {
+    plan: Arc<Plan>,
+    now: TrueTime,
+    heap: Heap,
+    hub: Arc<Hub>,
+    seats: Vec<Seat>,
+    tasks: Slab<Task>,
+    flights: Slab<Flight>,
+    requests: Slab<(PartyNo, TaskFuture)>,
+    responses: Slab<(WaitNo, Box<dyn std::any::Any + Send>)>,
+    server_clock: ServerClock,
+    store: Store,
+    checker: Checker,
+    signatures: Signatures,
+    unfinished: usize,
+    tally: Tally,
+    watch: Watch,
+    healed: bool,
+    over: bool,
+    stuck: BTreeSet<(Invariant, claimlab_model::intern::ExecutionNo)>,
+    outbox: Vec<Outgoing>,
+    ready: Vec<TaskNo>,
+    cast: Cast,
+}
+
+/// Runs a plan on this thread, inside a madsim runtime.
+pub fn run(plan: &Arc<Plan>, watch: Watch) -> RunResult {
+    let runtime = madsim::runtime::Runtime::with_seed_and_config(plan.seed, madsim::Config::default());
+    runtime.block_on(async { World::new(Arc::clone(plan), watch).run() })
+}
+
+impl World {
+    fn new(plan: Arc<Plan>, watch: Watch) -> Self {
+        let hub = Hub::new(!watch.observers.is_empty());
+        let deviations: Deviations = plan.world.deviations.iter().copied().collect();
+        let secret = Secret::new("k1", plan.seed.to_be_bytes().repeat(4));
+        let cast = Cast::new(Arc::clone(&plan), Arc::clone(&hub));
+        let server_clock = ServerClock::new(plan.world.server);
+        let mut world = Self {
+            plan,
+            now: TrueTime::default(),
+            heap: Heap::default(),
+            hub,
+            seats: Vec::new(),
+            tasks: Slab::default(),
+            flights: Slab::default(),
+            requests: Slab::default(),
+            responses: Slab::default(),
+            server_clock,
+            store: Store::new(secret, deviations),
+            checker: Checker::default(),
+            signatures: Signatures::default(),
+            unfinished: 0,
+            tally: Tally::default(),
+            watch,
+            healed: false,
+            over: false,
+            stuck: BTreeSet::new(),
+            outbox: Vec::new(),
+            ready: Vec::new(),
+            cast,
+        };
+        world.take_seats();
+        world
+    }
+
+    /// Seats every party, and puts its start and its faults on the heap.
+    fn take_seats(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        let fixed = [
+            PartyKey::SERVER,
+            PartyKey::ENGINE,
+            PartyKey::SCHEDULER,
+            PartyKey::SUBMITTER,
+            PartyKey::OPERATOR,
+            PartyKey::SIGNALLER,
+        ];
+        let start = TrueTime::default();
+        for key in fixed {
+            let no = self.seat(key, PartyClock::default(), false);
+            self.schedule(start, no, Event::Start(no));
+        }
+        for worker in &plan.workers {
+            let no = self.seat(worker.key, PartyClock::new(worker.clock), worker.entry.is_some());
+            self.schedule(worker.starts_at, no, Event::Start(no));
+        }
+        for (position, fault) in plan.faults.iter().enumerate() {
+            let struck = self.seats.iter().position(|seat| seat.key == fault.party);
+            if let (When::At(at), Some(no)) = (fault.when, struck) {
+                self.schedule(at, no, Event::Fault(position as u32));
+            }
+        }
+        self.schedule(TrueTime::from_ms(plan.world.for_ms), 0, Event::Heal);
+    }
+
+    fn seat(&mut self, key: PartyKey, clock: PartyClock, needs_permits: bool) -> PartyNo {
+        self.seats.push(Seat::new(self.plan.seed, key, &self.plan.faults));
+        self.hub.add_party(self.plan.seed, key, clock, needs_permits)
+    }
+
+    fn schedule(&mut self, at: TrueTime, party: PartyNo, event: Event) {
+        let seat = &mut self.seats[party];
+        seat.events += 1;
+        self.heap.push(at, seat.key, seat.events, event);
+    }
+
+    fn run(mut self) -> RunResult {
+        let mut undecided = None;
+        while !self.over {
+            let Some((at, event)) = self.heap.pop() else { break };
+            if self.watch.until.is_some_and(|until| at > until) {
+                self.now = self.watch.until.unwrap_or(self.now);
+                break;
+            }
+            self.now = at;
+            self.tally.events += 1;
+            self.happen(event);
+            if self.tally.events.is_multiple_of(4_096) && self.watch.stop.load(Ordering::Relaxed) {
+                undecided = Some("interrupted".to_owned());
+                break;
+            }
+        }
+        self.finish(undecided)
+    }
+
+    fn finish(mut self, undecided: Option<String>) -> RunResult {
+        let (started, overlapped, saturated) = self.hub.run_counts();
+        if saturated > 0 {
+            let detail = format!("{saturated} granting or claiming calls without a free permit");
+            let signature = format!("{} worker", Invariant::S14.id());
+            let at_us = self.now.us();
+            self.tally.find(Finding { invariant: Invariant::S14, signature, execution: String::new(), detail, at_us });
+        }
+        let mut checked: Vec<_> = self.checker.checked().collect();
+        for (invariant, count) in &mut checked {
+            if *invariant == Invariant::S14 {
+                *count = started;
+            }
+        }
+        RunResult {
+            methods: self.hub.method_counts(),
+            checked,
+            runs: Runs { started, overlapped },
+            ended_at: self.now,
+            undecided,
+            executions: (self.store.execution_count(), self.unfinished),
+            tally: self.tally,
+        }
+    }
+
+    /// Delivers one event.
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Elapse(wait) => self.end_wait(event, wait, Ended::Elapsed),
+            Event::GiveUp(wait) => self.end_wait(event, wait, Ended::Unanswered),
+            Event::Deliver(flight) => self.deliver(flight),
+            Event::Reply(flight) => self.reply(event, flight),
+            Event::Begin(request) => self.begin(event, request),
+            Event::Respond(response) => self.respond(event, response),
+            Event::Fault(position) => self.strike(position),
+            Event::Start(party) => self.start(party),
+            Event::Resume(party) => self.resume(party),
+            Event::Heal => self.heal(),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// Ends a wait and polls its task; a stalled party's waits end when it goes on.
+    fn end_wait(&mut self, event: Event, wait: WaitNo, ended: Ended) {
+        let Some(task) = self.hub.waiting_task(wait) else { return };
+        if self.defer(task, event) {
+            return;
+        }
+        if let Some(task) = self.hub.end(wait, ended) {
+            self.poll(task);
+        }
+    }
+
+    /// Keeps an event for later when the task's party stalls.
+    fn defer(&mut self, task: TaskNo, event: Event) -> bool {
+        let Some(party) = self.tasks.get_mut(task).map(|task| task.party) else { return false };
+        let seat = &mut self.seats[party];
+        if seat.stalled {
+            seat.deferred.push(event);
+        }
+        seat.stalled
+    }
+
+    fn begin(&mut self, event: Event, request: u32) {
+        let Some(to) = self.requests.get_mut(request).map(|(to, _)| *to) else { return };
+        if self.seats[to].stalled {
+            self.seats[to].deferred.push(event);
+            return;
+        }
+        let Some((to, future)) = self.requests.remove(request) else { return };
+        if self.seats[to].alive {
+            let task = self.spawn(to, future);
+            self.poll(task);
+        }
+    }
+
+    fn respond(&mut self, event: Event, response: u32) {
+        let Some(wait) = self.responses.get_mut(response).map(|(wait, _)| *wait) else { return };
+        if let Some(task) = self.hub.waiting_task(wait)
+            && self.defer(task, event)
+        {
+            return;
+        }
+        let Some((wait, value)) = self.responses.remove(response) else { return };
+        if let Some(task) = self.hub.end(wait, Ended::Value(value)) {
+            self.poll(task);
+        }
+    }
+
+    /// Starts a party's process: its first task, polled at once.
+    fn start(&mut self, party: PartyNo) {
+        let seat = &mut self.seats[party];
+        if seat.alive || self.over {
+            return;
+        }
+        seat.alive = true;
+        let (key, life) = (seat.key, seat.life);
+        self.tell(party, |_| Kind::Started { life });
+        for future in self.cast.tasks_of(key, party, life) {
+            let task = self.spawn(party, future);
+            self.poll(task);
+        }
+    }
+
+    fn spawn(&mut self, party: PartyNo, future: TaskFuture) -> TaskNo {
+        let task = self.tasks.insert(Task { party, future });
+        self.seats[party].tasks.push(task);
+        task
+    }
+
+    /// Polls a task and everything that it starts, until all wait.
+    fn poll(&mut self, task: TaskNo) {
+        debug_assert!(self.ready.is_empty(), "one task is polled at a time");
+        self.ready.push(task);
+        let mut position = 0;
+        while let Some(task) = self.ready.get(position).copied() {
+            position += 1;
+            self.poll_one(task);
+        }
+        self.ready.clear();
+    }
+
+    fn poll_one(&mut self, no: TaskNo) {
+        let Some(mut task) = self.tasks.lend(no) else { return };
+        self.hub.enter(self.now, no);
+        let done = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let party = task.party;
+        if done {
+            drop(task);
+            self.tasks.restore(no, None);
+            let tasks = &mut self.seats[party].tasks;
+            if let Some(position) = tasks.iter().position(|held| *held == no) {
+                tasks.swap_remove(position);
+            }
+        } else {
+            self.tasks.restore(no, Some(task));
+        }
+        self.carry_out(party);
+    }
+
+    /// Turns what a polled task wants into events.
+    fn carry_out(&mut self, party: PartyNo) {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        self.hub.drain(&mut outbox);
+        for outgoing in outbox.drain(..) {
+            // A process that died while its wishes were carried out has none left.
+            if !self.seats[party].alive {
+                continue;
+            }
+            match outgoing {
+                Outgoing::Send { wait, message } => self.send(party, wait, message),
+                Outgoing::Sleep { wait, timer_us } => {
+                    let until = self.now.plus_us(self.hub.clock(party).true_us_of(timer_us));
+                    self.schedule(until, party, Event::Elapse(wait));
+                }
+                Outgoing::SleepUntil { wait, until } => {
+                    self.schedule(until.max(self.now), party, Event::Elapse(wait));
+                }
+                Outgoing::Spawn(future) => {
+                    let task = self.spawn(party, future);
+                    self.ready.push(task);
+                }
+                Outgoing::Request { to, task } => {
+                    let latency = self.latency(party);
+                    let request = self.requests.insert((to, task));
+                    self.schedule(self.now.plus_us(latency), party, Event::Begin(request));
+                }
+                Outgoing::Respond { wait, value } => {
+                    let latency = self.latency(party);
+                    let response = self.responses.insert((wait, value));
+                    self.schedule(self.now.plus_us(latency), party, Event::Respond(response));
+                }
+                Outgoing::MethodStarted { call, method } => {
+                    self.tell(party, |_| Kind::Call { call, method: method.name() });
+                }
+                Outgoing::MethodEnded { call, method, outcome } => {
+                    self.tell(party, |_| Kind::Return { call, method: method.name(), outcome });
+                }
+            }
+        }
+        self.outbox = outbox;
+    }
+
+    fn latency(&mut self, party: PartyNo) -> u64 {
+        self.seats[party].latency.within_unsigned(self.plan.world.latency_us)
+    }
+
+    /// Tells the observers, if any.
+    fn tell<'k>(&mut self, party: PartyNo, kind: impl FnOnce(&Self) -> Kind<'k>) {
+        if self.watch.observers.is_empty() {
+            return;
+        }
+        let event = HistoryEvent {
+            at: self.now,
+            server: self.server_clock.at(self.now),
+            party: self.seats[party].key,
+            wall: self.hub.clock(party).at(self.now),
+            kind: kind(self),
+        };
+        for observer in &mut self.watch.observers {
+            observer.observe(&event);
+        }
+    }
+}

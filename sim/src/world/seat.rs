@@ -1,0 +1,86 @@
+//! A party as the world sees it: its streams and counters, its faults to come, what is wrong with it now.
+
+use super::heap::Event;
+use super::hub::TaskNo;
+use crate::clock::TrueTime;
+use crate::plan::{Fault, PartyKey, What, When};
+use crate::stream::{Purpose, Stream};
+
+/// One party's place in the world.
+pub struct Seat {
+    /// Its key.
+    pub key: PartyKey,
+    /// Its latencies.
+    pub latency: Stream,
+    /// Events it has caused.
+    pub events: u64,
+    /// Messages it has sent, over all lives.
+    pub messages: u64,
+    /// How often it was started again.
+    pub life: u32,
+    /// Whether its process runs.
+    pub alive: bool,
+    /// Whether its machine stalls.
+    pub stalled: bool,
+    /// Until when its requests are lost.
+    pub cut_out: TrueTime,
+    /// Until when replies to it are lost.
+    pub cut_in: TrueTime,
+    /// What happened to it while it stalled.
+    pub deferred: Vec<Event>,
+    /// Its tasks.
+    pub tasks: Vec<TaskNo>,
+    /// Faults of single messages to come, last first.
+    message_faults: Vec<(u64, What)>,
+}
+
+impl Seat {
+    /// The seat of a party under a plan's faults.
+    pub fn new(seed: u64, key: PartyKey, faults: &[Fault]) -> Self {
+        let mut message_faults: Vec<(u64, What)> = faults
+            .iter()
+            .filter(|fault| fault.party == key)
+            .filter_map(|fault| match fault.when {
+                When::Message(number) => Some((number, fault.what)),
+                When::At(_) => None,
+            })
+            .collect();
+        message_faults.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        Self {
+            key,
+            latency: Stream::new(seed, Purpose::Latency, u64::from(key.0)),
+            events: 0,
+            messages: 0,
+            life: 0,
+            alive: false,
+            stalled: false,
+            cut_out: TrueTime::default(),
+            cut_in: TrueTime::default(),
+            deferred: Vec::new(),
+            tasks: Vec::new(),
+            message_faults,
+        }
+    }
+
+    /// The faults planned for a message; a number passed is never asked for again.
+    pub fn faults_of(&mut self, message: u64) -> impl Iterator<Item = What> + '_ {
+        while self.message_faults.last().is_some_and(|(number, _)| *number < message) {
+            self.message_faults.pop();
+        }
+        std::iter::from_fn(move || {
+            let (number, what) = *self.message_faults.last()?;
+            if number != message {
+                return None;
+            }
+            self.message_faults.pop();
+            Some(what)
+        })
+    }
+
+    /// Nothing is planned any more, and nothing is wrong any more.
+    pub fn heal(&mut self) {
+        self.message_faults.clear();
+        self.cut_in = TrueTime::default();
+        self.cut_out = TrueTime::default();
+    }
+}

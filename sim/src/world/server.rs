@@ -1,0 +1,238 @@
+//! Messages: sent, delayed, lost, repeated, performed by the model, answered.
+
+use claimlab_model::intern::ExecutionNo;
+use claimlab_model::invariant::Violation;
+use claimlab_model::message::Message;
+use claimlab_model::script;
+use claimlab_model::store::{Change, Core};
+use ff_core::state::LifecyclePhase;
+
+use super::heap::Event;
+use super::hub::{Ended, PartyNo, WaitNo};
+use super::{Flight, World};
+use crate::history::{Finding, Kind, Transition};
+use crate::plan::What;
+
+impl World {
+    /// Sends a party's message: draws both ways' latency, applies the faults planned for its number.
+    pub(super) fn send(&mut self, party: PartyNo, wait: WaitNo, message: Message) {
+        let (out_us, back_us) = (self.latency(party), self.latency(party));
+        let seat = &mut self.seats[party];
+        let number = seat.messages;
+        seat.messages += 1;
+        let (mut late_us, mut lose_request, mut lose_reply, mut copies, mut crash) = (0, false, false, 1, None);
+        for what in seat.faults_of(number) {
+            match what {
+                What::LostRequest => lose_request = true,
+                What::LostReply => lose_reply = true,
+                What::Delay { by_ms } => late_us += by_ms * 1_000,
+                What::Duplicate => copies = 2,
+                What::Crash { restart_ms } => crash = Some(restart_ms),
+                _ => continue,
+            }
+            self.tally.fault(what.name());
+        }
+        lose_request |= seat.cut_out > self.now;
+        if !self.watch.observers.is_empty() {
+            let execution = message.execution().map(|no| self.hub.ids().execution_name(no).clone());
+            self.tell(party, |_| Kind::Send { message: number, name: message.name(), execution: execution.as_deref() });
+        }
+        let give_up = self.now.plus_us(self.timeout_us(party));
+        let arrives = self.now.plus_us(out_us + late_us);
+        if lose_request || lose_reply || arrives.plus_us(back_us) >= give_up {
+            self.schedule(give_up, party, Event::GiveUp(wait));
+        }
+        if !lose_request {
+            let flight = Flight {
+                party,
+                number,
+                wait,
+                message,
+                reply: None,
+                sent_at: self.now,
+                back_us,
+                lose_reply,
+                deliveries: copies,
+            };
+            let position = self.flights.insert(flight);
+            self.schedule(arrives, party, Event::Deliver(position));
+            if copies > 1 {
+                self.schedule(arrives.plus_us(back_us), party, Event::Deliver(position));
+            }
+        }
+        if let Some(restart_ms) = crash {
+            self.crash(party, restart_ms);
+        }
+    }
+
+    /// How long a party's client waits for one reply, in true time.
+    fn timeout_us(&self, party: PartyNo) -> u64 {
+        self.hub.clock(party).true_us_of(self.plan.world.request_timeout_ms * 1_000)
+    }
+
+    /// The server performs a message that has arrived; the first performance is answered.
+    pub(super) fn deliver(&mut self, position: u32) {
+        let Some(flight) = self.flights.get_mut(position) else { return };
+        flight.deliveries -= 1;
+        let last = flight.deliveries == 0;
+        let Some(mut flight) = self.flights.lend(position) else { return };
+        let first = flight.reply.is_none();
+        let reply = self.perform(&flight);
+        let answered = first && !flight.lose_reply;
+        if first {
+            flight.reply = Some(reply);
+        }
+        if answered {
+            let at = self.now.plus_us(flight.back_us);
+            let party = flight.party;
+            self.flights.restore(position, Some(flight));
+            self.schedule(at, party, Event::Reply(position));
+        } else if last {
+            self.flights.restore(position, None);
+        } else {
+            self.flights.restore(position, Some(flight));
+        }
+    }
+
+    /// A reply reaches its sender, unless it is cut off, dead, or has given up.
+    pub(super) fn reply(&mut self, event: Event, position: u32) {
+        let Some(flight) = self.flights.get_mut(position) else { return };
+        let (party, wait, number, sent_at) = (flight.party, flight.wait, flight.number, flight.sent_at);
+        if self.seats[party].stalled {
+            self.seats[party].deferred.push(event);
+            return;
+        }
+        let reply = match flight.deliveries {
+            0 => self.flights.remove(position).and_then(|flight| flight.reply),
+            _ => flight.reply.take(),
+        };
+        if self.seats[party].cut_in > self.now {
+            let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
+            self.schedule(give_up, party, Event::GiveUp(wait));
+            return;
+        }
+        let Some(reply) = reply else { return };
+        if let Some(task) = self.hub.end(wait, Ended::Answered(reply)) {
+            self.tell(party, |_| Kind::Reply { message: number });
+            self.poll(task);
+        }
+    }
+
+    /// Performs a message on the model and lets every check look at it.
+    fn perform(&mut self, flight: &Flight) -> claimlab_model::message::Reply {
+        let now = self.server_clock.at(self.now);
+        let reply = script::perform(&mut self.store, now, &flight.message);
+        self.tally.messages += 1;
+        let outcome = reply.label();
+        let role = self.seats[flight.party].key.role();
+        if let Message::Script(script) = &flight.message {
+            self.tally.script(script.name(), outcome);
+            self.follow_changes(role, script.name(), outcome);
+        }
+        let found = self.checker.observe(&self.store, now, &flight.message, &reply);
+        if !found.is_empty() {
+            let found = found.to_vec();
+            self.tell_performed(flight, outcome);
+            for violation in found {
+                self.report(flight.party, violation);
+            }
+        } else if !self.watch.observers.is_empty() {
+            self.tell_performed(flight, outcome);
+        }
+        self.recheck();
+        reply
+    }
+
+    /// Signatures and the count of unfinished executions, from the list of changes.
+    fn follow_changes(&mut self, role: &'static str, script: &'static str, outcome: &'static str) {
+        let mut last: Option<ExecutionNo> = None;
+        for (no, change) in &self.store.changes().items {
+            match change {
+                Change::Created => self.unfinished += 1,
+                Change::Core(position) => {
+                    let (before, after) = &self.store.changes().cores[*position];
+                    let ended = |core: &Core| core.vector.lifecycle_phase == LifecyclePhase::Terminal;
+                    match (ended(before), ended(after)) {
+                        (false, true) => self.unfinished -= 1,
+                        (true, false) => self.unfinished += 1,
+                        _ => {}
+                    }
+                }
+                Change::GrantLapsed(_) => continue,
+                _ => {}
+            }
+            if last != Some(*no) {
+                last = Some(*no);
+                self.signatures.note(*no, role, script, outcome);
+            }
+        }
+    }
+
+    /// Counts a violation under its signature and tells the observers.
+    pub(super) fn report(&mut self, party: PartyNo, violation: Violation) {
+        let Violation { invariant, execution, detail } = violation;
+        let signature = self.signatures.of(invariant, execution);
+        let name = self.store.name(execution).map_or_else(String::new, |name| name.to_string());
+        self.tell(party, |_| Kind::Violation {
+            invariant: invariant.id(),
+            execution: &name,
+            detail: &detail,
+            signature: &signature,
+        });
+        let at_us = self.now.us();
+        self.tally.find(Finding { invariant, signature, execution: name, detail, at_us });
+    }
+
+    fn tell_performed(&mut self, flight: &Flight, outcome: &'static str) {
+        if self.watch.observers.is_empty() {
+            return;
+        }
+        let execution = flight.message.execution();
+        let name = execution.and_then(|no| self.store.name(no)).cloned();
+        let cores = execution.and_then(|no| self.store.changes().core_of(no));
+        let created = || {
+            let found = self.store.execution(execution?)?;
+            let is_new = self.store.changes().items.iter().any(|(_, change)| matches!(change, Change::Created));
+            is_new.then(|| transition(None, &found.core))
+        };
+        let change = cores.map(|(before, after)| transition(Some(before), after)).or_else(created);
+        let (number, message) = (flight.number, flight.message.name());
+        self.tell(flight.party, |_| Kind::Perform {
+            message: number,
+            name: message,
+            outcome,
+            execution: name.as_deref(),
+            change,
+        });
+    }
+
+    /// The incremental answer must equal a full recheck; a difference is a defect of the checks.
+    fn recheck(&mut self) {
+        let due = self.watch.recheck_every.is_some_and(|every| self.tally.scripts.is_multiple_of(every));
+        if due {
+            let (standing, fresh) = (self.checker.standing(), self.checker.recheck(&self.store));
+            assert_eq!(standing, fresh, "the incremental checks differ from a full recheck");
+        }
+    }
+}
+
+fn state(core: &Core) -> String {
+    let vector = &core.vector;
+    let mut text = format!("{:?}/{:?}/{:?}", vector.lifecycle_phase, vector.ownership_state, vector.eligibility_state);
+    for plain in ["/NotApplicable", "/Unowned"] {
+        text = text.replace(plain, "");
+    }
+    if vector.lifecycle_phase == LifecyclePhase::Terminal {
+        text.push_str(&format!("/{:?}", vector.terminal_outcome));
+    }
+    text
+}
+
+fn transition(before: Option<&Core>, after: &Core) -> Transition {
+    Transition {
+        from: before.map_or_else(|| "-".into(), state),
+        to: state(after),
+        epoch: [before.map_or(0, |core| core.current_lease_epoch.0), after.current_lease_epoch.0],
+        attempts: [before.map_or(0, |core| core.total_attempt_count), after.total_attempt_count],
+    }
+}
