@@ -24,8 +24,8 @@ use crate::world::Party;
 
 /// How long a reclaim grant may be consumed.
 const GRANT_TTL_MS: u64 = 5_000;
-/// How many remembered executions one pass looks at.
-const REMEMBERED: usize = 20;
+/// A pass looks at one of so many remembered executions, so that each has its turn in as many passes.
+const TURNS: usize = 10;
 
 struct Reclaimer {
     party: Party,
@@ -56,7 +56,7 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surr
         let fresh = reclaimer.surroundings.ledger.page(known, usize::MAX);
         known += fresh.len();
         pending.extend(fresh);
-        let turn: Vec<_> = pending.drain(..REMEMBERED.min(pending.len())).collect();
+        let turn: Vec<_> = pending.drain(..pending.len().div_ceil(TURNS)).collect();
         for (id, lane) in turn {
             if !reclaimer.look_at(&id, &lane).await {
                 pending.push((id, lane));

@@ -107,6 +107,11 @@ impl ClaimedTask {
             (Some(_), HandleKind::Resumed) => self.party.sleep_ms(run_ms - first_half_ms).await,
             _ => self.party.sleep_ms(*run_ms).await,
         }
+        // A task that is dropped once is finished by whoever reclaims it.
+        let ending = match ending {
+            Ending::Drop if self.handle.kind == HandleKind::Reclaimed => &Ending::Complete,
+            ending => ending,
+        };
         // Whatever the answer, the task is gone: there is no second try with it.
         let _ = match ending {
             Ending::Complete => self.backend.complete(&self.handle, Some(b"done".to_vec())).await,

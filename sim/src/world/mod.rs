@@ -79,7 +79,12 @@ struct Flight {
     sent_at: TrueTime,
     back_us: u64,
     lose_reply: bool,
+    /// Deliveries still to come.
     deliveries: u8,
+    /// Whether the reply is on its way.
+    reply_due: bool,
+    /// Whether a reply was ever sent.
+    answered: bool,
 }
 
 struct Task {

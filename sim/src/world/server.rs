@@ -53,6 +53,8 @@ impl World {
                 back_us,
                 lose_reply,
                 deliveries: copies,
+                reply_due: false,
+                answered: false,
             };
             let position = self.flights.insert(flight);
             self.schedule(arrives, party, Event::Deliver(position));
@@ -72,26 +74,20 @@ impl World {
 
     /// The server performs a message that has arrived; the first performance is answered.
     pub(super) fn deliver(&mut self, position: u32) {
-        let Some(flight) = self.flights.get_mut(position) else { return };
-        flight.deliveries -= 1;
-        let last = flight.deliveries == 0;
         let Some(mut flight) = self.flights.lend(position) else { return };
-        let first = flight.reply.is_none();
         let reply = self.perform(&flight);
-        let answered = first && !flight.lose_reply;
-        if first {
-            flight.reply = Some(reply);
-        }
-        if answered {
+        flight.deliveries -= 1;
+        // Of a message that is applied twice, the first answer is the one that travels back.
+        let answers = !flight.answered && !flight.lose_reply;
+        if answers {
             let at = self.now.plus_us(flight.back_us);
-            let party = flight.party;
-            self.flights.restore(position, Some(flight));
-            self.schedule(at, party, Event::Reply(position));
-        } else if last {
-            self.flights.restore(position, None);
-        } else {
-            self.flights.restore(position, Some(flight));
+            flight.reply = Some(reply);
+            flight.reply_due = true;
+            flight.answered = true;
+            self.schedule(at, flight.party, Event::Reply(position));
         }
+        let done = flight.deliveries == 0 && !flight.reply_due;
+        self.flights.restore(position, if done { None } else { Some(flight) });
     }
 
     /// A reply reaches its sender, unless it is cut off, dead, or has given up.
@@ -102,10 +98,11 @@ impl World {
             self.seats[party].deferred.push(event);
             return;
         }
-        let reply = match flight.deliveries {
-            0 => self.flights.remove(position).and_then(|flight| flight.reply),
-            _ => flight.reply.take(),
-        };
+        flight.reply_due = false;
+        let reply = flight.reply.take();
+        if flight.deliveries == 0 {
+            self.flights.remove(position);
+        }
         if self.seats[party].cut_in > self.now {
             let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
             self.schedule(give_up, party, Event::GiveUp(wait));
