@@ -98,8 +98,21 @@ pub fn diagnose(store: &Store, now: ServerTime, bounds: &Bounds) -> Vec<Violatio
     found
 }
 
-/// Who has to move an execution next, and whether they can.
+/// Who has to move an execution next, and whether they can. A timeout scanner ends whatever still has
+/// an entry, however lost it is otherwise.
 fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
+    let stuck = waits_first_for(execution, now);
+    let timed = [IndexKey::AttemptTimeout, IndexKey::ExecutionDeadline].map(|key| execution.score_in(key));
+    match timed.into_iter().flatten().next() {
+        Some(due) if !stuck.movable => {
+            let waits_for = format!("{}; its timeout at {} ends it", stuck.waits_for, due.whole());
+            Stuck { waits_for, movable: true }
+        }
+        _ => stuck,
+    }
+}
+
+fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
     let core = &execution.core;
     let lane = execution.submission.lane;
     let held = |key: IndexKey| execution.score_in(key).is_some();
@@ -120,7 +133,12 @@ fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
                     lost(format!("its holder only: lease_expiry lacks the lease that expires at {expires}"))
                 }
             }
-            OwnershipState::LeaseExpiredReclaimable => movable("a reclaim of the expired lease".into()),
+            OwnershipState::LeaseExpiredReclaimable if held(IndexKey::LeaseExpiry) => {
+                movable("a reclaim of the expired lease".into())
+            }
+            OwnershipState::LeaseExpiredReclaimable => {
+                lost("a reclaim of the expired lease, but lease_expiry does not list it".into())
+            }
             _ => movable("a reclaim of the revoked lease, which no listing shows".into()),
         },
         LifecyclePhase::Runnable | LifecyclePhase::Submitted => match core.vector.eligibility_state {

@@ -130,6 +130,11 @@ impl Checker {
         }
     }
 
+    /// Notes that the liveness phase looked at an invariant so many times.
+    pub fn note_liveness(&mut self, invariant: Invariant, times: u64) {
+        self.checked[invariant.position()] += times;
+    }
+
     /// How often each invariant was looked at.
     pub fn checked(&self) -> impl Iterator<Item = (Invariant, u64)> + '_ {
         Invariant::ALL.iter().map(|invariant| (*invariant, self.checked[invariant.position()]))

@@ -22,6 +22,8 @@ pub(super) struct Issued {
     pub lane: LaneNo,
     pub expires_at: ServerTime,
     pub uses: u32,
+    /// A grant told to expire at once is answered but never stored.
+    pub stored: bool,
 }
 
 /// The last lease that somebody was given.

@@ -12,10 +12,11 @@ pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
     if let Script::IssueClaimGrant(args) | Script::IssueReclaimGrant(args) = step.script {
         check_capabilities(checker, step, args);
     }
-    let Some((before, after)) = step.store.changes().core_of(step.execution) else { return };
     let Some(found) = step.store.execution(step.execution) else { return };
+    let written = step.store.changes().core_of(step.execution);
+    check_terminal(checker, step, written.map_or(&found.core, |(before, _)| before), &found.core);
+    let Some((before, after)) = written else { return };
     check_epoch(checker, step, before, after);
-    check_terminal(checker, step, before, after);
     match (step.script, step.reply) {
         (Script::Renew { .. }, Reply::Done(_)) => check_renewal(checker, step, before, after),
         (Script::Claim(_) | Script::ClaimResumed(_), Reply::Done(Done::Leased(_))) => {

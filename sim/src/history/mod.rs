@@ -87,6 +87,8 @@ pub enum Kind<'a> {
     Reply {
         /// The sender's number for the message.
         message: u64,
+        /// Command or function.
+        name: &'static str,
     },
     /// A fault struck.
     Fault {

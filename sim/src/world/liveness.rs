@@ -1,6 +1,6 @@
 //! The phase after the faults: everything must end, and nothing may be overdue meanwhile.
 
-use claimlab_model::invariant::{Bounds, diagnose, overdue};
+use claimlab_model::invariant::{Bounds, Invariant, diagnose, overdue};
 use ff_core::types::LaneId;
 
 use super::World;
@@ -32,13 +32,22 @@ impl World {
                 let mut ids = self.hub.ids();
                 self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
             };
+            for invariant in [Invariant::L03, Invariant::L04, Invariant::L05] {
+                self.checker.note_liveness(invariant, 1);
+            }
             for violation in overdue(&self.store, self.plan.world.partitions, &lanes, now, &bounds) {
                 if self.stuck.insert((violation.invariant, violation.execution)) {
                     self.report(0, violation);
                 }
             }
         }
-        if self.unfinished == 0 && self.cast.all_submitted() {
+        let ended = self.unfinished == 0 && self.cast.all_submitted();
+        if ended || self.now >= self.deadline() {
+            for invariant in [Invariant::L09, Invariant::L10] {
+                self.checker.note_liveness(invariant, self.store.execution_count() as u64);
+            }
+        }
+        if ended {
             self.over = true;
         } else if self.now >= self.deadline() {
             for violation in diagnose(&self.store, now, &bounds) {

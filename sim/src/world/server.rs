@@ -93,6 +93,7 @@ impl World {
     /// A reply reaches its sender, unless it is cut off, dead, or has given up.
     pub(super) fn reply(&mut self, event: Event, position: u32) {
         let Some(flight) = self.flights.get_mut(position) else { return };
+        let name = flight.message.name();
         let (party, wait, number, sent_at) = (flight.party, flight.wait, flight.number, flight.sent_at);
         if self.seats[party].stalled {
             self.seats[party].deferred.push(event);
@@ -110,7 +111,7 @@ impl World {
         }
         let Some(reply) = reply else { return };
         if let Some(task) = self.hub.end(wait, Ended::Answered(reply)) {
-            self.tell(party, |_| Kind::Reply { message: number });
+            self.tell(party, |_| Kind::Reply { message: number, name });
             self.poll(task);
         }
     }
