@@ -60,14 +60,29 @@ pub fn judge<'a>(
 ) -> Verdict {
     let seen: BTreeSet<&str> = seen.into_iter().collect();
     let accepted: BTreeSet<&str> = accepted.into_iter().collect();
-    let unexpected: Vec<String> = seen.difference(&accepted).map(|signature| (*signature).to_owned()).collect();
-    let unseen = accepted.difference(&seen).map(|signature| (*signature).to_owned()).collect();
+    let is_accepted = |signature: &&&str| accepted.iter().any(|known| covers(known, signature));
+    let is_seen = |known: &&&str| seen.iter().any(|signature| covers(known, signature));
+    let unexpected: Vec<String> =
+        seen.iter().filter(|signature| !is_accepted(signature)).map(|signature| (*signature).to_owned()).collect();
+    let unseen = accepted.iter().filter(|known| !is_seen(known)).map(|known| (*known).to_owned()).collect();
     let judgement = match (unexpected.is_empty(), undecided.is_some()) {
         (false, _) => Judgement::Violated,
         (true, true) => Judgement::Undecided,
         (true, false) => Judgement::Held,
     };
     Verdict { judgement, undecided, unexpected, unseen }
+}
+
+/// Whether an accepted signature covers one that was seen: the same invariant, and the same last
+/// mutations, as many as the accepted one names.
+fn covers(accepted: &str, seen: &str) -> bool {
+    let split = |signature: &'_ str| -> (String, Vec<String>) {
+        let (invariant, mutations) = signature.split_once(' ').unwrap_or((signature, ""));
+        (invariant.to_owned(), mutations.split(" > ").map(|mutation| mutation.trim().to_owned()).collect())
+    };
+    let (accepted_invariant, accepted_mutations) = split(accepted);
+    let (seen_invariant, seen_mutations) = split(seen);
+    accepted_invariant == seen_invariant && seen_mutations.ends_with(&accepted_mutations)
 }
 
 #[cfg(test)]
@@ -81,6 +96,16 @@ mod tests {
         let other = judge(["S04 worker:complete_execution=completed"], accepted, None);
         assert_eq!(other.judgement, Judgement::Violated);
         assert_eq!(other.unseen, accepted);
+    }
+
+    #[test]
+    fn an_accepted_signature_may_name_the_last_mutations_only() {
+        let seen = "S26 engine:unblock_execution=unblocked > worker:block_execution_for_admission=blocked";
+        let last = "S26 worker:block_execution_for_admission=blocked";
+        assert_eq!(judge([seen], [last], None).judgement, Judgement::Held);
+        assert_eq!(judge([last], [seen], None).judgement, Judgement::Violated, "more context is another cause");
+        let other = "S27 worker:block_execution_for_admission=blocked";
+        assert_eq!(judge([seen], [other], None).judgement, Judgement::Violated, "another invariant is another promise");
     }
 
     #[test]

@@ -154,13 +154,13 @@ const fn default_entry() -> Entry {
 pub enum Ending {
     /// Completes with a result.
     Complete,
-    /// Completes without a result.
+    /// Completes its first attempt with a result, later ones without.
     CompleteEmpty,
     /// Fails.
     Fail,
     /// Cancels itself by its handle.
     Cancel,
-    /// Is dropped without an end: the lease runs out.
+    /// Is dropped without an end: the lease runs out, and whoever reclaims it completes it.
     Drop,
 }
 
@@ -221,7 +221,7 @@ pub struct Work {
     /// Retries that the policy allows.
     #[serde(default = "default_retries")]
     pub max_retries: u32,
-    /// Share of attempts that fail while retries are left, for tasks that end with `fail`.
+    /// Reclaims that the policy allows.
     #[serde(default = "default_reclaims")]
     pub max_reclaims: u32,
     /// Capabilities that executions require, by weight; none when empty.
@@ -271,13 +271,13 @@ const fn default_reclaims() -> u32 {
 pub struct Endings {
     /// Complete with a result.
     pub complete: u32,
-    /// Complete without a result.
+    /// Complete the first attempt with a result, later ones (after a replay, say) without.
     pub complete_empty: u32,
     /// Fail.
     pub fail: u32,
     /// Cancel by handle.
     pub cancel: u32,
-    /// Drop without an end.
+    /// Drop without an end; whoever reclaims it completes it.
     pub drop: u32,
 }
 
@@ -495,7 +495,8 @@ impl Default for Liveness {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accept {
-    /// Invariant and signature, as a report prints them.
+    /// The invariant's id, then the last mutations as a report prints them: all of them, or only the last
+    /// ones where what came before plays no part.
     pub signature: String,
     /// Why it is accepted.
     pub reason: String,

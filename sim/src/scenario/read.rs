@@ -177,13 +177,9 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     for (position, accept) in scenario.accept.iter().enumerate() {
         let id = accept.signature.split_whitespace().next().unwrap_or_default();
         let key = |name: &str| format!("accept[{position}].{name}");
-        let known = Invariant::parse(id).is_some();
-        require(
-            known,
-            key("signature"),
-            format!("{:?}", accept.signature),
-            "an invariant's id, then roles, scripts and outcomes",
-        )?;
+        let known = Invariant::parse(id).is_some() && accept.signature.contains('=');
+        let accepted = "an invariant's id, then at least the last mutation, as a report prints them";
+        require(known, key("signature"), format!("{:?}", accept.signature), accepted)?;
         require(!accept.reason.trim().is_empty(), key("reason"), "no reason", "why it is accepted")?;
     }
     Ok(())

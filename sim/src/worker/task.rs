@@ -16,6 +16,7 @@ use ff_core::contracts::{
 };
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::{ContentionKind, EngineError, StateKind};
+use ff_core::handle_codec;
 use ff_core::types::{ExecutionId, LaneId, SignalId, SuspensionId, WaitpointId};
 
 use super::Surroundings;
@@ -110,6 +111,7 @@ impl ClaimedTask {
         // A task that is dropped once is finished by whoever reclaims it.
         let ending = match ending {
             Ending::Drop if self.handle.kind == HandleKind::Reclaimed => &Ending::Complete,
+            Ending::CompleteEmpty if self.is_first_attempt() => &Ending::Complete,
             ending => ending,
         };
         // Whatever the answer, the task is gone: there is no second try with it.
@@ -123,6 +125,10 @@ impl ClaimedTask {
             Ending::Cancel => self.backend.cancel(&self.handle, "planned cancel").await,
             Ending::Drop => Ok(()),
         };
+    }
+
+    fn is_first_attempt(&self) -> bool {
+        handle_codec::decode(&self.handle.opaque).is_ok_and(|decoded| decoded.payload.attempt_index.0 == 0)
     }
 
     async fn park(&self, park: &Park) {
