@@ -99,7 +99,15 @@ fn forget_deleted_grant(shadow: &mut Shadow, step: &Step<'_>) {
 }
 
 fn issued(kind: GrantKind, args: &crate::message::IssueGrant, expires_at: crate::time::ServerTime) -> Issued {
-    Issued { kind, worker: args.worker, instance: args.instance, lane: args.lane, expires_at, uses: 0, stored: args.ttl_ms > 0 }
+    Issued {
+        kind,
+        worker: args.worker,
+        instance: args.instance,
+        lane: args.lane,
+        expires_at,
+        uses: 0,
+        stored: args.ttl_ms > 0,
+    }
 }
 
 fn consumer(script: &Script) -> Option<Consumer> {
@@ -132,7 +140,8 @@ fn fenced(script: &Script) -> Option<&LeaseFence> {
 }
 
 fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &Reply) {
-    let live = shadow.grant.as_ref().filter(|issued| issued.uses == 0 && issued.stored && issued.expires_at >= step.now);
+    let live =
+        shadow.grant.as_ref().filter(|issued| issued.uses == 0 && issued.stored && issued.expires_at >= step.now);
     match reply {
         Reply::Done(Done::Granted(_)) => {
             checker.require(Invariant::S09, step.execution, live.is_none(), || {

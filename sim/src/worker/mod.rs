@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use claimlab_model::message::Message;
+use claimlab_model::port::Server as _;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, LaneId, Namespace, WorkerId, WorkerInstanceId};
@@ -87,6 +89,8 @@ pub struct Cast {
     plan: Arc<Plan>,
     hub: Arc<Hub>,
     surroundings: Surroundings,
+    /// Positions of the planned workers by key.
+    planned: BTreeMap<PartyKey, usize>,
 }
 
 impl Cast {
@@ -106,7 +110,8 @@ impl Cast {
             signaller: Arc::new(signaller),
             ledger: Arc::default(),
         };
-        Self { plan, hub, surroundings }
+        let planned = plan.workers.iter().enumerate().map(|(position, worker)| (worker.key, position)).collect();
+        Self { plan, hub, surroundings, planned }
     }
 
     /// Whether every work item was acknowledged.
@@ -127,10 +132,23 @@ impl Cast {
             }
             PartyKey::SERVER | PartyKey::SCHEDULER | PartyKey::SIGNALLER => Vec::new(),
             _ => {
-                let planned = self.plan.workers.iter().find(|worker| worker.key == key);
+                let planned = self.planned.get(&key).map(|position| &self.plan.workers[*position]);
                 planned.map(|planned| self.worker(party, planned, life)).into_iter().collect()
             }
         }
+    }
+
+    /// A worker's task on the bare substrate: empty requests one after the other.
+    pub fn bare_tasks_of(&self, key: PartyKey, no: PartyNo) -> Vec<TaskFuture> {
+        if key.0 < PartyKey::WORKERS {
+            return Vec::new();
+        }
+        let party = Party::new(Arc::clone(&self.hub), no);
+        vec![Box::pin(async move {
+            loop {
+                let _ = party.call(Message::Time).await;
+            }
+        })]
     }
 
     fn worker(&self, party: Party, planned: &WorkerPlan, life: u32) -> TaskFuture {

@@ -1,5 +1,6 @@
 //! The operator: cancels, revokes, reprioritises and replays as planned, whatever the answers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ff_core::contracts::{CancelExecutionArgs, ChangePriorityArgs, ReplayExecutionArgs, RevokeLeaseArgs};
@@ -12,9 +13,11 @@ use crate::world::Party;
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, partitions: PartitionConfig) {
     let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(partitions));
+    let items: BTreeMap<u32, usize> =
+        plan.work.iter().enumerate().map(|(position, item)| (item.key, position)).collect();
     for action in &plan.operators {
         party.sleep_until(action.at).await;
-        let Some(item) = plan.work.iter().find(|item| item.key == action.work) else { continue };
+        let Some(item) = items.get(&action.work).map(|position| &plan.work[*position]) else { continue };
         let Ok(execution_id) = ExecutionId::parse(&item.execution) else { continue };
         let now = party.now().to_wire();
         let _ = match action.act {

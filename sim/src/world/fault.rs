@@ -14,7 +14,7 @@ impl World {
             return;
         }
         let Fault { party: key, what, .. } = self.plan.faults[position as usize];
-        let Some(party) = self.seats.iter().position(|seat| seat.key == key) else { return };
+        let Some(party) = self.position_of(key) else { return };
         match what {
             What::Crash { restart_ms } => {
                 if self.seats[party].alive {
@@ -28,7 +28,7 @@ impl World {
                     return;
                 }
                 self.seats[party].stalled = true;
-                self.schedule(self.now.plus_ms(for_ms), party, Event::Resume(party));
+                self.schedule(self.now.plus_ms(for_ms), party, Event::Resume(party as u32));
             }
             What::Cut { for_ms, way } => {
                 let until = self.now.plus_ms(for_ms);
@@ -63,7 +63,7 @@ impl World {
         seat.deferred.clear();
         seat.life += 1;
         self.hub.forget_claims(party);
-        self.schedule(self.now.plus_ms(restart_ms), party, Event::Start(party));
+        self.schedule(self.now.plus_ms(restart_ms), party, Event::Start(party as u32));
     }
 
     /// A stalled machine goes on: what happened to it meanwhile happens now, in order.

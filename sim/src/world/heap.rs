@@ -5,21 +5,24 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::hub::{PartyNo, WaitNo};
+use super::hub::WaitNo;
 use crate::clock::TrueTime;
 use crate::plan::PartyKey;
+
+/// A party's position, small: the heap is moved about all the time.
+pub type SeatNo = u32;
 
 /// Something that will happen.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// A timer ends.
-    Elapse(WaitNo),
+    /// A party's timer ends.
+    Elapse(SeatNo, WaitNo),
     /// A message reaches the server.
     Deliver(u32),
     /// A reply reaches its sender.
     Reply(u32),
-    /// A client gives up waiting.
-    GiveUp(WaitNo),
+    /// A party's client gives up waiting.
+    GiveUp(SeatNo, WaitNo),
     /// A task reaches the party that runs it.
     Begin(u32),
     /// An answer reaches the party that asked.
@@ -27,9 +30,9 @@ pub enum Event {
     /// A planned fault strikes.
     Fault(u32),
     /// A party starts, or starts again.
-    Start(PartyNo),
+    Start(SeatNo),
     /// A stalled party goes on.
-    Resume(PartyNo),
+    Resume(SeatNo),
     /// The faults stop.
     Heal,
     /// The liveness phase looks around.
@@ -39,12 +42,12 @@ pub enum Event {
 struct Scheduled {
     at: TrueTime,
     party: PartyKey,
-    count: u64,
+    count: u32,
     event: Event,
 }
 
 impl Scheduled {
-    fn key(&self) -> (TrueTime, PartyKey, u64) {
+    fn key(&self) -> (TrueTime, PartyKey, u32) {
         (self.at, self.party, self.count)
     }
 }
@@ -75,7 +78,7 @@ pub struct Heap(BinaryHeap<Reverse<Scheduled>>);
 
 impl Heap {
     /// Adds an event of a party under the party's own count.
-    pub fn push(&mut self, at: TrueTime, party: PartyKey, count: u64, event: Event) {
+    pub fn push(&mut self, at: TrueTime, party: PartyKey, count: u32, event: Event) {
         self.0.push(Reverse(Scheduled { at, party, count, event }));
     }
 

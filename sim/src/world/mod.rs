@@ -18,7 +18,7 @@ pub use hub::{Hub, MethodCounts, PartyNo};
 pub use party::Party;
 pub use tally::{Runs, Tally};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
@@ -31,7 +31,7 @@ use claimlab_model::token::Secret;
 use crate::check::Signatures;
 use crate::clock::{PartyClock, ServerClock, TrueTime};
 use crate::history::{Event as HistoryEvent, Finding, Kind, Observer};
-use crate::plan::{PartyKey, Plan, When};
+use crate::plan::{PartyKey, Plan, What, When};
 use crate::worker::Cast;
 use heap::{Event, Heap, Slab};
 use hub::{Ended, Outgoing, TaskFuture, TaskNo, WaitNo};
@@ -48,6 +48,8 @@ pub struct Watch {
     pub recheck_every: Option<u64>,
     /// Ends the run before the liveness phase, at this true time.
     pub until: Option<TrueTime>,
+    /// Runs the bare substrate: every worker sends empty requests one after the other, nobody performs them.
+    pub bare: bool,
 }
 
 /// What came out of a run.
@@ -99,8 +101,9 @@ pub struct World {
     heap: Heap,
     hub: Arc<Hub>,
     seats: Vec<Seat>,
+    positions: BTreeMap<PartyKey, PartyNo>,
     tasks: Slab<Task>,
-    flights: Slab<Flight>,
+    flights: Slab<Box<Flight>>,
     requests: Slab<(PartyNo, TaskFuture)>,
     responses: Slab<(WaitNo, Box<dyn std::any::Any + Send>)>,
     server_clock: ServerClock,
@@ -137,6 +140,7 @@ impl World {
             heap: Heap::default(),
             hub,
             seats: Vec::new(),
+            positions: BTreeMap::new(),
             tasks: Slab::default(),
             flights: Slab::default(),
             requests: Slab::default(),
@@ -173,24 +177,36 @@ impl World {
         let start = TrueTime::default();
         for key in fixed {
             let no = self.seat(key, PartyClock::default(), false);
-            self.schedule(start, no, Event::Start(no));
+            self.schedule(start, no, Event::Start(no as u32));
         }
         for worker in &plan.workers {
             let no = self.seat(worker.key, PartyClock::new(worker.clock), worker.entry.is_some());
-            self.schedule(worker.starts_at, no, Event::Start(no));
+            self.schedule(worker.starts_at, no, Event::Start(no as u32));
         }
+        let mut message_faults: BTreeMap<PartyNo, Vec<(u64, What)>> = BTreeMap::new();
         for (position, fault) in plan.faults.iter().enumerate() {
-            let struck = self.seats.iter().position(|seat| seat.key == fault.party);
-            if let (When::At(at), Some(no)) = (fault.when, struck) {
-                self.schedule(at, no, Event::Fault(position as u32));
+            let Some(no) = self.position_of(fault.party) else { continue };
+            match fault.when {
+                When::At(at) => self.schedule(at, no, Event::Fault(position as u32)),
+                When::Message(number) => message_faults.entry(no).or_default().push((number, fault.what)),
             }
+        }
+        for (no, faults) in message_faults {
+            self.seats[no].plan_message_faults(faults);
         }
         self.schedule(TrueTime::from_ms(plan.world.for_ms), 0, Event::Heal);
     }
 
     fn seat(&mut self, key: PartyKey, clock: PartyClock, needs_permits: bool) -> PartyNo {
-        self.seats.push(Seat::new(self.plan.seed, key, &self.plan.faults));
+        let no = self.seats.len();
+        self.positions.insert(key, no);
+        self.seats.push(Seat::new(self.plan.seed, key));
         self.hub.add_party(self.plan.seed, key, clock, needs_permits)
+    }
+
+    /// A party's position, if it is seated.
+    fn position_of(&self, key: PartyKey) -> Option<PartyNo> {
+        self.positions.get(&key).copied()
     }
 
     fn schedule(&mut self, at: TrueTime, party: PartyNo, event: Event) {
@@ -246,24 +262,25 @@ impl World {
     /// Delivers one event.
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Elapse(wait) => self.end_wait(event, wait, Ended::Elapsed),
-            Event::GiveUp(wait) => self.end_wait(event, wait, Ended::Unanswered),
+            Event::Elapse(party, wait) => self.end_wait(event, party as PartyNo, wait, Ended::Elapsed),
+            Event::GiveUp(party, wait) => self.end_wait(event, party as PartyNo, wait, Ended::Unanswered),
             Event::Deliver(flight) => self.deliver(flight),
             Event::Reply(flight) => self.reply(event, flight),
             Event::Begin(request) => self.begin(event, request),
             Event::Respond(response) => self.respond(event, response),
             Event::Fault(position) => self.strike(position),
-            Event::Start(party) => self.start(party),
-            Event::Resume(party) => self.resume(party),
+            Event::Start(party) => self.start(party as PartyNo),
+            Event::Resume(party) => self.resume(party as PartyNo),
             Event::Heal => self.heal(),
             Event::Look => self.look(),
         }
     }
 
     /// Ends a wait and polls its task; a stalled party's waits end when it goes on.
-    fn end_wait(&mut self, event: Event, wait: WaitNo, ended: Ended) {
-        let Some(task) = self.hub.waiting_task(wait) else { return };
-        if self.defer(task, event) {
+    fn end_wait(&mut self, event: Event, party: PartyNo, wait: WaitNo, ended: Ended) {
+        let seat = &mut self.seats[party];
+        if seat.stalled {
+            seat.deferred.push(event);
             return;
         }
         if let Some(task) = self.hub.end(wait, ended) {
@@ -316,7 +333,11 @@ impl World {
         seat.alive = true;
         let (key, life) = (seat.key, seat.life);
         self.tell(party, |_| Kind::Started { life });
-        for future in self.cast.tasks_of(key, party, life) {
+        let tasks = match self.watch.bare {
+            true => self.cast.bare_tasks_of(key, party),
+            false => self.cast.tasks_of(key, party, life),
+        };
+        for future in tasks {
             let task = self.spawn(party, future);
             self.poll(task);
         }
@@ -371,10 +392,10 @@ impl World {
                 Outgoing::Send { wait, message } => self.send(party, wait, message),
                 Outgoing::Sleep { wait, timer_us } => {
                     let until = self.now.plus_us(self.hub.clock(party).true_us_of(timer_us));
-                    self.schedule(until, party, Event::Elapse(wait));
+                    self.schedule(until, party, Event::Elapse(party as u32, wait));
                 }
                 Outgoing::SleepUntil { wait, until } => {
-                    self.schedule(until.max(self.now), party, Event::Elapse(wait));
+                    self.schedule(until.max(self.now), party, Event::Elapse(party as u32, wait));
                 }
                 Outgoing::Spawn(future) => {
                     let task = self.spawn(party, future);

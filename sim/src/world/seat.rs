@@ -3,7 +3,7 @@
 use super::heap::Event;
 use super::hub::TaskNo;
 use crate::clock::TrueTime;
-use crate::plan::{Fault, PartyKey, What, When};
+use crate::plan::{PartyKey, What};
 use crate::stream::{Purpose, Stream};
 
 /// One party's place in the world.
@@ -13,7 +13,7 @@ pub struct Seat {
     /// Its latencies.
     pub latency: Stream,
     /// Events it has caused.
-    pub events: u64,
+    pub events: u32,
     /// Messages it has sent, over all lives.
     pub messages: u64,
     /// How often it was started again.
@@ -35,17 +35,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// The seat of a party under a plan's faults.
-    pub fn new(seed: u64, key: PartyKey, faults: &[Fault]) -> Self {
-        let mut message_faults: Vec<(u64, What)> = faults
-            .iter()
-            .filter(|fault| fault.party == key)
-            .filter_map(|fault| match fault.when {
-                When::Message(number) => Some((number, fault.what)),
-                When::At(_) => None,
-            })
-            .collect();
-        message_faults.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    /// The seat of a party.
+    pub fn new(seed: u64, key: PartyKey) -> Self {
         Self {
             key,
             latency: Stream::new(seed, Purpose::Latency, u64::from(key.0)),
@@ -58,8 +49,14 @@ impl Seat {
             cut_in: TrueTime::default(),
             deferred: Vec::new(),
             tasks: Vec::new(),
-            message_faults,
+            message_faults: Vec::new(),
         }
+    }
+
+    /// Plans faults of single messages, in any order.
+    pub fn plan_message_faults(&mut self, faults: Vec<(u64, What)>) {
+        self.message_faults = faults;
+        self.message_faults.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     }
 
     /// The faults planned for a message; a number passed is never asked for again.
