@@ -3,7 +3,7 @@
 use claimlab_model::invariant::Invariant;
 use clap::Args;
 
-use super::Format;
+use super::{CommandError, Format};
 
 #[derive(Debug, Args)]
 pub(super) struct InvariantsArguments {
@@ -12,12 +12,13 @@ pub(super) struct InvariantsArguments {
     format: Format,
 }
 
-pub(super) fn print(arguments: &InvariantsArguments) -> u8 {
-    match arguments.format {
+pub(super) fn print(arguments: &InvariantsArguments) -> Result<u8, CommandError> {
+    let text = match arguments.format {
         Format::Text => {
-            for invariant in Invariant::ALL {
-                anstream::println!("{}  {:<10}  {}", invariant.id(), invariant.scope().name(), invariant.statement());
-            }
+            let line = |invariant: &Invariant| {
+                format!("{}  {:<10}  {}\n", invariant.id(), invariant.scope().name(), invariant.statement())
+            };
+            Invariant::ALL.iter().map(line).collect()
         }
         Format::Json => {
             let catalogue: Vec<_> = Invariant::ALL
@@ -27,8 +28,9 @@ pub(super) fn print(arguments: &InvariantsArguments) -> u8 {
                     serde_json::json!({ "id": id, "scope": scope, "statement": invariant.statement() })
                 })
                 .collect();
-            anstream::println!("{}", serde_json::to_string_pretty(&catalogue).unwrap_or_default());
+            format!("{}\n", serde_json::to_string_pretty(&catalogue).unwrap_or_default())
         }
-    }
-    0
+    };
+    super::print(&text)?;
+    Ok(0)
 }

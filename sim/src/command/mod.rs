@@ -5,10 +5,13 @@ mod out;
 mod replay;
 mod run;
 
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use claimlab_model::deviation::Deviation;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::plan::PlanError;
@@ -56,6 +59,8 @@ enum CommandError {
     Flag { flag: &'static str, found: String, accepted: String },
     #[error("--out {}: {why}", folder.display())]
     Out { folder: std::path::PathBuf, why: String },
+    #[error("standard output: cannot be written: {0}")]
+    Output(std::io::Error),
 }
 
 /// Bad input or environment.
@@ -69,7 +74,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
-        Command::Invariants(arguments) => Ok(invariants::print(&arguments)),
+        Command::Invariants(arguments) => invariants::print(&arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -78,6 +83,40 @@ pub fn main() -> ExitCode {
             ExitCode::from(EXIT_BAD_INPUT)
         }
     }
+}
+
+/// Prints to standard output; a reader that has gone away is no error.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = anstream::stdout().lock();
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()).err())
+}
+
+/// What a failed write to standard output means.
+fn printed(failure: Option<std::io::Error>) -> Result<(), CommandError> {
+    match failure {
+        Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The command that replays a seed of a scenario, or a plan, with the flags that it was run with.
+fn replay_command(file: &Path, seed: Option<u64>, workers: Option<u32>, deviations: &[Deviation]) -> String {
+    let path = file.to_string_lossy();
+    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
+    let mut command = match plain {
+        true => format!("claimlab replay {path}"),
+        false => format!("claimlab replay '{}'", path.replace('\'', "'\\''")),
+    };
+    if let Some(seed) = seed {
+        command.push_str(&format!(" --seed {seed}"));
+    }
+    if let Some(workers) = workers {
+        command.push_str(&format!(" --workers {workers}"));
+    }
+    for deviation in deviations {
+        command.push_str(&format!(" --deviation {}", deviation.name()));
+    }
+    command
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.

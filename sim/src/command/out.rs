@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::CommandError;
 
@@ -12,17 +11,24 @@ pub(super) struct Folder {
     working: PathBuf,
     parent: PathBuf,
     name: String,
+    /// Whether the parent is ours too, to be taken away again when nothing comes of it.
+    made_parent: bool,
     finished: bool,
 }
 
 impl Folder {
     /// A new folder below `parent` for a run of a scenario; earlier ones stay as they are.
     pub(super) fn create(parent: &Path, name: &str) -> Result<Self, CommandError> {
-        let refused = |error: std::io::Error| CommandError::Out { folder: parent.to_owned(), why: error.to_string() };
-        fs::create_dir_all(parent).map_err(refused)?;
+        let refused = |why: String| CommandError::Out { folder: parent.to_owned(), why };
+        let is_file = parent.ancestors().find(|part| part.exists()).is_some_and(|part| !part.is_dir());
+        if is_file {
+            return Err(refused("found a file, accepted is a folder, or a path where one can be made".into()));
+        }
+        let made_parent = !parent.exists();
+        fs::create_dir_all(parent).map_err(|error| refused(error.to_string()))?;
         let working = parent.join(format!(".{name}-{}.partial", std::process::id()));
-        fs::create_dir(&working).map_err(refused)?;
-        Ok(Self { working, parent: parent.to_owned(), name: name.to_owned(), finished: false })
+        fs::create_dir(&working).map_err(|error| refused(error.to_string()))?;
+        Ok(Self { working, parent: parent.to_owned(), name: name.to_owned(), made_parent, finished: false })
     }
 
     fn refused(&self, file: &str, error: &std::io::Error) -> CommandError {
@@ -45,11 +51,8 @@ impl Folder {
     }
 
     /// Tells whether a file that was written bit by bit is complete.
-    pub(super) fn check(&self, file: &str, failure: &Mutex<Option<std::io::Error>>) -> Result<(), CommandError> {
-        match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(self.refused(file, &error)),
-            None => Ok(()),
-        }
+    pub(super) fn check(&self, file: &str, failure: Option<std::io::Error>) -> Result<(), CommandError> {
+        failure.map_or(Ok(()), |error| Err(self.refused(file, &error)))
     }
 
     /// Gives the folder its first free name: `NAME`, `NAME-2`, `NAME-3` and so on.
@@ -79,6 +82,9 @@ impl Drop for Folder {
     fn drop(&mut self) {
         if !self.finished {
             let _ = fs::remove_dir_all(&self.working);
+            if self.made_parent {
+                let _ = fs::remove_dir(&self.parent);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use claimlab_model::deviation::Deviation;
 use clap::Args;
 
 use super::run::{json, load};
-use super::{CommandError, Format};
+use super::{CommandError, Format, printed, replay_command};
 use crate::campaign::{self, Summary};
 use crate::history::{Observer, Recorder, Trace};
 use crate::plan::{self, Plan, draw};
@@ -63,10 +63,12 @@ fn plan_of(arguments: &ReplayArguments) -> Result<Plan, CommandError> {
 pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     let plan = Arc::new(plan_of(arguments)?);
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
-    if arguments.trace {
-        observers.push(Box::new(Trace::new(std::io::BufWriter::new(stdout()))));
-    }
     let mut failure = None;
+    if arguments.trace {
+        let (trace, failed) = Trace::new(std::io::BufWriter::new(stdout()));
+        failure = Some(failed);
+        observers.push(Box::new(trace));
+    }
     if arguments.history {
         let (recorder, failed) = Recorder::new(std::io::BufWriter::new(stdout()));
         failure = Some(failed);
@@ -75,32 +77,27 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     let watch = Stopwatch::start();
     let result = campaign::replay(&plan, observers);
     let elapsed = watch.elapsed();
-    if let Some(error) = failure.and_then(|failure| failure.lock().ok().and_then(|mut failure| failure.take()))
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        return Err(CommandError::Flag {
-            flag: "--history",
-            found: error.to_string(),
-            accepted: "a writable output".into(),
-        });
-    }
+    printed(failure.and_then(|failure| failure.take()))?;
     let mut summary = Summary::of(&plan.scenario);
     summary.add(plan.seed, &result);
     let verdict = summary.verdict(plan.world.accept.iter().map(|(signature, _)| signature.as_str()));
     if arguments.trace || arguments.history {
         return Ok(verdict.judgement.exit_code());
     }
-    match arguments.format {
-        Format::Json => anstream::println!("{}", json(&summary, &verdict)),
+    let text = match arguments.format {
+        Format::Json => format!("{}\n", json(&summary, &verdict)),
         Format::Text => {
-            anstream::print!("{}", report::text(&summary, &verdict, &plan.world.accept, elapsed));
+            let mut text = report::text(&summary, &verdict, &plan.world.accept, elapsed);
+            let command = replay_command(&arguments.file, arguments.seed, arguments.workers, &arguments.deviation);
             let unexpected = verdict.unexpected.iter().filter_map(|signature| summary.findings.get(signature));
             for group in unexpected.take(3) {
                 let lines = campaign::story(&plan, &group.first);
-                let command = format!("claimlab replay {} --seed {}", arguments.file.display(), plan.seed);
-                anstream::print!("\n{}", report::story(group, &lines, &command));
+                text.push('\n');
+                text.push_str(&report::story(group, &lines, &command));
             }
+            text
         }
-    }
+    };
+    super::print(&text)?;
     Ok(verdict.judgement.exit_code())
 }

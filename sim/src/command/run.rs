@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::out::Folder;
-use super::{CommandError, EXIT_INTERRUPTED, Format, stop_on_interrupt};
+use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
 use crate::campaign::{self, Options, Seeds, Summary};
 use crate::check::Verdict;
 use crate::history::Recorder;
@@ -138,10 +138,10 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     if let Some(folder) = folder {
         write_out(folder, arguments, &scenario, &summary, &verdict, &format!("{text}\n{stories}"))?;
     }
-    match arguments.format {
-        Format::Text => anstream::print!("{text}{}{stories}", if stories.is_empty() { "" } else { "\n" }),
-        Format::Json => anstream::println!("{}", json(&summary, &verdict)),
-    }
+    super::print(&match arguments.format {
+        Format::Text => format!("{text}{}{stories}", if stories.is_empty() { "" } else { "\n" }),
+        Format::Json => format!("{}\n", json(&summary, &verdict)),
+    })?;
     Ok(if interrupted { EXIT_INTERRUPTED } else { verdict.judgement.exit_code() })
 }
 
@@ -176,22 +176,12 @@ fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, ver
     let stories: Vec<String> = told
         .map(|group| {
             let plan = Arc::new(draw(scenario, group.smallest_seed));
-            let command = replay_command(arguments, group.smallest_seed);
+            let seed = Some(group.smallest_seed);
+            let command = replay_command(&arguments.scenario, seed, arguments.workers, &arguments.deviation);
             report::story(group, &campaign::story(&plan, &group.first), &command)
         })
         .collect();
     stories.join("\n")
-}
-
-fn replay_command(arguments: &RunArguments, seed: u64) -> String {
-    let mut command = format!("claimlab replay {} --seed {seed}", arguments.scenario.display());
-    if let Some(workers) = arguments.workers {
-        command.push_str(&format!(" --workers {workers}"));
-    }
-    for deviation in &arguments.deviation {
-        command.push_str(&format!(" --deviation {}", deviation.name()));
-    }
-    command
 }
 
 /// Summary, and plan and history of each seed that a reader will want.
@@ -215,7 +205,7 @@ fn write_out(
         let name = format!("history-{seed}.jsonl");
         let (recorder, failure) = Recorder::new(folder.open(&name)?);
         campaign::replay(&plan, vec![Box::new(recorder)]);
-        folder.check(&name, &failure)?;
+        folder.check(&name, failure.take())?;
     }
     folder.finish()
 }

@@ -11,6 +11,8 @@ pub use record::Recorder;
 pub use story::Story;
 pub use trace::Trace;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use claimlab_model::invariant::Invariant;
 use claimlab_model::time::ServerTime;
 use serde::Serialize;
@@ -123,6 +125,23 @@ pub struct Transition {
     pub epoch: [u64; 2],
     /// Attempts before and after.
     pub attempts: [u32; 2],
+}
+
+/// The first error that a writing observer met, its last flush included; to be read after the run.
+#[derive(Clone, Default)]
+pub struct WriteFailure(Arc<Mutex<Option<std::io::Error>>>);
+
+impl WriteFailure {
+    fn note(&self, result: std::io::Result<()>) {
+        if let Err(error) = result {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    /// The error, once.
+    pub fn take(&self) -> Option<std::io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Reads a run's events as they happen.

@@ -4,19 +4,18 @@
 //! the scans that found nothing with them; the summary counts them.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::{Event, Kind, Observer};
+use super::{Event, Kind, Observer, WriteFailure};
 
 const RANGE: &str = "ZRANGEBYSCORE";
 const SCAN: &str = "scan_eligible_executions";
 
 /// Writes events as lines of JSON.
-pub struct Recorder<W> {
+pub struct Recorder<W: Write> {
     out: W,
-    failure: Arc<Mutex<Option<std::io::Error>>>,
+    failure: WriteFailure,
 }
 
 #[derive(Serialize)]
@@ -31,15 +30,9 @@ struct Line<'a> {
 
 impl<W: Write + Send> Recorder<W> {
     /// A recorder, and where its first write error will stand.
-    pub fn new(out: W) -> (Self, Arc<Mutex<Option<std::io::Error>>>) {
-        let failure = Arc::default();
-        (Self { out, failure: Arc::clone(&failure) }, failure)
-    }
-
-    fn note(&self, result: std::io::Result<()>) {
-        if let Err(error) = result {
-            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
+    pub fn new(out: W) -> (Self, WriteFailure) {
+        let failure = WriteFailure::default();
+        (Self { out, failure: failure.clone() }, failure)
     }
 }
 
@@ -57,7 +50,13 @@ impl<W: Write + Send> Observer for Recorder<W> {
         };
         let written = serde_json::to_writer(&mut self.out, &line).map_err(std::io::Error::from);
         let ended = written.and_then(|()| self.out.write_all(b"\n"));
-        self.note(ended);
+        self.failure.note(ended);
+    }
+}
+
+impl<W: Write> Drop for Recorder<W> {
+    fn drop(&mut self) {
+        self.failure.note(self.out.flush());
     }
 }
 

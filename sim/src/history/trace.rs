@@ -2,28 +2,42 @@
 
 use std::io::Write;
 
-use super::{Event, Kind, Observer};
+use super::{Event, Kind, Observer, WriteFailure};
 
 /// Writes transitions, faults and violations.
-pub struct Trace<W>(W);
+pub struct Trace<W: Write> {
+    out: W,
+    failure: WriteFailure,
+}
 
 impl<W: Write + Send> Trace<W> {
-    /// A trace with its heading.
-    pub fn new(mut out: W) -> Self {
-        let _ = writeln!(
-            out,
+    /// A trace with its heading, and where its first write error will stand.
+    pub fn new(out: W) -> (Self, WriteFailure) {
+        let failure = WriteFailure::default();
+        let mut trace = Self { out, failure: failure.clone() };
+        trace.write(&format!(
             "{:>12} {:>14} {:<14} {:>14} {:<30} {:<28} {:>5} {:>4} {:<44} EXECUTION",
             "TRUE_MS", "SERVER_MS", "PARTY", "PARTY_MS", "SCRIPT", "OUTCOME", "EPOCH", "ATT", "STATE"
-        );
-        Self(out)
+        ));
+        (trace, failure)
+    }
+
+    fn write(&mut self, line: &str) {
+        self.failure.note(writeln!(self.out, "{line}"));
     }
 }
 
 impl<W: Write + Send> Observer for Trace<W> {
     fn observe(&mut self, event: &Event<'_>) {
         if let Some(line) = line(event) {
-            let _ = writeln!(self.0, "{line}");
+            self.write(&line);
         }
+    }
+}
+
+impl<W: Write> Drop for Trace<W> {
+    fn drop(&mut self) {
+        self.failure.note(self.out.flush());
     }
 }
 

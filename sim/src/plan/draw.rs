@@ -32,11 +32,16 @@ pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
     }
 }
 
+/// Partitions as ids name them; a scenario has been checked to have no more.
+fn partitions(scenario: &Scenario) -> u16 {
+    u16::try_from(scenario.world.partitions).unwrap_or(u16::MAX)
+}
+
 fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
     let mut stream = Stream::new(seed, Purpose::Workers, u64::from(PartyKey::SERVER.0));
     let deviations: Vec<Deviation> = scenario.deviations.clone();
     WorldPlan {
-        partitions: scenario.world.partitions,
+        partitions: partitions(scenario),
         lanes: scenario.world.lanes.clone(),
         for_ms: scenario.world.for_ms,
         liveness_ms: scenario.liveness.within_ms,
@@ -128,7 +133,7 @@ fn draw_work(scenario: &Scenario, seed: u64) -> Vec<WorkItem> {
 fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem {
     let work = &scenario.work;
     let mut stream = Stream::new(seed, Purpose::Work, u64::from(key));
-    let config = PartitionConfig { num_flow_partitions: scenario.world.partitions, ..PartitionConfig::default() };
+    let config = PartitionConfig { num_flow_partitions: partitions(scenario), ..PartitionConfig::default() };
     let flow = FlowId::from_uuid(stream.uuid());
     let execution = ExecutionId::deterministic_for_flow(&flow, &config, stream.uuid());
     let at = TrueTime::from_us(second * 1_000_000 + stream.below(1_000_000));

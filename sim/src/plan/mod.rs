@@ -366,18 +366,78 @@ pub fn read(file: &Path) -> Result<Plan, PlanError> {
         return Err(unreadable("it is empty; accepted is a plan in JSON".into()));
     }
     let malformed = |line: usize, why: String| PlanError::Malformed { file: file.to_owned(), line, why };
-    let from_json = |error: serde_json::Error| malformed(error.line(), error.to_string());
+    let from_json =
+        |error: serde_json::Error| malformed(error.line().max(1), format!("{error}; accepted is a plan in JSON"));
+    let line_of = |key: &str| {
+        let name = key.rsplit('.').next().unwrap_or(key).split('[').next().unwrap_or(key);
+        let offset = text.find(&format!("\"{name}\"")).unwrap_or(0);
+        1 + text[..offset].matches('\n').count()
+    };
     let Versioned { version } = serde_json::from_str(&text).map_err(from_json)?;
     if version != VERSION {
-        return Err(malformed(1, format!("version: found {version}, accepted is {VERSION}")));
+        return Err(malformed(line_of("version"), format!("version: found {version}, accepted is {VERSION}")));
     }
     let plan: Plan = serde_json::from_str(&text).map_err(from_json)?;
-    for item in &plan.work {
-        if let Err(error) = ff_core::types::ExecutionId::parse(&item.execution) {
-            return Err(malformed(1, format!("work[{}].execution: {error}", item.key)));
-        }
-    }
+    plan.check().map_err(|(key, found, accepted)| {
+        malformed(line_of(&key), format!("{key}: found {found}, accepted is {accepted}"))
+    })?;
     Ok(plan)
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+impl Plan {
+    /// Finds a value that no drawn plan has: its key, what was found, what is accepted.
+    fn check(&self) -> Result<(), (String, String, &'static str)> {
+        let require = |holds: bool, key: String, found: String, accepted: &'static str| {
+            if holds { Ok(()) } else { Err((key, found, accepted)) }
+        };
+        let world = &self.world;
+        let of_world = |name: &str| format!("world.{name}");
+        require(world.partitions > 0, of_world("partitions"), "0".into(), "1 to 65535")?;
+        require(!world.lanes.is_empty(), of_world("lanes"), "no lanes".into(), "at least one lane")?;
+        let durations = [
+            ("for_ms", world.for_ms, 1),
+            ("liveness_ms", world.liveness_ms, 0),
+            ("lease_ttl_ms", world.lease_ttl_ms, 3),
+            ("request_timeout_ms", world.request_timeout_ms, 1),
+        ];
+        for (name, value, least) in durations {
+            require(
+                (least..=DAY_MS).contains(&value),
+                of_world(name),
+                value.to_string(),
+                "up to a day, and long enough",
+            )?;
+        }
+        let Range { low, high } = world.latency_us;
+        require(low >= 1 && high <= 60_000_000, of_world("latency_us"), format!("[{low}, {high}]"), "1 to 60000000")?;
+        for (position, worker) in self.workers.iter().enumerate() {
+            let key = |name: &str| format!("workers[{position}].{name}");
+            let drift = worker.clock.drift_ppm;
+            require(
+                (-500_000..=500_000).contains(&drift),
+                key("clock.drift_ppm"),
+                drift.to_string(),
+                "-500000 to 500000",
+            )?;
+            require(
+                (1..=DAY_MS).contains(&worker.poll_ms),
+                key("poll_ms"),
+                worker.poll_ms.to_string(),
+                "1 to 86400000",
+            )?;
+            let is_worker = worker.key.0 >= PartyKey::RECLAIMERS;
+            require(is_worker, key("key"), worker.key.0.to_string(), "100 or more")?;
+        }
+        for (position, item) in self.work.iter().enumerate() {
+            let id = ff_core::types::ExecutionId::parse(&item.execution);
+            let accepted = "{fp:N}:UUID with N below world.partitions";
+            let known = id.is_ok_and(|id| id.partition() < world.partitions);
+            require(known, format!("work[{position}].execution"), item.execution.clone(), accepted)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -55,8 +55,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct World {
-    /// Flow partitions.
-    pub partitions: u16,
+    /// Flow partitions; as many as an id can name.
+    pub partitions: u32,
     /// Lanes; also those that the engine's scanners are configured with.
     #[serde(default = "default_lanes")]
     pub lanes: Vec<String>,

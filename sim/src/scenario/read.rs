@@ -69,7 +69,8 @@ pub fn read(file: &Path) -> Result<Scenario, ScenarioError> {
 pub fn parse(file: &Path, text: &str) -> Result<Scenario, ScenarioError> {
     let malformed = |error: toml::de::Error| {
         let offset = error.span().map_or(0, |span| span.start);
-        ScenarioError::Malformed { file: file.to_owned(), line: line_of(text, offset), why: error.message().to_owned() }
+        let why = explain(text, offset, error.message());
+        ScenarioError::Malformed { file: file.to_owned(), line: line_of(text, offset), why }
     };
     let mut scenario: Scenario = toml::from_str(text).map_err(malformed)?;
     if scenario.name.is_empty() {
@@ -87,6 +88,51 @@ pub fn parse(file: &Path, text: &str) -> Result<Scenario, ScenarioError> {
 
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// The parser's message with the key in front, and with "accepted is" where it says "expected".
+fn explain(text: &str, offset: usize, message: &str) -> String {
+    let message = message.replace(", expected", ", accepted is").replace('\n', " ");
+    let key = key_at(text, offset).or_else(|| {
+        // Where the text is no TOML at all, the key is what the line starts with.
+        let line = text[..offset].rfind('\n').map_or(0, |end| end + 1);
+        let key = text[line..].split(['=', '\n']).next()?.trim();
+        (!key.is_empty()).then(|| key.to_owned())
+    });
+    key.map_or_else(|| message.clone(), |key| format!("{key}: {message}"))
+}
+
+/// The dotted key whose value stands at an offset.
+fn key_at(text: &str, offset: usize) -> Option<String> {
+    let document = toml_edit::Document::parse(text).ok()?;
+    let mut keys: Vec<String> = Vec::new();
+    let mut table: &dyn toml_edit::TableLike = document.as_table();
+    'deeper: loop {
+        for (key, item) in table.iter() {
+            let holds = item.span().is_some_and(|span| span.contains(&offset));
+            match item.as_table_like() {
+                // A table's own span ends with its heading, so its members are asked too.
+                Some(inner) if holds || covers(inner, offset) => {
+                    keys.push(key.to_owned());
+                    table = inner;
+                    continue 'deeper;
+                }
+                None if holds => {
+                    keys.push(key.to_owned());
+                    return Some(keys.join("."));
+                }
+                _ => {}
+            }
+        }
+        return (!keys.is_empty()).then(|| keys.join("."));
+    }
+}
+
+fn covers(table: &dyn toml_edit::TableLike, offset: usize) -> bool {
+    table.iter().any(|(_, item)| match item.as_table_like() {
+        Some(inner) => item.span().is_some_and(|span| span.contains(&offset)) || covers(inner, offset),
+        None => item.span().is_some_and(|span| span.contains(&offset)),
+    })
 }
 
 /// Where a dotted key stands in the text, or its nearest table that does.
@@ -123,7 +169,10 @@ const DAY_MS: u64 = 86_400_000;
 
 fn check(scenario: &Scenario) -> Result<(), Problem> {
     let Scenario { world, lease, workers, work, network, .. } = scenario;
-    require(world.partitions > 0, "world.partitions", world.partitions, "1 to 65535")?;
+    let name_is_plain = scenario.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let name_is_plain = name_is_plain && !scenario.name.starts_with('.');
+    require(name_is_plain, "name", format!("{:?}", scenario.name), "letters, digits, dots, dashes and underscores")?;
+    require((1..=65_535).contains(&world.partitions), "world.partitions", world.partitions, "1 to 65535")?;
     require((1..=DAY_MS).contains(&world.for_ms), "world.for_ms", world.for_ms, "1 to 86400000")?;
     require(!world.lanes.is_empty(), "world.lanes", "no lanes", "at least one lane")?;
     let mut seen = BTreeSet::new();
@@ -275,12 +324,18 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        assert_refused(&MINIMAL.replace("count = 2", "count = 2\ncuont = 3"), "s.toml:7: unknown field `cuont`");
+        assert_refused(
+            &MINIMAL.replace("count = 2", "count = 2\ncuont = 3"),
+            "s.toml:7: cuont: unknown field `cuont`, accepted is one of",
+        );
     }
 
     #[test]
     fn a_wrong_type_is_named_with_its_line() {
-        assert_refused(&MINIMAL.replace("count = 2", "count = \"two\""), "s.toml:6: invalid type");
+        assert_refused(
+            &MINIMAL.replace("count = 2", "count = \"two\""),
+            "s.toml:6: workers.count: invalid type: string \"two\", accepted is u32",
+        );
     }
 
     #[test]
@@ -300,12 +355,15 @@ mod tests {
     fn more_partitions_than_an_id_can_name_are_refused() {
         assert_refused(
             &MINIMAL.replace("partitions = 4", "partitions = 70000"),
-            "s.toml:2: invalid value: integer `70000`",
+            "s.toml:2: world.partitions: found 70000, accepted is 1 to 65535",
         );
     }
 
     #[test]
     fn a_probability_over_one_is_refused() {
-        assert_refused(&format!("{MINIMAL}suspend = \"3/2\"\n"), "s.toml:10: found \"3/2\", accepted is a ratio");
+        assert_refused(
+            &format!("{MINIMAL}suspend = \"3/2\"\n"),
+            "s.toml:10: work.suspend: found \"3/2\", accepted is a ratio",
+        );
     }
 }

@@ -1,0 +1,210 @@
+//! What every world must keep: determinism, independence of its elements, checks that agree with
+//! themselves, and the power to turn red.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use claimlab::campaign::{Summary, replay, run_plan};
+use claimlab::check::Judgement;
+use claimlab::clock::{Skew, TrueTime};
+use claimlab::history::{Event, Kind, Observer, Recorder};
+use claimlab::plan::{Fault, PartyKey, Plan, What, When, draw};
+use claimlab::scenario::{self, Scenario};
+use claimlab::world::Watch;
+use claimlab_model::deviation::Deviation;
+
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
+    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 6, "{files:?}");
+    files
+}
+
+fn scenario(name: &str, workers: u32) -> Scenario {
+    let file = scenarios().into_iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
+    smaller(scenario::read(&file.unwrap()).unwrap(), workers)
+}
+
+/// The scenario with fewer workers and as much less work, so that a test takes a moment.
+fn smaller(mut scenario: Scenario, workers: u32) -> Scenario {
+    let scaled = |count: u32, from: u32| (count * workers).div_ceil(from.max(1));
+    let from = scenario.workers.count;
+    if workers < from {
+        scenario.work.at_start = scaled(scenario.work.at_start, from);
+        scenario.work.per_second = scaled(scenario.work.per_second, from);
+        scenario.workers.count = workers;
+    }
+    scenario
+}
+
+/// An output that several owners share.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn history(plan: &Arc<Plan>) -> String {
+    let shared = Shared::default();
+    let (recorder, _) = Recorder::new(shared.clone());
+    replay(plan, vec![Box::new(recorder)]);
+    let bytes = shared.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The lines of a history that are not of one party.
+fn without(history: &str, party: PartyKey) -> Vec<&str> {
+    let own = format!("\"party\":\"{party}\"");
+    history.lines().filter(|line| !line.contains(&own)).collect()
+}
+
+#[test]
+fn a_changed_seed_changes_the_history() {
+    let scenario = scenario("crash-and-skew", 40);
+    let one = history(&Arc::new(draw(&scenario, 1)));
+    assert_eq!(one, history(&Arc::new(draw(&scenario, 1))), "two runs on two threads");
+    assert_ne!(one, history(&Arc::new(draw(&scenario, 2))));
+}
+
+#[test]
+fn an_idle_worker_more_changes_nothing_else() {
+    let plan = draw(&scenario("crash-and-skew", 40), 3);
+    let mut more = plan.clone();
+    let mut idle = plan.workers.last().unwrap().clone();
+    // It starts after everything else has ended, and before the liveness phase gives up.
+    idle.key = PartyKey(PartyKey::WORKERS + 5_000);
+    idle.starts_at = TrueTime::from_ms(plan.world.for_ms + plan.world.liveness_ms - 1);
+    more.workers.push(idle.clone());
+    let (few, many) = (history(&Arc::new(plan)), history(&Arc::new(more)));
+    assert_eq!(without(&few, idle.key), without(&many, idle.key));
+}
+
+#[test]
+fn a_polling_worker_that_finds_nothing_changes_nothing_else() {
+    let mut plan = draw(&scenario("steady", 30), 3);
+    plan.work.iter_mut().for_each(|item| item.lane = "bulk".into());
+    // Reads of an empty lane change nothing, so even a worker that polls all the time leaves the rest as it was.
+    let mut more = plan.clone();
+    let mut polling = plan.workers.last().unwrap().clone();
+    polling.key = PartyKey(PartyKey::WORKERS + 5_000);
+    polling.concurrency = 1;
+    polling.capabilities = Vec::new();
+    polling.clock = Skew { offset_ms: 123_456, drift_ppm: 400_000 };
+    polling.entry = None;
+    polling.worker_id = "watcher".into();
+    more.workers.push(polling.clone());
+    let (few, many) = (history(&Arc::new(plan)), history(&Arc::new(more)));
+    assert!(many.contains("\"party\":\"worker-5000\""), "the added party does act");
+    assert_eq!(without(&few, polling.key), without(&many, polling.key));
+}
+
+#[test]
+fn a_fault_less_changes_nothing_else() {
+    let plan = draw(&scenario("crash-and-skew", 40), 5);
+    let idle = PartyKey(PartyKey::WORKERS + 5_000);
+    let mut with = plan.clone();
+    let mut worker = plan.workers.last().unwrap().clone();
+    worker.key = idle;
+    worker.starts_at = TrueTime::from_ms(plan.world.for_ms + plan.world.liveness_ms - 1);
+    with.workers.push(worker);
+    let mut without_fault = with.clone();
+    let at = When::At(TrueTime::from_ms(7_000));
+    with.faults.push(Fault { party: idle, when: at, what: What::WorkerStep { by_ms: -9_999 } });
+    without_fault.faults.retain(|fault| fault.party != idle);
+    let (struck, spared) = (history(&Arc::new(with)), history(&Arc::new(without_fault)));
+    assert_ne!(struck, spared, "the fault is in the history");
+    assert_eq!(without(&struck, idle), without(&spared, idle));
+}
+
+#[test]
+fn the_incremental_checks_equal_a_full_recheck_every_64_scripts() {
+    for file in scenarios() {
+        let scenario = smaller(scenario::read(&file).unwrap(), 60);
+        for seed in 0..3 {
+            let watch = Watch { recheck_every: Some(64), ..Watch::default() };
+            // The run itself panics where they differ.
+            let result = run_plan(&Arc::new(draw(&scenario, seed)), watch);
+            assert!(result.tally.scripts > 64, "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_scenario_holds_but_for_what_it_accepts() {
+    for file in scenarios() {
+        let scenario = smaller(scenario::read(&file).unwrap(), 200);
+        let mut summary = Summary::of(&scenario.name);
+        for seed in 0..4 {
+            summary.add(seed, &run_plan(&Arc::new(draw(&scenario, seed)), Watch::default()));
+        }
+        let verdict = summary.verdict(scenario.accept.iter().map(|accept| accept.signature.as_str()));
+        assert_eq!(verdict.judgement, Judgement::Held, "{}: {:?}", file.display(), verdict.unexpected);
+    }
+}
+
+#[test]
+fn steady_holds_with_nothing_accepted() {
+    assert!(scenario("steady", 200).accept.is_empty());
+}
+
+/// The smallest seed below `limit` in which a planted defect breaks something that is not accepted.
+fn first_red_seed(scenario: &Scenario, deviation: Deviation, limit: u64) -> Option<u64> {
+    let mut scenario = scenario.clone();
+    scenario.deviations.push(deviation);
+    (0..limit).find(|seed| {
+        let mut summary = Summary::of(&scenario.name);
+        summary.add(*seed, &run_plan(&Arc::new(draw(&scenario, *seed)), Watch::default()));
+        let verdict = summary.verdict(scenario.accept.iter().map(|accept| accept.signature.as_str()));
+        verdict.judgement == Judgement::Violated
+    })
+}
+
+#[test]
+fn every_planted_lease_defect_turns_crash_and_skew_red_within_100_seeds() {
+    let scenario = scenario("crash-and-skew", 300);
+    for deviation in [
+        Deviation::BugAcceptExpiredLease,
+        Deviation::BugIgnoreFence,
+        Deviation::BugRenewExpiredLease,
+        Deviation::BugReclaimKeepsEpoch,
+        Deviation::BugReclaimLiveLease,
+        Deviation::BugGrantSurvivesClaim,
+    ] {
+        let red = first_red_seed(&scenario, deviation, 100);
+        assert!(red.is_some(), "{} stayed green", deviation.name());
+    }
+}
+
+/// Keeps the faults that a run had.
+#[derive(Clone, Default)]
+struct FaultsSeen(Arc<Mutex<Vec<(&'static str, PartyKey)>>>);
+
+impl Observer for FaultsSeen {
+    fn observe(&mut self, event: &Event<'_>) {
+        if let Kind::Fault { name, .. } = event.kind {
+            self.0.lock().unwrap().push((name, event.party));
+        }
+    }
+}
+
+#[test]
+fn a_crash_right_after_a_message_drops_the_worker_at_that_await() {
+    let mut plan = draw(&scenario("steady", 10), 1);
+    let key = PartyKey(PartyKey::WORKERS);
+    for message in [1, 40, 90] {
+        plan.faults.push(Fault { party: key, when: When::Message(message), what: What::Crash { restart_ms: 500 } });
+    }
+    let seen = FaultsSeen::default();
+    let result = replay(&Arc::new(plan), vec![Box::new(seen.clone())]);
+    assert_eq!(*seen.0.lock().unwrap(), [("crash", key); 3]);
+    assert_eq!(result.executions.1, 0, "its work is reclaimed and ends");
+}
