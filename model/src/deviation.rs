@@ -31,11 +31,15 @@ pub enum Deviation {
     FixReclaimClearsAttemptTimeout,
     /// A delayed resume records `delay_until`, so that it can be promoted.
     FixResumeDelayRecordsDue,
+    /// A creation enters the index that its state names, whatever the caller chose.
+    FixCreateIndexFollowsState,
+    /// A renewal is refused once the lease was marked expired, even if the server's clock stepped back since.
+    FixRenewRefusesMarkedLease,
 }
 
 impl Deviation {
     /// Every switch, in the order of the catalogue.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::BugAcceptExpiredLease,
         Self::BugIgnoreFence,
         Self::BugRenewExpiredLease,
@@ -47,6 +51,8 @@ impl Deviation {
         Self::FixBlockRespectsGrant,
         Self::FixReclaimClearsAttemptTimeout,
         Self::FixResumeDelayRecordsDue,
+        Self::FixCreateIndexFollowsState,
+        Self::FixRenewRefusesMarkedLease,
     ];
 
     /// The switch's name, as a scenario and the command line spell it.
@@ -63,6 +69,8 @@ impl Deviation {
             Self::FixBlockRespectsGrant => "fix-block-respects-grant",
             Self::FixReclaimClearsAttemptTimeout => "fix-reclaim-clears-attempt-timeout",
             Self::FixResumeDelayRecordsDue => "fix-resume-delay-records-due",
+            Self::FixCreateIndexFollowsState => "fix-create-index-follows-state",
+            Self::FixRenewRefusesMarkedLease => "fix-renew-refuses-marked-lease",
         }
     }
 

@@ -5,6 +5,7 @@ use ff_core::state::{AttemptState, BlockingReason};
 use ff_core::types::LeaseEpoch;
 
 use super::{Answer, Refusal, vector};
+use crate::deviation::Deviation;
 use crate::message::{Create, Done};
 use crate::number::Score;
 use crate::store::{Core, Detail, Execution, IndexKey, Reasons, Store, Submission};
@@ -16,7 +17,8 @@ const IDEMPOTENCY_TTL_MS: u64 = 86_400_000;
 /// Creates an execution, or answers which one already answers to its key or id.
 ///
 /// The caller chose the index by sending a delay at all; the server's clock decides the state. A
-/// delay already past therefore lands an eligible execution in the *delayed* index.
+/// delay already past therefore lands an eligible execution in the *delayed* index, from which the
+/// promoter then removes it for good.
 pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create) -> Answer {
     let namespace = args.submission.namespace;
     let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty());
@@ -71,7 +73,9 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         progress_pct: None,
     };
     let score = delayed.map_or_else(|| core.eligible_score(), |until| Score::at_ms(until.0));
-    let index = if args.delay_until.is_some() { IndexKey::Delayed(lane) } else { IndexKey::Eligible(lane) };
+    let follows_state = store.deviations().has(Deviation::FixCreateIndexFollowsState);
+    let is_delayed = if follows_state { delayed.is_some() } else { args.delay_until.is_some() };
+    let index = if is_delayed { IndexKey::Delayed(lane) } else { IndexKey::Eligible(lane) };
     store.create(Execution {
         no: args.execution,
         name: args.name.clone(),

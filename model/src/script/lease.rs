@@ -13,7 +13,8 @@ use crate::time::ServerTime;
 /// Extends the current lease from now.
 ///
 /// Refuses whenever a revocation mark stands, even one that an earlier lease left behind. At the
-/// millisecond of expiry the lease is dead.
+/// millisecond of expiry the lease is dead. Only the expiry is compared, not the mark: a lease that was
+/// marked expired is renewed again, and stays reclaimable, when the server's clock stepped back since.
 pub(super) fn renew_lease(store: &mut Store, now: ServerTime, held: &Held, ttl_ms: u64, grace_ms: u64) -> Answer {
     let deviations = store.deviations();
     let found = store.visit(held.execution, now).ok_or(Refusal::ExecutionNotFound)?;
@@ -25,7 +26,9 @@ pub(super) fn renew_lease(store: &mut Store, now: ServerTime, held: &Held, ttl_m
     if core.vector.ownership_state == OwnershipState::LeaseRevoked || core.lease_revoked_at.is_some() {
         return Err(Refusal::LeaseRevoked);
     }
-    let expired = core.lease_expires_at.is_none_or(|expires| expires <= now);
+    let marked = core.vector.ownership_state == OwnershipState::LeaseExpiredReclaimable;
+    let refuses_marked = marked && deviations.has(Deviation::FixRenewRefusesMarkedLease);
+    let expired = refuses_marked || core.lease_expires_at.is_none_or(|expires| expires <= now);
     if expired && !deviations.has(Deviation::BugRenewExpiredLease) {
         fence::mark_expired(store, now, held.execution);
         return Err(Refusal::LeaseExpired);

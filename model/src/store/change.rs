@@ -80,7 +80,7 @@ impl Changes {
             _ => None,
         });
         let first = written.next()?;
-        let last = written.last().unwrap_or(first);
+        let last = written.next_back().unwrap_or(first);
         Some((&self.cores[first].0, &self.cores[last].1))
     }
 

@@ -127,9 +127,12 @@ enum Tree {
     Partition(usize),
 }
 
+/// A member's place: its score's order, then its id's bytes.
+type Place = (u64, Arc<str>);
+
 /// A sorted set's members in order.
 #[derive(Debug, Default)]
-pub(crate) struct SortedSet(BTreeMap<(u64, Arc<str>), (Score, ExecutionNo)>);
+pub(crate) struct SortedSet(BTreeMap<Place, (Score, ExecutionNo)>);
 
 impl SortedSet {
     fn insert(&mut self, score: Score, name: &Arc<str>, member: ExecutionNo) {
@@ -199,7 +202,7 @@ impl Indexes {
 }
 
 /// Members of one index in order, with their scores.
-pub struct Members<'a>(Option<Values<'a, (u64, Arc<str>), (Score, ExecutionNo)>>);
+pub struct Members<'a>(Option<Values<'a, Place, (Score, ExecutionNo)>>);
 
 impl Iterator for Members<'_> {
     type Item = (Score, ExecutionNo);
