@@ -24,12 +24,12 @@ fn per_second(count: u64, elapsed: Duration) -> u64 {
 /// The table for people: each figure the best of three.
 fn print_table() {
     println!(
-        "{:>8} {:>12} {:>14} {:>7} {:>10} {:>12}",
-        "WORKERS", "CALLS/S", "ROUND TRIPS/S", "RATIO", "REAL TIME", "EMPTY SCANS"
+        "{:>8} {:>12} {:>14} {:>7} {:>10} {:>12} {:>12}",
+        "WORKERS", "CALLS/S", "ROUND TRIPS/S", "RATIO", "REAL TIME", "EMPTY SCANS", "HOLD A LEASE"
     );
     for workers in WORKERS {
         let plan = bench_plan(workers);
-        let (mut best, mut best_bare, mut factor, mut empty) = (0, 0, 0, 0);
+        let (mut best, mut best_bare, mut factor, mut empty, mut holders) = (0, 0, 0, 0, 0);
         for _ in 0..3 {
             let watch = Stopwatch::start();
             let result = simulate(&plan);
@@ -38,12 +38,14 @@ fn print_table() {
             best = best.max(per_second(made, elapsed));
             factor = factor.max(per_second(plan.world.for_ms, elapsed) / 1_000);
             empty = scans;
+            holders = result.holders * 100 / workers as usize;
             let watch = Stopwatch::start();
             let result = bare(&plan, BARE_UNTIL);
             best_bare = best_bare.max(per_second(result.tally.messages, watch.elapsed()));
         }
         let tenths = best_bare * 10 / best.max(1);
-        println!("{workers:>8} {best:>12} {best_bare:>14} {:>5}.{} {factor:>9}x {empty:>12}", tenths / 10, tenths % 10);
+        let ratio = format!("{}.{}", tenths / 10, tenths % 10);
+        println!("{workers:>8} {best:>12} {best_bare:>14} {ratio:>7} {factor:>9}x {empty:>12} {holders:>10} %");
     }
     let plan = bench_plan(2_000);
     let mut summary = Summary::of("2000 workers, calls by method and outcome");

@@ -20,6 +20,8 @@ pub fn bench_world(workers: u32) -> Scenario {
     scenario.work.at_start = scaled(scenario.work.at_start);
     scenario.work.per_second = scaled(scenario.work.per_second);
     scenario.workers.count = workers;
+    // Larger worlds make more calls in each simulated second; a shorter one measures as many.
+    scenario.world.for_ms = scenario.world.for_ms * 2_000 / u64::from(workers.max(2_000));
     scenario
 }
 

@@ -390,3 +390,37 @@ impl<F> Drop for WaitFuture<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claiming_call_without_a_permit_is_noticed_where_permits_are_needed() {
+        let hub = Hub::new(false);
+        let key = PartyKey(PartyKey::WORKERS);
+        let worker = hub.add_party(1, key, PartyClock::default(), true);
+        let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), false);
+        hub.method_started(reclaimer, Method::IssueClaimGrant);
+        hub.claiming(worker, true);
+        hub.method_started(worker, Method::IssueClaimGrant);
+        assert_eq!(hub.run_counts().2, 0);
+        hub.claiming(worker, false);
+        hub.method_started(worker, Method::Complete);
+        assert_eq!(hub.run_counts().2, 0, "ending a task needs no free permit");
+        hub.method_started(worker, Method::ClaimExecution);
+        assert_eq!(hub.run_counts().2, 1);
+    }
+
+    #[test]
+    fn a_forgotten_wait_is_not_ended_by_a_late_event() {
+        let hub = Hub::new(false);
+        hub.enter(TrueTime::default(), 7);
+        let first = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
+        hub.forget(first);
+        let second = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
+        assert_eq!(first.position, second.position, "the place is used again");
+        assert_eq!(hub.end(first, Ended::Elapsed), None);
+        assert_eq!(hub.end(second, Ended::Elapsed), Some(7));
+    }
+}

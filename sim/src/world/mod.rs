@@ -28,6 +28,8 @@ use claimlab_model::invariant::{Checker, Invariant};
 use claimlab_model::store::Store;
 use claimlab_model::token::Secret;
 
+use ff_core::state::OwnershipState;
+
 use crate::check::Signatures;
 use crate::clock::{PartyClock, ServerClock, TrueTime};
 use crate::history::{Event as HistoryEvent, Finding, Kind, Observer};
@@ -69,6 +71,8 @@ pub struct RunResult {
     pub undecided: Option<String>,
     /// Executions created, and those not terminal at the end.
     pub executions: (usize, usize),
+    /// Processes that hold at least one lease at the end.
+    pub holders: usize,
 }
 
 /// A message under way.
@@ -255,8 +259,15 @@ impl World {
             ended_at: self.now,
             undecided,
             executions: (self.store.execution_count(), self.unfinished),
+            holders: self.holders(),
             tally: self.tally,
         }
+    }
+
+    fn holders(&self) -> usize {
+        let leased =
+            self.store.executions().filter(|found| found.core.vector.ownership_state == OwnershipState::Leased);
+        leased.filter_map(|found| found.core.current_instance).collect::<BTreeSet<_>>().len()
     }
 
     /// Delivers one event.
