@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::Interner;
-use claimlab_model::message::{Claim, Create, Done, Held, IssueGrant, Message, Place, Reply, Script};
+use claimlab_model::message::{Claim, Create, Done, Held, IssueGrant, Message, Place, Reply, Script, Taker};
 use claimlab_model::script::perform;
 use claimlab_model::store::{Store, Submission};
 use claimlab_model::time::ServerTime;
@@ -67,13 +67,15 @@ impl Lives {
         let grant = IssueGrant { place, lane, worker, instance, capabilities: BTreeSet::new(), ttl_ms: 5_000 };
         self.run(Script::IssueClaimGrant(Box::new(grant)));
         let claim = Claim {
-            execution,
-            worker,
-            instance,
-            lane,
-            lease_id: LeaseId::from_uuid(Uuid::from_u128(self.count << 1)),
+            taker: Taker {
+                execution,
+                worker,
+                instance,
+                lane,
+                lease_id: LeaseId::from_uuid(Uuid::from_u128(self.count << 1)),
+                ttl_ms: 30_000,
+            },
             attempt_id: AttemptId::from_uuid(Uuid::from_u128(self.count << 1 | 1)),
-            lease_ttl_ms: 30_000,
             attempt_timeout_ms: None,
             deadline_at: None,
         };

@@ -16,7 +16,9 @@ use super::ModelBackend;
 use super::error::{self, during};
 use super::finishing::lossy;
 use super::handle::seal;
-use crate::message::{Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script};
+use crate::message::{
+    Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script, Taker,
+};
 use crate::port::Server;
 use crate::script::Refusal;
 use crate::store::Submission;
@@ -78,13 +80,15 @@ impl<S: Server> ModelBackend<S> {
         let script = {
             let mut ids = self.server.ids();
             Script::Claim(Box::new(Claim {
-                execution: ids.execution(&args.execution_id),
-                worker: ids.worker(&args.worker_id),
-                instance: ids.instance(&args.worker_instance_id),
-                lane: ids.lane(&args.lane_id),
-                lease_id: args.lease_id,
+                taker: Taker {
+                    execution: ids.execution(&args.execution_id),
+                    worker: ids.worker(&args.worker_id),
+                    instance: ids.instance(&args.worker_instance_id),
+                    lane: ids.lane(&args.lane_id),
+                    lease_id: args.lease_id,
+                    ttl_ms: args.lease_ttl_ms,
+                },
                 attempt_id: args.attempt_id,
-                lease_ttl_ms: args.lease_ttl_ms,
                 attempt_timeout_ms: args.attempt_timeout_ms,
                 deadline_at: args.execution_deadline_at.map(TimestampMs),
             }))
@@ -115,12 +119,14 @@ impl<S: Server> ModelBackend<S> {
         let script = {
             let mut ids = self.server.ids();
             Script::ClaimResumed(Box::new(ClaimResumed {
-                execution: ids.execution(&args.execution_id),
-                worker: ids.worker(&args.worker_id),
-                instance: ids.instance(&args.worker_instance_id),
-                lane: ids.lane(&args.lane_id),
-                lease_id: args.lease_id.clone(),
-                lease_ttl_ms: args.lease_ttl_ms,
+                taker: Taker {
+                    execution: ids.execution(&args.execution_id),
+                    worker: ids.worker(&args.worker_id),
+                    instance: ids.instance(&args.worker_instance_id),
+                    lane: ids.lane(&args.lane_id),
+                    lease_id: args.lease_id.clone(),
+                    ttl_ms: args.lease_ttl_ms,
+                },
                 named_attempt: args.current_attempt_index,
                 remaining_ms: args.remaining_attempt_timeout_ms,
             }))
@@ -221,13 +227,15 @@ impl<S: Server> ModelBackend<S> {
         let script = {
             let mut ids = self.server.ids();
             Script::Reclaim(Box::new(Reclaim {
-                execution: ids.execution(&execution_id),
-                worker: ids.worker(&args.worker_id),
-                instance: ids.instance(&args.worker_instance_id),
-                lane: ids.lane(&args.lane_id),
-                lease_id: args.lease_id,
+                taker: Taker {
+                    execution: ids.execution(&execution_id),
+                    worker: ids.worker(&args.worker_id),
+                    instance: ids.instance(&args.worker_instance_id),
+                    lane: ids.lane(&args.lane_id),
+                    lease_id: args.lease_id,
+                    ttl_ms: args.lease_ttl_ms,
+                },
                 attempt_id: args.attempt_id,
-                lease_ttl_ms: args.lease_ttl_ms,
                 default_cap: args.max_reclaim_count.unwrap_or(1000),
                 named_attempt: args.current_attempt_index,
             }))

@@ -5,19 +5,11 @@ use ff_core::types::LeaseFence;
 
 use super::shadow::{GrantKind, Holder, Issued, Shadow, digest};
 use super::{Checker, Invariant, Step};
-use crate::intern::{ExecutionNo, InstanceNo, LaneNo, WorkerNo};
-use crate::message::{Done, NewLease, Reply, Script};
+use crate::intern::ExecutionNo;
+use crate::message::{Done, NewLease, Reply, Script, Taker};
 use crate::number::Score;
 use crate::script::Refusal;
 use crate::store::{Change, IndexKey, Store};
-
-/// Who consumes a grant.
-struct Consumer {
-    kind: GrantKind,
-    worker: WorkerNo,
-    instance: InstanceNo,
-    lane: LaneNo,
-}
 
 /// Checks every history invariant that the step concerns, against the shadow before it.
 pub(super) fn check(checker: &mut Checker, shadow: &mut Shadow, step: &Step<'_>) {
@@ -25,8 +17,8 @@ pub(super) fn check(checker: &mut Checker, shadow: &mut Shadow, step: &Step<'_>)
         (Script::IssueClaimGrant(_) | Script::IssueReclaimGrant(_), reply) => check_issue(checker, shadow, step, reply),
         (_, Reply::Done(Done::Leased(lease))) => {
             check_new_lease(checker, shadow, step, lease);
-            if let Some(consumer) = consumer(step.script) {
-                check_consumption(checker, shadow, step, &consumer);
+            if let Some((kind, taker)) = consumer(step.script) {
+                check_consumption(checker, shadow, step, kind, taker);
             }
         }
         (Script::Fail { retry, .. }, Reply::Done(Done::RetryScheduled(_))) => {
@@ -110,17 +102,11 @@ fn issued(kind: GrantKind, args: &crate::message::IssueGrant, expires_at: crate:
     }
 }
 
-fn consumer(script: &Script) -> Option<Consumer> {
+fn consumer(script: &Script) -> Option<(GrantKind, &Taker)> {
     Some(match script {
-        Script::Claim(args) => {
-            Consumer { kind: GrantKind::Claim, worker: args.worker, instance: args.instance, lane: args.lane }
-        }
-        Script::ClaimResumed(args) => {
-            Consumer { kind: GrantKind::Claim, worker: args.worker, instance: args.instance, lane: args.lane }
-        }
-        Script::Reclaim(args) => {
-            Consumer { kind: GrantKind::Reclaim, worker: args.worker, instance: args.instance, lane: args.lane }
-        }
+        Script::Claim(args) => (GrantKind::Claim, &args.taker),
+        Script::ClaimResumed(args) => (GrantKind::Claim, &args.taker),
+        Script::Reclaim(args) => (GrantKind::Reclaim, &args.taker),
         _ => return None,
     })
 }
@@ -176,7 +162,7 @@ fn check_new_lease(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, leas
     checker.require(Invariant::S03, step.execution, unused, || format!("lease id {} again", lease.fence.lease_id));
 }
 
-fn check_consumption(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, consumer: &Consumer) {
+fn check_consumption(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, kind: GrantKind, taker: &Taker) {
     let Some(issued) = &shadow.grant else {
         checker.require(Invariant::S10, step.execution, false, || "a lease without any grant".into());
         return;
@@ -187,18 +173,18 @@ fn check_consumption(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, co
     checker.require(Invariant::S11, step.execution, step.now <= issued.expires_at, || {
         format!("consumed at {}, expired at {}", step.now, issued.expires_at)
     });
-    let own = issued.worker == consumer.worker && issued.instance == consumer.instance && issued.lane == consumer.lane;
+    let own = issued.worker == taker.worker && issued.instance == taker.instance && issued.lane == taker.lane;
     checker.require(Invariant::S12, step.execution, own, || {
         let part = |same: bool| if same { "same" } else { "other" };
         format!(
             "{} worker, {} instance, {} lane",
-            part(issued.worker == consumer.worker),
-            part(issued.instance == consumer.instance),
-            part(issued.lane == consumer.lane)
+            part(issued.worker == taker.worker),
+            part(issued.instance == taker.instance),
+            part(issued.lane == taker.lane)
         )
     });
-    checker.require(Invariant::S16, step.execution, issued.kind == consumer.kind, || {
-        format!("a {:?} grant was consumed by a {:?}", issued.kind, consumer.kind)
+    checker.require(Invariant::S16, step.execution, issued.kind == kind, || {
+        format!("a {:?} grant was consumed by a {:?}", issued.kind, kind)
     });
 }
 

@@ -9,7 +9,7 @@ mod script;
 
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
 pub use script::{
-    Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Signal, Suspend,
+    Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Signal, Suspend, Taker,
 };
 
 use crate::intern::{ExecutionNo, NamespaceNo};

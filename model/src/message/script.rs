@@ -75,9 +75,9 @@ pub struct IssueGrant {
     pub ttl_ms: u64,
 }
 
-/// `ff_claim_execution`.
+/// Who takes a lease, and under which names.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Taker {
     /// The execution.
     pub execution: ExecutionNo,
     /// Who.
@@ -88,10 +88,17 @@ pub struct Claim {
     pub lane: LaneNo,
     /// New lease id, minted by the caller.
     pub lease_id: LeaseId,
+    /// Lease length.
+    pub ttl_ms: u64,
+}
+
+/// `ff_claim_execution`.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Who takes the lease.
+    pub taker: Taker,
     /// New attempt id, minted by the caller.
     pub attempt_id: AttemptId,
-    /// Lease length.
-    pub lease_ttl_ms: u64,
     /// Attempt timeout from now; zero and none are the same.
     pub attempt_timeout_ms: Option<u64>,
     /// Absolute deadline by the caller's clock; zero and none are the same.
@@ -101,18 +108,8 @@ pub struct Claim {
 /// `ff_claim_resumed_execution`.
 #[derive(Clone, Debug)]
 pub struct ClaimResumed {
-    /// The execution.
-    pub execution: ExecutionNo,
-    /// Who.
-    pub worker: WorkerNo,
-    /// Which process.
-    pub instance: InstanceNo,
-    /// Lane that keys are formed with.
-    pub lane: LaneNo,
-    /// New lease id, minted by the caller.
-    pub lease_id: LeaseId,
-    /// Lease length.
-    pub lease_ttl_ms: u64,
+    /// Who takes the lease.
+    pub taker: Taker,
     /// The attempt whose record is written: the caller's belief.
     pub named_attempt: AttemptIndex,
     /// Remaining attempt timeout; zero and none are the same.
@@ -122,20 +119,10 @@ pub struct ClaimResumed {
 /// `ff_reclaim_execution`.
 #[derive(Clone, Debug)]
 pub struct Reclaim {
-    /// The execution.
-    pub execution: ExecutionNo,
-    /// Who.
-    pub worker: WorkerNo,
-    /// Which process.
-    pub instance: InstanceNo,
-    /// Lane that keys are formed with.
-    pub lane: LaneNo,
-    /// New lease id, minted by the caller.
-    pub lease_id: LeaseId,
+    /// Who takes the lease.
+    pub taker: Taker,
     /// New attempt id, minted by the caller.
     pub attempt_id: AttemptId,
-    /// Lease length.
-    pub lease_ttl_ms: u64,
     /// Cap where the stored policy names none.
     pub default_cap: u32,
     /// The attempt whose record is ended: the caller's belief.
@@ -441,9 +428,9 @@ impl Script {
         Some(match self {
             Self::Create(args) => args.execution,
             Self::IssueClaimGrant(args) | Self::IssueReclaimGrant(args) => args.place.execution,
-            Self::Claim(args) => args.execution,
-            Self::ClaimResumed(args) => args.execution,
-            Self::Reclaim(args) => args.execution,
+            Self::Claim(args) => args.taker.execution,
+            Self::ClaimResumed(args) => args.taker.execution,
+            Self::Reclaim(args) => args.taker.execution,
             Self::Renew { held, .. }
             | Self::Complete { held, .. }
             | Self::Fail { held, .. }

@@ -3,32 +3,22 @@
 use ff_core::state::{
     AttemptLifecycle, AttemptState, AttemptType, EligibilityState, LifecyclePhase, OwnershipState, TerminalOutcome,
 };
-use ff_core::types::{AttemptId, AttemptIndex, LeaseFence, LeaseId};
+use ff_core::types::{AttemptId, AttemptIndex, LeaseFence};
 
 use super::{Answer, Refusal, fence, vector};
 use crate::deviation::Deviation;
-use crate::intern::{ExecutionNo, InstanceNo, LaneNo, WorkerNo};
-use crate::message::{Claim, ClaimResumed, Done, NewLease};
+use crate::intern::ExecutionNo;
+use crate::message::{Claim, ClaimResumed, Done, NewLease, Taker};
 use crate::number::Score;
 use crate::store::{Core, Execution, IndexKey, Lease, Store};
 use crate::time::ServerTime;
-
-/// Who takes a lease, and under which names.
-pub(super) struct Taker {
-    pub execution: ExecutionNo,
-    pub worker: WorkerNo,
-    pub instance: InstanceNo,
-    pub lane: LaneNo,
-    pub lease_id: LeaseId,
-    pub ttl_ms: u64,
-}
 
 /// Consumes a grant and starts a new attempt.
 ///
 /// Not compared: the grant's instance and lane, the caller's capabilities. The marks of an earlier
 /// revocation stay, which is why a later renewal of this lease can be refused.
 pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) -> Answer {
-    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(args.taker.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let state = &found.core.vector;
     if state.lifecycle_phase != LifecyclePhase::Runnable {
         return Err(Refusal::ExecutionNotLeaseable);
@@ -50,28 +40,20 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
         _ => AttemptType::Initial,
     };
     let previous = found.core.pending_previous_attempt_index;
-    check_grant(store, args.execution, args.worker)?;
-    consume_grant(store, args.execution);
-    let taker = Taker {
-        execution: args.execution,
-        worker: args.worker,
-        instance: args.instance,
-        lane: args.lane,
-        lease_id: args.lease_id.clone(),
-        ttl_ms: args.lease_ttl_ms,
-    };
-    let lease = start_attempt(store, now, &taker, args.attempt_id.clone(), kind, previous, |core| {
+    check_grant(store, &args.taker)?;
+    consume_grant(store, args.taker.execution);
+    let lease = start_attempt(store, now, &args.taker, args.attempt_id.clone(), kind, previous, |core| {
         if core.started_at.is_none() {
             core.started_at = Some(now);
         }
         core.pending_previous_attempt_index = None;
     });
-    store.remove(args.execution, IndexKey::Eligible(args.lane));
+    store.remove(args.taker.execution, IndexKey::Eligible(args.taker.lane));
     if let Some(timeout) = args.attempt_timeout_ms.filter(|timeout| *timeout != 0) {
-        store.add(args.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(timeout).ms()));
+        store.add(args.taker.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(timeout).ms()));
     }
     if let Some(deadline) = args.deadline_at.filter(|deadline| deadline.0 != 0) {
-        store.add(args.execution, IndexKey::ExecutionDeadline, Score::at_ms(deadline.0));
+        store.add(args.taker.execution, IndexKey::ExecutionDeadline, Score::at_ms(deadline.0));
     }
     Ok(Done::Leased(Box::new(lease)))
 }
@@ -82,7 +64,7 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
 /// taken, and stays in the index that it was in. The attempt record written is the one that the
 /// caller names; the reply carries the core's.
 pub(super) fn claim_resumed_execution(store: &mut Store, now: ServerTime, args: &ClaimResumed) -> Answer {
-    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(args.taker.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.vector.lifecycle_phase != LifecyclePhase::Runnable {
         return Err(Refusal::ExecutionNotLeaseable);
     }
@@ -94,37 +76,29 @@ pub(super) fn claim_resumed_execution(store: &mut Store, now: ServerTime, args: 
     else {
         return Err(Refusal::RuntimeError("an interrupted attempt without identity"));
     };
-    check_grant(store, args.execution, args.worker)?;
-    consume_grant(store, args.execution);
-    let taker = Taker {
-        execution: args.execution,
-        worker: args.worker,
-        instance: args.instance,
-        lane: args.lane,
-        lease_id: args.lease_id.clone(),
-        ttl_ms: args.lease_ttl_ms,
-    };
-    let fence = install_lease(store, now, &taker, attempt_id, Core::clear_marks);
-    store.write_attempt(args.execution, args.named_attempt, |attempt| {
+    check_grant(store, &args.taker)?;
+    consume_grant(store, args.taker.execution);
+    let fence = install_lease(store, now, &args.taker, attempt_id, Core::clear_marks);
+    store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
         attempt.state = AttemptLifecycle::Started;
         attempt.lease_epoch = Some(fence.lease_epoch);
-        attempt.instance = Some(args.instance);
+        attempt.instance = Some(args.taker.instance);
     });
-    store.remove(args.execution, IndexKey::Eligible(args.lane));
+    store.remove(args.taker.execution, IndexKey::Eligible(args.taker.lane));
     if let Some(remaining) = args.remaining_ms.filter(|remaining| *remaining > 0) {
-        store.add(args.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(remaining).ms()));
+        store.add(args.taker.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(remaining).ms()));
     }
-    let expires_at = now.plus_ms(args.lease_ttl_ms);
+    let expires_at = now.plus_ms(args.taker.ttl_ms);
     Ok(Done::Leased(Box::new(NewLease { fence, expires_at, attempt_index, attempt_type: None })))
 }
 
 /// The grant must exist and name this worker id. Its own expiry needs no second look: an expired
 /// key is gone before any script sees it.
-pub(super) fn check_grant(store: &Store, execution: ExecutionNo, worker: WorkerNo) -> Result<(), Refusal> {
+pub(super) fn check_grant(store: &Store, taker: &Taker) -> Result<(), Refusal> {
     let ignore_worker = store.deviations().has(Deviation::BugClaimIgnoresGrantWorker);
-    let grant = store.execution(execution).and_then(|found: &Execution| found.grant.as_ref());
+    let grant = store.execution(taker.execution).and_then(|found: &Execution| found.grant.as_ref());
     match grant {
-        Some(grant) if grant.worker == worker || ignore_worker => Ok(()),
+        Some(grant) if grant.worker == taker.worker || ignore_worker => Ok(()),
         _ => Err(Refusal::InvalidClaimGrant),
     }
 }

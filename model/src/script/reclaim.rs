@@ -2,7 +2,7 @@
 
 use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, TerminalOutcome};
 
-use super::claim::{self, Taker};
+use super::claim;
 use super::{Answer, Refusal, grant, vector};
 use crate::deviation::Deviation;
 use crate::message::{Done, Reclaim};
@@ -16,7 +16,7 @@ use crate::time::ServerTime;
 /// is the one that the caller names. The old attempt's timeout keeps running against the new one.
 pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Reclaim) -> Answer {
     let deviations = store.deviations();
-    let found = store.visit(args.execution, now).ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(args.taker.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let (phase, ownership) = (found.core.vector.lifecycle_phase, found.core.vector.ownership_state);
     if !grant::is_reclaimable(phase, ownership, deviations.has(Deviation::BugReclaimLiveLease)) {
         return Err(Refusal::ExecutionNotReclaimable);
@@ -28,57 +28,50 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
         give_up(store, now, args);
         return Err(Refusal::MaxRetriesExhausted(cap));
     }
-    claim::check_grant(store, args.execution, args.worker)?;
-    claim::consume_grant(store, args.execution);
-    store.write_attempt(args.execution, args.named_attempt, |attempt| {
+    claim::check_grant(store, &args.taker)?;
+    claim::consume_grant(store, args.taker.execution);
+    store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
         attempt.state = AttemptLifecycle::InterruptedReclaimed;
         attempt.ended_at = Some(now);
     });
-    let taker = Taker {
-        execution: args.execution,
-        worker: args.worker,
-        instance: args.instance,
-        lane: args.lane,
-        lease_id: args.lease_id.clone(),
-        ttl_ms: args.lease_ttl_ms,
-    };
+    let taker = &args.taker;
     let lease =
-        claim::start_attempt(store, now, &taker, args.attempt_id.clone(), AttemptType::Reclaim, previous, |core| {
+        claim::start_attempt(store, now, taker, args.attempt_id.clone(), AttemptType::Reclaim, previous, |core| {
             core.clear_marks();
             core.lease_reclaim_count += 1;
         });
-    if let Some(old) = previous_instance.filter(|old| *old != args.instance) {
-        store.remove(args.execution, IndexKey::WorkerLeases(old));
+    if let Some(old) = previous_instance.filter(|old| *old != args.taker.instance) {
+        store.remove(args.taker.execution, IndexKey::WorkerLeases(old));
     }
     if deviations.has(Deviation::FixReclaimClearsAttemptTimeout) {
-        store.remove(args.execution, IndexKey::AttemptTimeout);
+        store.remove(args.taker.execution, IndexKey::AttemptTimeout);
     }
     Ok(Done::Leased(Box::new(lease)))
 }
 
 /// The cap's terminal transition; the attempt record and the lease's times stay as they are.
 fn give_up(store: &mut Store, now: ServerTime, args: &Reclaim) {
-    let Some(found) = store.execution(args.execution) else {
+    let Some(found) = store.execution(args.taker.execution) else {
         return;
     };
     let lane = found.submission.lane;
     let holder = found.core.current_instance;
-    store.edit(args.execution, |core: &mut Core| {
+    store.edit(args.taker.execution, |core: &mut Core| {
         core.vector = vector::terminal(TerminalOutcome::Failed, AttemptState::AttemptTerminal);
         core.detail = Detail::None;
         core.completed_at = Some(now);
         core.clear_owner();
         core.stamp(now);
     });
-    store.write_reasons(args.execution, |reasons| reasons.failure = Some("max_reclaims_exceeded".into()));
-    store.delete_lease(args.execution);
-    store.remove(args.execution, IndexKey::LeaseExpiry);
-    store.remove(args.execution, IndexKey::WorkerLeases(args.instance));
+    store.write_reasons(args.taker.execution, |reasons| reasons.failure = Some("max_reclaims_exceeded".into()));
+    store.delete_lease(args.taker.execution);
+    store.remove(args.taker.execution, IndexKey::LeaseExpiry);
+    store.remove(args.taker.execution, IndexKey::WorkerLeases(args.taker.instance));
     if let Some(holder) = holder {
-        store.remove(args.execution, IndexKey::WorkerLeases(holder));
+        store.remove(args.taker.execution, IndexKey::WorkerLeases(holder));
     }
-    store.remove(args.execution, IndexKey::Active(args.lane));
-    store.remove(args.execution, IndexKey::AttemptTimeout);
-    store.remove(args.execution, IndexKey::ExecutionDeadline);
-    store.add(args.execution, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    store.remove(args.taker.execution, IndexKey::Active(args.taker.lane));
+    store.remove(args.taker.execution, IndexKey::AttemptTimeout);
+    store.remove(args.taker.execution, IndexKey::ExecutionDeadline);
+    store.add(args.taker.execution, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
 }

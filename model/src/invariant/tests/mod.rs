@@ -15,7 +15,9 @@ use uuid::Uuid;
 use super::{Bounds, Checker, Invariant, Violation, diagnose, overdue};
 use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, Interner, LaneNo, WorkerNo};
-use crate::message::{Cancel, Claim, Create, Done, Held, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script};
+use crate::message::{
+    Cancel, Claim, Create, Done, Held, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script, Taker,
+};
 use crate::number::Score;
 use crate::script;
 use crate::store::{Execution, IndexKey, Store, Submission};
@@ -213,15 +215,21 @@ impl World {
         Script::IssueReclaimGrant(self.grant_args())
     }
 
-    fn claiming(&self, edit: impl FnOnce(&mut Claim)) -> Script {
-        let mut args = Claim {
+    fn taker(&self) -> Taker {
+        Taker {
             execution: self.work,
             worker: self.worker,
             instance: self.instance,
             lane: self.lane,
             lease_id: LeaseId::from_uuid(self.uuid()),
+            ttl_ms: LEASE_MS,
+        }
+    }
+
+    fn claiming(&self, edit: impl FnOnce(&mut Claim)) -> Script {
+        let mut args = Claim {
+            taker: self.taker(),
             attempt_id: AttemptId::from_uuid(self.uuid()),
-            lease_ttl_ms: LEASE_MS,
             attempt_timeout_ms: None,
             deadline_at: None,
         };
@@ -231,13 +239,8 @@ impl World {
 
     fn reclaiming(&self, edit: impl FnOnce(&mut Reclaim)) -> Script {
         let mut args = Reclaim {
-            execution: self.work,
-            worker: self.worker,
-            instance: self.instance,
-            lane: self.lane,
-            lease_id: LeaseId::from_uuid(self.uuid()),
+            taker: self.taker(),
             attempt_id: AttemptId::from_uuid(self.uuid()),
-            lease_ttl_ms: LEASE_MS,
             default_cap: 100,
             named_attempt: self.found().core.current_attempt_index.expect("claimed"),
         };

@@ -25,7 +25,7 @@ fn s03_is_red_when_a_lease_id_is_used_for_two_executions() {
     let used = fence_of(&world.claim()).lease_id;
     world.create(|_| ());
     world.fine(world.granting(|_| ()));
-    assert_red(Invariant::S03, world.step(world.claiming(|args| args.lease_id = used)));
+    assert_red(Invariant::S03, world.step(world.claiming(|args| args.taker.lease_id = used)));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn s27_is_red_when_a_claim_names_another_lane() {
     let mut world = World::shipped();
     let other = world.ids.lane(&LaneId::new("other"));
     world.fine(world.granting(|_| ()));
-    assert_red(Invariant::S27, world.step(world.claiming(|args| args.lane = other)));
+    assert_red(Invariant::S27, world.step(world.claiming(|args| args.taker.lane = other)));
 }
 
 #[test]
