@@ -4,6 +4,7 @@
 //! any number of jobs, and memory does not grow with the number of seeds.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -191,9 +192,11 @@ pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Sum
             let (send, stop) = (send.clone(), Arc::clone(&options.stop));
             let (scenario, seed) = (scenario.clone(), next);
             spawn_run(move || {
-                let plan = Arc::new(draw(&scenario, seed));
-                let watch = Watch { stop, ..Watch::default() };
-                let _ = send.send((seed, world::run(&plan, watch)));
+                let run = || {
+                    let plan = Arc::new(draw(&scenario, seed));
+                    world::run(&plan, Watch { stop, ..Watch::default() })
+                };
+                let _ = send.send((seed, catch_unwind(AssertUnwindSafe(run))));
             });
             under_way += 1;
             left = left.map(|left| left - 1);
@@ -207,10 +210,11 @@ pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Sum
             return summary;
         }
         match receive.recv_timeout(Duration::from_millis(200)) {
-            Ok((seed, result)) => {
+            Ok((seed, Ok(result))) => {
                 under_way -= 1;
                 summary.add(seed, &result);
             }
+            Ok((_, Err(panic))) => resume_unwind(panic),
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => return summary,
         }

@@ -122,40 +122,49 @@ impl ServerClock {
     }
 }
 
-/// One party's wall clock and the rate of its timers.
+/// One party's wall clock and its timers, which count on through every change of rate.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PartyClock(Clock);
+pub struct PartyClock {
+    wall: Clock,
+    counted_us: u64,
+    counted_at: TrueTime,
+}
 
 impl PartyClock {
     /// A party's clock with an error.
     pub fn new(skew: Skew) -> Self {
-        Self(Clock { skew, stepped_ms: 0 })
+        Self { wall: Clock { skew, stepped_ms: 0 }, ..Self::default() }
     }
 
     /// What the party's wall clock shows.
     pub fn at(&self, now: TrueTime) -> WorkerTime {
-        WorkerTime(self.0.ms(now))
+        WorkerTime(self.wall.ms(now))
     }
 
     /// Moves the wall clock at once; timers under way are not affected.
     pub fn step_ms(&mut self, by_ms: i64) {
-        self.0.stepped_ms += by_ms;
+        self.wall.stepped_ms += by_ms;
     }
 
-    /// Sets offset and steps to nothing and the rate to true time's.
-    pub fn make_honest(&mut self) {
-        self.0 = Clock::default();
+    /// From now on the wall clock shows true time plus `ahead_ms`, and timers count true time.
+    pub fn make_honest(&mut self, now: TrueTime, ahead_ms: i64) {
+        let counted_us = self.timer_us(now);
+        *self = Self { wall: Clock { skew: Skew::default(), stepped_ms: ahead_ms }, counted_us, counted_at: now };
+    }
+
+    fn rate(&self) -> i128 {
+        (MILLION + i128::from(self.wall.skew.drift_ppm)).max(1)
     }
 
     /// What a timer of this party has counted since the world began, in microseconds.
     pub fn timer_us(&self, now: TrueTime) -> u64 {
-        let us = i128::from(now.us()) * (MILLION + i128::from(self.0.skew.drift_ppm)) / MILLION;
-        u64::try_from(us).unwrap_or(u64::MAX)
+        let since = i128::from(now.us().saturating_sub(self.counted_at.us()));
+        self.counted_us.saturating_add(u64::try_from(since * self.rate() / MILLION).unwrap_or(u64::MAX))
     }
 
     /// How much true time passes until a timer of this party has counted so many microseconds more.
     pub fn true_us_of(&self, timer_us: u64) -> u64 {
-        let rate = (MILLION + i128::from(self.0.skew.drift_ppm)).max(1);
+        let rate = self.rate();
         let us = (i128::from(timer_us) * MILLION + rate - 1) / rate;
         u64::try_from(us).unwrap_or(u64::MAX)
     }
@@ -171,6 +180,17 @@ mod tests {
         assert_eq!(clock.at(TrueTime::from_ms(0)).ms(), EPOCH_MS - 40);
         assert_eq!(clock.at(TrueTime::from_ms(100_000)).ms(), EPOCH_MS - 40 + 101_000);
         assert_eq!(clock.true_us_of(1_010_000), 1_000_000);
+    }
+
+    #[test]
+    fn timers_count_on_when_the_clock_becomes_honest() {
+        let mut clock = PartyClock::new(Skew { offset_ms: 9, drift_ppm: 500_000 });
+        let healed = TrueTime::from_ms(1_000);
+        assert_eq!(clock.timer_us(healed), 1_500_000);
+        clock.make_honest(healed, 7);
+        assert_eq!(clock.timer_us(healed), 1_500_000, "no jump back");
+        assert_eq!(clock.timer_us(healed.plus_ms(10)), 1_510_000);
+        assert_eq!(clock.at(healed).ms(), EPOCH_MS + 1_000 + 7);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use claimlab::campaign::{Summary, replay, run_plan};
 use claimlab::check::Judgement;
 use claimlab::clock::{Skew, TrueTime};
 use claimlab::history::{Event, Kind, Observer, Recorder};
-use claimlab::plan::{Fault, PartyKey, Plan, What, When, draw};
-use claimlab::scenario::{self, Scenario};
+use claimlab::plan::{Fault, PartyKey, Plan, Way, What, When, draw};
+use claimlab::scenario::{self, Entry, Scenario};
 use claimlab::world::Watch;
 use claimlab_model::deviation::Deviation;
 
@@ -75,53 +75,60 @@ fn a_changed_seed_changes_the_history() {
     assert_ne!(one, history(&Arc::new(draw(&scenario, 2))));
 }
 
-#[test]
-fn an_idle_worker_more_changes_nothing_else() {
-    let plan = draw(&scenario("crash-and-skew", 40), 3);
+/// The plan with a worker more that polls a lane without work, in the way that is asked for.
+fn with_idle_worker(plan: &Plan, entry: Entry) -> (Plan, PartyKey) {
     let mut more = plan.clone();
     let mut idle = plan.workers.last().unwrap().clone();
-    // It starts after everything else has ended, and before the liveness phase gives up.
     idle.key = PartyKey(PartyKey::WORKERS + 5_000);
-    idle.starts_at = TrueTime::from_ms(plan.world.for_ms + plan.world.liveness_ms - 1);
+    idle.lanes = vec!["empty".into()];
+    idle.entry = Some(entry);
+    idle.clock = Skew { offset_ms: 123_456, drift_ppm: 400_000 };
     more.workers.push(idle.clone());
-    let (few, many) = (history(&Arc::new(plan)), history(&Arc::new(more)));
-    assert_eq!(without(&few, idle.key), without(&many, idle.key));
+    (more, idle.key)
 }
 
 #[test]
-fn a_polling_worker_that_finds_nothing_changes_nothing_else() {
-    let mut plan = draw(&scenario("steady", 30), 3);
-    plan.work.iter_mut().for_each(|item| item.lane = "bulk".into());
-    // Reads of an empty lane change nothing, so even a worker that polls all the time leaves the rest as it was.
-    let mut more = plan.clone();
-    let mut polling = plan.workers.last().unwrap().clone();
-    polling.key = PartyKey(PartyKey::WORKERS + 5_000);
-    polling.concurrency = 1;
-    polling.capabilities = Vec::new();
-    polling.clock = Skew { offset_ms: 123_456, drift_ppm: 400_000 };
-    polling.entry = None;
-    polling.worker_id = "watcher".into();
-    more.workers.push(polling.clone());
+fn an_idle_worker_more_changes_nothing_else() {
+    let plan = draw(&scenario("crash-and-skew", 40), 3);
+    let few = history(&Arc::new(plan.clone()));
+    for entry in [Entry::ClaimNext, Entry::ClaimFromGrants] {
+        let (more, idle) = with_idle_worker(&plan, entry);
+        let many = history(&Arc::new(more));
+        assert!(many.contains(&format!("\"party\":\"{idle}\",\"wall_ms\"")), "it takes part");
+        assert_eq!(without(&few, idle), without(&many, idle), "{entry:?}");
+    }
+}
+
+#[test]
+fn an_idle_worker_more_that_asks_the_scheduler_changes_nothing_else() {
+    let plan = draw(&scenario("capability-mix", 40), 3);
+    let (more, idle) = with_idle_worker(&plan, Entry::ClaimViaServer);
     let (few, many) = (history(&Arc::new(plan)), history(&Arc::new(more)));
-    assert!(many.contains("\"party\":\"worker-5000\""), "the added party does act");
-    assert_eq!(without(&few, polling.key), without(&many, polling.key));
+    assert!(few.lines().count() < many.lines().count(), "the scheduler works for it");
+    // The scheduler's own numbering of its messages and calls moves; what it does for others does not.
+    let effects = |history: &str| -> Vec<String> {
+        let kept = without(history, idle).into_iter().filter(|line| line.contains("\"change\""));
+        kept.map(|line| line.split("\"message\":").next().unwrap().to_owned() + &line[line.find("\"name\"").unwrap()..])
+            .collect()
+    };
+    assert_eq!(effects(&few), effects(&many));
 }
 
 #[test]
 fn a_fault_less_changes_nothing_else() {
     let plan = draw(&scenario("crash-and-skew", 40), 5);
-    let idle = PartyKey(PartyKey::WORKERS + 5_000);
-    let mut with = plan.clone();
-    let mut worker = plan.workers.last().unwrap().clone();
-    worker.key = idle;
-    worker.starts_at = TrueTime::from_ms(plan.world.for_ms + plan.world.liveness_ms - 1);
-    with.workers.push(worker);
-    let mut without_fault = with.clone();
-    let at = When::At(TrueTime::from_ms(7_000));
-    with.faults.push(Fault { party: idle, when: at, what: What::WorkerStep { by_ms: -9_999 } });
-    without_fault.faults.retain(|fault| fault.party != idle);
+    let (mut with, idle) = with_idle_worker(&plan, Entry::ClaimNext);
+    let without_fault = with.clone();
+    for (at_ms, what) in [
+        (7_000, What::WorkerStep { by_ms: -9_999 }),
+        (9_000, What::Pause { for_ms: 20_000 }),
+        (40_000, What::Crash { restart_ms: 1_000 }),
+        (50_000, What::Cut { for_ms: 5_000, way: Way::Both }),
+    ] {
+        with.faults.push(Fault { party: idle, when: When::At(TrueTime::from_ms(at_ms)), what });
+    }
     let (struck, spared) = (history(&Arc::new(with)), history(&Arc::new(without_fault)));
-    assert_ne!(struck, spared, "the fault is in the history");
+    assert!(struck.contains("stalls for 20000 ms"), "the faults are in the history");
     assert_eq!(without(&struck, idle), without(&spared, idle));
 }
 

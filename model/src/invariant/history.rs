@@ -30,6 +30,7 @@ pub(super) fn check(checker: &mut Checker, shadow: &mut Shadow, step: &Step<'_>)
         }
         _ => {}
     }
+    check_eligible_scores(checker, step);
     if let (Some(fence), Reply::Done(_)) = (fenced(step.script), step.reply)
         && !step.store.changes().is_empty()
     {
@@ -39,6 +40,7 @@ pub(super) fn check(checker: &mut Checker, shadow: &mut Shadow, step: &Step<'_>)
 
 /// Carries the shadow over the step.
 pub(super) fn follow(shadow: &mut Shadow, step: &Step<'_>) {
+    let mut renewed = false;
     match (step.script, step.reply) {
         (Script::IssueClaimGrant(args), Reply::Done(Done::Granted(expires_at))) => {
             shadow.grant = Some(issued(GrantKind::Claim, args, *expires_at));
@@ -55,6 +57,8 @@ pub(super) fn follow(shadow: &mut Shadow, step: &Step<'_>) {
         (Script::Renew { .. }, Reply::Done(Done::Renewed(expires_at))) => {
             if let Some(holder) = &mut shadow.holder {
                 holder.expires_at = *expires_at;
+                // Whoever was told that its lease is renewed holds it, marked or not.
+                renewed = true;
             }
         }
         (Script::Revoke { .. }, Reply::Done(Done::Revoked(lease_id, _))) => shadow.revoked = lease_id.clone(),
@@ -65,8 +69,8 @@ pub(super) fn follow(shadow: &mut Shadow, step: &Step<'_>) {
     let Some(found) = step.store.execution(step.execution) else { return };
     let vector = &found.core.vector;
     let held = vector.lifecycle_phase == LifecyclePhase::Active && vector.ownership_state == OwnershipState::Leased;
-    if let Some(holder) = shadow.holder.as_mut().filter(|_| !held) {
-        holder.ended = true;
+    if let Some(holder) = &mut shadow.holder {
+        holder.ended = (holder.ended || !held) && !renewed;
     }
     let entered = step.store.changes().items.iter().any(|(no, change)| {
         *no == step.execution && matches!(change, Change::Member { key: IndexKey::AttemptTimeout, after: Some(_), .. })
@@ -139,7 +143,7 @@ fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &
             });
         }
         Reply::Refused(Refusal::GrantAlreadyExists) => {
-            let holds = shadow.grant.as_ref().is_none_or(|issued| issued.expires_at >= step.now);
+            let holds = shadow.grant.as_ref().is_none_or(|issued| issued.uses == 0 && issued.expires_at >= step.now);
             checker.require(Invariant::L02, step.execution, holds, || {
                 format!("a grant still excludes others at {}", step.now)
             });
@@ -205,6 +209,17 @@ fn check_fenced(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, fence: 
     checker.require(Invariant::S08, step.execution, !revoked, || {
         format!("{} was accepted with a revoked lease", step.script.name())
     });
+}
+
+/// An eligible entry stands where its execution's priority and age put it; a listing of the first few
+/// members can only be right if every entry is.
+fn check_eligible_scores(checker: &mut Checker, step: &Step<'_>) {
+    let Some(found) = step.store.execution(step.execution) else { return };
+    for (key, score) in found.members.iter().filter(|(key, _)| matches!(key, IndexKey::Eligible(_))) {
+        checker.require(Invariant::S31, step.execution, *score == found.core.eligible_score(), || {
+            format!("{} holds it at {}", key.name(), score.to_lua_string())
+        });
+    }
 }
 
 /// Order of an eligible listing: strictly ascending, and never behind a better member left out.

@@ -1,10 +1,9 @@
 //! The transition invariants: a script, what it answered, and the core before and after.
 
-use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, LifecyclePhase, TerminalOutcome};
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, LifecyclePhase, OwnershipState, TerminalOutcome};
 
 use super::{Checker, Invariant, Step};
 use crate::message::{Done, IssueGrant, Reply, Script};
-use crate::script::Refusal;
 use crate::store::{Change, Core, Execution};
 
 /// Checks every transition invariant that the step concerns.
@@ -13,31 +12,43 @@ pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
         check_capabilities(checker, step, args);
     }
     let Some(found) = step.store.execution(step.execution) else { return };
+    // A script that wrote no core left it as it is, and must not have promised otherwise.
     let written = step.store.changes().core_of(step.execution);
-    check_terminal(checker, step, written.map_or(&found.core, |(before, _)| before), &found.core);
-    let Some((before, after)) = written else { return };
+    let (before, after) = written.unwrap_or((&found.core, &found.core));
+    check_terminal(checker, step, before, after);
     check_epoch(checker, step, before, after);
+    check_cap(checker, step, before, after, found);
     match (step.script, step.reply) {
         (Script::Renew { .. }, Reply::Done(_)) => check_renewal(checker, step, before, after),
         (Script::Claim(_) | Script::ClaimResumed(_), Reply::Done(Done::Leased(_))) => {
             check_attempt(checker, step, before, after, found);
         }
-        (Script::Reclaim(args), Reply::Done(Done::Leased(_))) => {
+        (Script::Reclaim(_), Reply::Done(Done::Leased(_))) => {
             check_attempt(checker, step, before, after, found);
             check_reclaim(checker, step, before, after, found);
-            let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
-            checker.require(Invariant::S22, step.execution, before.lease_reclaim_count < cap, || {
-                format!("reclaimed for the {}th time with a cap of {cap}", after.lease_reclaim_count)
-            });
-        }
-        (Script::Reclaim(_), Reply::Refused(Refusal::MaxRetriesExhausted(_))) => {
-            let failed = after.vector.terminal_outcome == TerminalOutcome::Failed;
-            checker.require(Invariant::S22, step.execution, failed, || {
-                "the cap was reached without a terminal state".into()
-            });
         }
         _ => {}
     }
+}
+
+/// A reclaimable execution at its cap must fail, whatever the reply; below it, it may be reclaimed.
+fn check_cap(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
+    let Script::Reclaim(args) = step.script else { return };
+    let reclaimable = before.vector.lifecycle_phase == LifecyclePhase::Active
+        && matches!(
+            before.vector.ownership_state,
+            OwnershipState::LeaseExpiredReclaimable | OwnershipState::LeaseRevoked
+        );
+    let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
+    let at_cap = before.lease_reclaim_count >= cap;
+    if !reclaimable {
+        return;
+    }
+    let failed = after.vector.terminal_outcome == TerminalOutcome::Failed;
+    let leased = matches!(step.reply, Reply::Done(Done::Leased(_)));
+    checker.require(Invariant::S22, step.execution, if at_cap { failed && !leased } else { !failed }, || {
+        format!("{} reclaims with a cap of {cap}: {}", before.lease_reclaim_count, step.reply.label())
+    });
 }
 
 fn check_capabilities(checker: &mut Checker, step: &Step<'_>, args: &IssueGrant) {

@@ -86,6 +86,7 @@ impl Scanner {
     async fn run(mut self, interval_ms: u64) {
         loop {
             self.cycle += 1;
+            let began_us = self.party.timer_us();
             let capabilities = match self.kind {
                 Kind::Unblock => self.reads.registered_capabilities(&namespace()).await.ok(),
                 _ => None,
@@ -94,7 +95,9 @@ impl Scanner {
                 // An error ends the partition's pass only.
                 let _ = self.scan(partition, capabilities.as_deref()).await;
             }
-            self.party.sleep_ms(interval_ms).await;
+            // The interval runs from the start of the pass; a pass that took longer is followed at once.
+            let took_us = self.party.timer_us().saturating_sub(began_us);
+            self.party.sleep_us((interval_ms * 1_000).saturating_sub(took_us)).await;
         }
     }
 

@@ -13,8 +13,13 @@ use crate::clock::{Skew, TrueTime};
 use crate::scenario::{Ending, Entry, Messages, Scenario, Slow};
 use crate::stream::{Purpose, Range, Ratio, Stream};
 
-/// A worker sends at most about so many messages a second; faults of later messages are not drawn.
+/// Beside polling a worker sends at most about so many messages a second; faults of later messages are
+/// not drawn.
 const MESSAGES_PER_SECOND: u64 = 20;
+/// A reclaimer in a storm sends more.
+const RECLAIMER_MESSAGES_PER_SECOND: u64 = 500;
+/// A repeated request arrives again within this time.
+const DUPLICATE_WITHIN_MS: u64 = 1_000;
 
 /// Draws the plan of a seed.
 pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
@@ -78,6 +83,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             key,
             worker_id: format!("reclaimer-{number}"),
             capabilities,
+            lanes: scenario.world.lanes.clone(),
             entry: None,
             concurrency: u32::MAX,
             poll_ms: 1_000,
@@ -105,6 +111,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             key,
             worker_id: format!("pool-{pool}"),
             capabilities,
+            lanes: scenario.world.lanes.clone(),
             entry: Some(entry),
             concurrency: workers.concurrency,
             poll_ms: workers.poll_ms,
@@ -207,6 +214,7 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
 struct FaultDraw<'a> {
     seed: u64,
     for_us: u64,
+    partitions: u16,
     workers: &'a [WorkerPlan],
     faults: Vec<Fault>,
     kind: u64,
@@ -237,10 +245,19 @@ impl FaultDraw<'_> {
         }
     }
 
+    /// About how many messages a worker sends in a second, at most.
+    fn messages_per_second(&self, worker: &WorkerPlan) -> u64 {
+        let scans = u64::from(self.partitions.min(32)) * 1_000 / worker.poll_ms.max(1);
+        match worker.entry {
+            Some(_) => scans + MESSAGES_PER_SECOND,
+            None => RECLAIMER_MESSAGES_PER_SECOND,
+        }
+    }
+
     /// With a share of every worker's messages.
     fn on_messages(&mut self, share: Ratio, what: impl Fn(&mut Stream) -> What) {
-        let horizon = self.for_us / 1_000_000 * MESSAGES_PER_SECOND;
         for worker in self.workers {
+            let horizon = self.for_us / 1_000_000 * self.messages_per_second(worker);
             let mut stream = self.stream(worker.key);
             let mut number = 0;
             while let Some(gap) = stream.gap(share) {
@@ -257,7 +274,7 @@ impl FaultDraw<'_> {
 fn draw_faults(scenario: &Scenario, seed: u64, workers: &[WorkerPlan]) -> Vec<Fault> {
     let faults = &scenario.faults;
     let for_us = scenario.world.for_ms.saturating_mul(1_000);
-    let mut draw = FaultDraw { seed, for_us, workers, faults: Vec::new(), kind: 0 };
+    let mut draw = FaultDraw { seed, for_us, partitions: partitions(scenario), workers, faults: Vec::new(), kind: 0 };
     let never = Messages { seeds: Ratio::NEVER, messages: Ratio::NEVER };
 
     let crash = faults.crash.as_ref();
@@ -290,7 +307,7 @@ fn draw_faults(scenario: &Scenario, seed: u64, workers: &[WorkerPlan]) -> Vec<Fa
     }
     let twice = faults.duplicate.clone().unwrap_or(never);
     if draw.exists(twice.seeds) {
-        draw.on_messages(twice.messages, |_| What::Duplicate);
+        draw.on_messages(twice.messages, |stream| What::Duplicate { after_ms: stream.below(DUPLICATE_WITHIN_MS) });
     }
     let cut = faults.cut.as_ref();
     if draw.exists(cut.map_or(Ratio::NEVER, |cut| cut.seeds))

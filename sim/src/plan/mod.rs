@@ -127,6 +127,8 @@ pub struct WorkerPlan {
     pub worker_id: String,
     /// What it can do.
     pub capabilities: Vec<String>,
+    /// The lanes that it polls.
+    pub lanes: Vec<String>,
     /// How it finds work; none for a reclaimer.
     pub entry: Option<Entry>,
     /// Tasks at once.
@@ -230,6 +232,18 @@ pub enum Act {
     Replay,
 }
 
+impl Act {
+    /// A number for its kind.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Cancel => 0,
+            Self::Revoke => 1,
+            Self::Reprioritise(_) => 2,
+            Self::Replay => 3,
+        }
+    }
+}
+
 /// One fault with its moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -288,7 +302,10 @@ pub enum What {
         by_ms: u64,
     },
     /// The request is applied twice.
-    Duplicate,
+    Duplicate {
+        /// How long after the first time.
+        after_ms: u64,
+    },
     /// The party is cut off.
     Cut {
         /// How long.
@@ -317,7 +334,7 @@ impl What {
             Self::LostRequest => "lost_request",
             Self::LostReply => "lost_reply",
             Self::Delay { .. } => "delay",
-            Self::Duplicate => "duplicate",
+            Self::Duplicate { .. } => "duplicate",
             Self::Cut { .. } => "cut",
             Self::ServerStep { .. } => "server_step",
             Self::WorkerStep { .. } => "worker_step",
@@ -428,6 +445,7 @@ impl Plan {
                 "1 to 86400000",
             )?;
             let is_worker = worker.key.0 >= PartyKey::RECLAIMERS;
+            require(!worker.lanes.is_empty(), key("lanes"), "no lanes".into(), "at least one lane")?;
             require(is_worker, key("key"), worker.key.0.to_string(), "100 or more")?;
         }
         for (position, item) in self.work.iter().enumerate() {

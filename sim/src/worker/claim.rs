@@ -4,7 +4,8 @@ use claimlab_model::backend::class;
 use ff_core::backend::Handle;
 use ff_core::contracts::{
     BlockRouteArgs, ClaimExecutionArgs, ClaimExecutionResult, ClaimForWorkerArgs, ClaimForWorkerOutcome, ClaimGrant,
-    ClaimResumedExecutionArgs, ClaimResumedExecutionResult, IssueClaimGrantArgs, ResumeGrant, ScanEligibleArgs,
+    ClaimResumedExecutionArgs, ClaimResumedExecutionResult, ExecutionContext, IssueClaimGrantArgs, ResumeGrant,
+    ScanEligibleArgs,
 };
 use ff_core::engine_error::{ContentionKind, EngineError, ValidationKind};
 use ff_core::error::ErrorClass;
@@ -21,6 +22,8 @@ const SELF_GRANT_TTL_MS: u64 = 5_000;
 const SERVER_GRANT_TTL_MS: u64 = 5_000;
 
 type Claimed = Result<Option<ClaimedTask>, EngineError>;
+/// A lease with what its holder needs to know.
+type Leased = (Handle, ExecutionContext);
 
 /// Whether a claim loop goes on with the next partition.
 fn is_skippable(error: &EngineError) -> bool {
@@ -35,50 +38,17 @@ fn is_mismatch(error: &EngineError) -> bool {
     matches!(error, EngineError::Validation { kind: ValidationKind::CapabilityMismatch, .. })
 }
 
-/// A permit that is held for a claim under way, noted where the checks can see it.
-struct Claiming<'a> {
-    worker: &'a Worker,
-    permit: Option<Permit>,
-}
-
-impl Claiming<'_> {
-    /// Hands the permit to the task.
-    fn keep(mut self) -> Option<Permit> {
-        self.permit.take()
-    }
-}
-
-impl Drop for Claiming<'_> {
-    fn drop(&mut self) {
-        self.worker.party.hub().claiming(self.worker.party.no(), false);
-    }
-}
-
 impl Worker {
-    fn claiming(&self) -> Option<Claiming<'_>> {
-        let permit = self.permits.try_acquire()?;
-        self.party.hub().claiming(self.party.no(), true);
-        Some(Claiming { worker: self, permit: Some(permit) })
-    }
-
     /// Scans its window of partitions, grants and claims by itself.
     pub(super) async fn claim_next(&mut self) -> Claimed {
-        if self.permits.try_acquire().is_none() {
-            return Ok(None);
-        }
+        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
-        let Some(claiming) = self.claiming() else { return Ok(None) };
         for index in window {
             let partition = Partition { family: PartitionFamily::Execution, index };
             let Some(id) = self.grant_best(&lane, partition, now).await? else { continue };
-            match self.claim_fresh(&id, &lane, now).await {
-                Ok(handle) => return self.attach(claiming, id, lane, handle).await,
-                Err(error) if is_resumed(&error) => match self.claim_resumed(&id, &lane, now).await {
-                    Ok(handle) => return self.attach(claiming, id, lane, handle).await,
-                    Err(error) if is_skippable(&error) => {}
-                    Err(error) => return Err(error),
-                },
+            match self.claim_either(&id, &lane, now).await {
+                Ok((handle, context)) => return Ok(Some(self.task(id, handle, &context, permit))),
                 Err(error) if is_skippable(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -108,15 +78,14 @@ impl Worker {
 
     /// Grants by itself, then claims through the grant object that fits the execution.
     pub(super) async fn claim_from_grants(&mut self) -> Claimed {
+        if self.permits.try_acquire().is_none() {
+            return Ok(None);
+        }
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
         for index in window {
             let partition = Partition { family: PartitionFamily::Execution, index };
-            let granted = {
-                let Some(_claiming) = self.claiming() else { return Ok(None) };
-                self.grant_best(&lane, partition, now).await?
-            };
-            let Some(id) = granted else { continue };
+            let Some(id) = self.grant_best(&lane, partition, now).await? else { continue };
             let key = PartitionKey::from(&partition);
             let expires_at_ms = now.plus_ms(SELF_GRANT_TTL_MS).ms().unsigned_abs();
             let interrupted =
@@ -138,21 +107,26 @@ impl Worker {
     /// Claims what a grant names; errors are returned, not skipped. A worker without a permit leaves the
     /// grant untouched.
     async fn claim_from_grant(&self, lane: LaneId, grant: ClaimGrant) -> Claimed {
-        let Some(claiming) = self.claiming() else { return Ok(None) };
-        let now = self.party.now();
+        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
         let id = grant.execution_id;
-        let handle = match self.claim_fresh(&id, &lane, now).await {
-            Err(error) if is_resumed(&error) => self.claim_resumed(&id, &lane, now).await?,
-            other => other?,
-        };
-        self.attach(claiming, id, lane, handle).await
+        let (handle, context) = self.claim_either(&id, &lane, self.party.now()).await?;
+        Ok(Some(self.task(id, handle, &context, permit)))
     }
 
     /// Continues the attempt of what a resume grant names.
     async fn claim_from_resume_grant(&self, grant: ResumeGrant) -> Claimed {
-        let Some(claiming) = self.claiming() else { return Ok(None) };
-        let handle = self.claim_resumed(&grant.execution_id, &grant.lane_id, self.party.now()).await?;
-        self.attach(claiming, grant.execution_id, grant.lane_id, handle).await
+        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
+        let id = grant.execution_id;
+        let (handle, context) = self.claim_resumed(&id, &grant.lane_id, self.party.now()).await?;
+        Ok(Some(self.task(id, handle, &context, permit)))
+    }
+
+    /// A fresh claim, or a resumed one where the server asks for it.
+    async fn claim_either(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Leased, EngineError> {
+        match self.claim_fresh(id, lane, now).await {
+            Err(error) if is_resumed(&error) => self.claim_resumed(id, lane, now).await,
+            other => other,
+        }
     }
 
     /// Grants the best eligible execution of a partition to this worker, or tells why the loop goes on.
@@ -194,7 +168,7 @@ impl Worker {
         }
     }
 
-    async fn claim_fresh(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Handle, EngineError> {
+    async fn claim_fresh(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Leased, EngineError> {
         let index = self.backend.read_total_attempt_count(id).await?;
         let args = ClaimExecutionArgs::new(
             id.clone(),
@@ -211,12 +185,12 @@ impl Worker {
             now.to_wire(),
         );
         match self.backend.claim_execution(args).await? {
-            ClaimExecutionResult::Claimed(claimed) => Ok(claimed.handle),
+            ClaimExecutionResult::Claimed(claimed) => self.with_context(id, claimed.handle).await,
             _ => Err(EngineError::Unavailable { op: "claim_execution: unknown result" }),
         }
     }
 
-    async fn claim_resumed(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Handle, EngineError> {
+    async fn claim_resumed(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Leased, EngineError> {
         let index = self.backend.read_current_attempt_index(id).await?;
         let args = ClaimResumedExecutionArgs {
             execution_id: id.clone(),
@@ -230,22 +204,17 @@ impl Worker {
             now: now.to_wire(),
         };
         let ClaimResumedExecutionResult::Claimed(claimed) = self.backend.claim_resumed_execution(args).await?;
-        Ok(claimed.handle)
+        self.with_context(id, claimed.handle).await
     }
 
-    /// Reads the context and builds the task; when the read fails, the lease is dropped on the floor.
-    async fn attach(&self, claiming: Claiming<'_>, id: ExecutionId, lane: LaneId, handle: Handle) -> Claimed {
-        let context = self.backend.read_execution_context(&id).await?;
-        let permit = claiming.keep();
-        Ok(Some(ClaimedTask::new(
-            self.party.clone(),
-            std::sync::Arc::clone(&self.backend),
-            self.surroundings.clone(),
-            id,
-            lane,
-            handle,
-            &context.input_payload,
-            permit,
-        )))
+    /// Reads the context as part of the claim; when the read fails, the lease is dropped on the floor.
+    async fn with_context(&self, id: &ExecutionId, handle: Handle) -> Result<Leased, EngineError> {
+        let context = self.backend.read_execution_context(id).await?;
+        Ok((handle, context))
+    }
+
+    fn task(&self, id: ExecutionId, handle: Handle, context: &ExecutionContext, permit: Permit) -> ClaimedTask {
+        let (party, backend) = (self.party.clone(), std::sync::Arc::clone(&self.backend));
+        ClaimedTask::new(party, backend, self.surroundings.clone(), id, handle, &context.input_payload, Some(permit))
     }
 }

@@ -128,7 +128,7 @@ impl Cast {
                 vec![Box::pin(submitter::run(party, Arc::clone(&self.plan), self.surroundings.clone()))]
             }
             PartyKey::OPERATOR => {
-                vec![Box::pin(operator::run(party, Arc::clone(&self.plan), self.surroundings.partitions))]
+                vec![Box::pin(operator::run(party, Arc::clone(&self.plan), self.surroundings.clone()))]
             }
             PartyKey::SERVER | PartyKey::SCHEDULER | PartyKey::SIGNALLER => Vec::new(),
             _ => {

@@ -55,6 +55,7 @@ pub(super) struct Worker {
     pub attempt_timeout_ms: Option<u64>,
     pub permits: Arc<Permits>,
     pub surroundings: Surroundings,
+    lanes: Vec<LaneId>,
     /// `lane_index`: moved on by every poll that had a permit.
     lane_index: usize,
     /// `scan_cursor`: where the window of partitions starts.
@@ -74,6 +75,7 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
         attempt_timeout_ms: plan.attempt_timeout_ms,
         permits: Permits::new(plan.concurrency),
         surroundings,
+        lanes: plan.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
         lane_index: 0,
     };
     if plan.registers {
@@ -96,8 +98,7 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
 impl Worker {
     /// The next lane in turn.
     pub(super) fn next_lane(&mut self) -> LaneId {
-        let lanes = &self.surroundings.lanes;
-        let lane = lanes[self.lane_index % lanes.len()].clone();
+        let lane = self.lanes[self.lane_index % self.lanes.len()].clone();
         self.lane_index += 1;
         lane
     }
@@ -115,7 +116,7 @@ impl Worker {
         let args = RegisterWorkerArgs::new(
             self.identity.worker.clone(),
             self.identity.instance.clone(),
-            self.surroundings.lanes.iter().cloned().collect(),
+            self.lanes.iter().cloned().collect(),
             self.capabilities.clone(),
             LIVENESS_TTL_MS,
             namespace(),

@@ -136,7 +136,6 @@ impl Reclaimer {
                 Arc::clone(&self.backend),
                 self.surroundings.clone(),
                 target.id,
-                target.lane,
                 handle,
                 &context.input_payload,
                 None,

@@ -17,13 +17,13 @@ use ff_core::contracts::{
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::{ContentionKind, EngineError, StateKind};
 use ff_core::handle_codec;
-use ff_core::types::{ExecutionId, LaneId, SignalId, SuspensionId, WaitpointId};
+use ff_core::types::{ExecutionId, SignalId, SuspensionId, WaitpointId};
 
 use super::Surroundings;
 use super::native::Permit;
 use crate::plan::{Park, Task};
 use crate::scenario::Ending;
-use crate::world::{Hub, Party};
+use crate::world::Party;
 
 const SIGNAL_NAME: &str = "go";
 const WAITPOINT_KEY: &str = "wp";
@@ -42,11 +42,11 @@ pub(super) struct ClaimedTask {
 }
 
 /// Notes that an execution is being run, as long as it lives.
-struct Running(Arc<Hub>, ExecutionNo);
+struct Running(Party, ExecutionNo);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.run_ended(self.1);
+        self.0.hub().run_ended(self.0.no(), self.1);
     }
 }
 
@@ -57,7 +57,6 @@ impl ClaimedTask {
         backend: Arc<dyn EngineBackend>,
         surroundings: Surroundings,
         id: ExecutionId,
-        _lane: LaneId,
         handle: Handle,
         payload: &[u8],
         permit: Option<Permit>,
@@ -69,10 +68,9 @@ impl ClaimedTask {
 
     /// Works and renews until the task has ended in one way or another.
     pub(super) async fn run(self) {
-        let hub = Arc::clone(self.party.hub());
-        let no = hub.ids().execution(&self.id);
-        hub.run_started(no);
-        let _running = Running(hub, no);
+        let no = self.party.hub().ids().execution(&self.id);
+        self.party.hub().run_started(self.party.no(), no);
+        let _running = Running(self.party.clone(), no);
         Race { work: Box::pin(self.work()), renewal: Some(Box::pin(self.renew())) }.await;
     }
 
@@ -85,14 +83,14 @@ impl ClaimedTask {
             if due_us > now_us {
                 self.party.sleep_us(due_us - now_us).await;
             }
+            // The next tick is set when this one fires; ticks missed until then are skipped.
+            let late_us = self.party.timer_us().saturating_sub(due_us);
+            due_us += (late_us / period_us + 1) * period_us;
             if let Err(error) = self.backend.renew(&self.handle).await
                 && is_final(&error)
             {
                 return;
             }
-            // Ticks that were missed meanwhile are skipped.
-            let missed = self.party.timer_us().saturating_sub(due_us) / period_us;
-            due_us += (missed + 1) * period_us;
         }
     }
 
@@ -166,9 +164,9 @@ impl ClaimedTask {
         let signaller = Party::new(Arc::clone(self.party.hub()), self.surroundings.positions.signaller);
         let backend = Arc::clone(&self.surroundings.signaller);
         let id = self.id.clone();
+        let signal_id = SignalId::from_uuid(self.party.uuid());
         self.party.request(self.surroundings.positions.signaller, async move {
             signaller.sleep_ms(after_ms).await;
-            let signal_id = SignalId::from_uuid(signaller.uuid());
             for _ in 0..SIGNAL_TRIES {
                 let args = DeliverSignalArgs {
                     execution_id: id.clone(),

@@ -24,11 +24,13 @@ impl World {
                 return;
             }
             What::Pause { for_ms } => {
-                if !self.seats[party].alive || self.seats[party].stalled {
+                if !self.seats[party].alive {
                     return;
                 }
-                self.seats[party].stalled = true;
-                self.schedule(self.now.plus_ms(for_ms), party, Event::Resume(party as u32));
+                let until = self.now.plus_ms(for_ms);
+                let seat = &mut self.seats[party];
+                seat.stalled_until = seat.stalled_until.max(Some(until));
+                self.schedule(until, party, Event::Resume(party as u32));
             }
             What::Cut { for_ms, way } => {
                 let until = self.now.plus_ms(for_ms);
@@ -42,7 +44,7 @@ impl World {
             }
             What::ServerStep { by_ms } => self.server_clock.step_ms(by_ms),
             What::WorkerStep { by_ms } => self.hub.set_clock(party, |clock| clock.step_ms(by_ms)),
-            What::LostRequest | What::LostReply | What::Delay { .. } | What::Duplicate => return,
+            What::LostRequest | What::LostReply | What::Delay { .. } | What::Duplicate { .. } => return,
         }
         self.tally.fault(what.name());
         self.tell(party, |_| Kind::Fault { name: what.name(), detail: describe(what) });
@@ -54,25 +56,37 @@ impl World {
         self.tell(party, |_| Kind::Fault { name: what.name(), detail: describe(what) });
         let tasks = std::mem::take(&mut self.seats[party].tasks);
         for task in tasks {
-            // A task that is being polled right now is dropped by the poll itself.
+            // The task whose message this is, if one is, is dropped when its poll is over.
             drop(self.tasks.remove(task));
         }
+        self.drop_deferred(party);
         let seat = &mut self.seats[party];
         seat.alive = false;
-        seat.stalled = false;
-        seat.deferred.clear();
+        seat.stalled_until = None;
         seat.life += 1;
-        self.hub.forget_claims(party);
         self.schedule(self.now.plus_ms(restart_ms), party, Event::Start(party as u32));
     }
 
-    /// A stalled machine goes on: what happened to it meanwhile happens now, in order.
+    /// What was waiting for a stalled machine that died is gone.
+    fn drop_deferred(&mut self, party: PartyNo) {
+        for event in std::mem::take(&mut self.seats[party].deferred) {
+            match event {
+                Event::Reply(flight) => drop(self.flights.remove(flight)),
+                Event::Begin(request) => drop(self.requests.remove(request)),
+                Event::Respond(_, response) => drop(self.responses.remove(response)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A stalled machine goes on, unless a later stall holds it: what happened to it meanwhile happens
+    /// now, in order.
     pub(super) fn resume(&mut self, party: PartyNo) {
         let seat = &mut self.seats[party];
-        if !seat.stalled {
+        if seat.stalled_until.is_none_or(|until| until > self.now && !self.healed) {
             return;
         }
-        seat.stalled = false;
+        seat.stalled_until = None;
         let deferred = std::mem::take(&mut seat.deferred);
         for event in deferred {
             self.schedule(self.now, party, event);
@@ -85,10 +99,8 @@ impl World {
         self.tell(0, |_| Kind::Healed);
         let ahead_ms = self.server_clock.at(self.now).ms() - crate::clock::ServerClock::default().at(self.now).ms();
         for party in 0..self.seats.len() {
-            self.hub.set_clock(party, |clock| {
-                clock.make_honest();
-                clock.step_ms(ahead_ms);
-            });
+            let now = self.now;
+            self.hub.set_clock(party, |clock| clock.make_honest(now, ahead_ms));
             self.seats[party].heal();
             self.resume(party);
         }
@@ -108,7 +120,7 @@ impl World {
     }
 }
 
-fn describe(what: What) -> String {
+pub(super) fn describe(what: What) -> String {
     match what {
         What::Crash { restart_ms } => format!("down for {restart_ms} ms"),
         What::Pause { for_ms } => format!("stalls for {for_ms} ms"),
@@ -116,6 +128,7 @@ fn describe(what: What) -> String {
         What::ServerStep { by_ms } => format!("the server's clock steps by {by_ms} ms"),
         What::WorkerStep { by_ms } => format!("its clock steps by {by_ms} ms"),
         What::Delay { by_ms } => format!("late by {by_ms} ms"),
-        What::LostRequest | What::LostReply | What::Duplicate => String::new(),
+        What::Duplicate { after_ms } => format!("applied again after {after_ms} ms"),
+        What::LostRequest | What::LostReply => "lost".into(),
     }
 }

@@ -26,7 +26,7 @@ pub enum Event {
     /// A task reaches the party that runs it.
     Begin(u32),
     /// An answer reaches the party that asked.
-    Respond(u32),
+    Respond(SeatNo, u32),
     /// A planned fault strikes.
     Fault(u32),
     /// A party starts, or starts again.

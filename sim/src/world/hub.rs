@@ -65,12 +65,12 @@ pub enum Outgoing {
     Sleep { wait: WaitNo, timer_us: u64 },
     /// A timer until a true time, for parties that follow the plan.
     SleepUntil { wait: WaitNo, until: TrueTime },
-    /// A new task of the same party.
-    Spawn(TaskFuture),
-    /// A task for another party, started when the request arrives there.
-    Request { to: PartyNo, task: TaskFuture },
+    /// A new task of the same party; with a key it draws from a stream of its own.
+    Spawn { task: TaskFuture, key: Option<u64> },
+    /// A task for another party, started when the request arrives there; a wait where an answer is expected.
+    Request { to: PartyNo, task: TaskFuture, wait: Option<WaitNo> },
     /// An answer to another party's wait.
-    Respond { wait: WaitNo, value: Box<dyn Any + Send> },
+    Respond { wait: WaitNo, to: PartyNo, value: Box<dyn Any + Send> },
     /// A trait method began; only sent while recording.
     MethodStarted { call: u64, method: Method },
     /// A trait method ended; only sent while recording.
@@ -83,8 +83,10 @@ struct PartyState {
     ids: Stream,
     jitter: Stream,
     calls: u64,
-    /// Permits held for claims under way; none for a party that needs no permit.
-    claiming: Option<u32>,
+    /// Tasks at once; none for a party that needs no permit.
+    capacity: Option<u32>,
+    /// Executions that the party runs now.
+    running: u32,
 }
 
 /// How often each method ended how.
@@ -101,6 +103,8 @@ struct Inner {
     recording: bool,
     running: Vec<u32>,
     started: u64,
+    under_way: u64,
+    permitted_calls: u64,
     overlapped: u64,
     saturated_calls: u64,
 }
@@ -130,6 +134,8 @@ impl Hub {
                 recording,
                 running: Vec::new(),
                 started: 0,
+                under_way: 0,
+                permitted_calls: 0,
                 overlapped: 0,
                 saturated_calls: 0,
             }),
@@ -138,14 +144,15 @@ impl Hub {
     }
 
     /// Adds a party and gives its position.
-    pub fn add_party(&self, seed: u64, key: PartyKey, clock: PartyClock, needs_permits: bool) -> PartyNo {
+    pub fn add_party(&self, seed: u64, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
         let mut inner = lock(&self.inner);
         inner.parties.push(PartyState {
             clock,
             ids: Stream::new(seed, Purpose::Ids, u64::from(key.0)),
             jitter: Stream::new(seed, Purpose::Jitter, u64::from(key.0)),
             calls: 0,
-            claiming: needs_permits.then_some(0),
+            capacity,
+            running: 0,
         });
         inner.parties.len() - 1
     }
@@ -170,11 +177,6 @@ impl Hub {
     pub fn timer_us(&self, party: PartyNo) -> u64 {
         let inner = lock(&self.inner);
         inner.parties[party].clock.timer_us(inner.now)
-    }
-
-    /// True time; for parties that follow the plan, not for workers.
-    pub fn true_now(&self) -> TrueTime {
-        lock(&self.inner).now
     }
 
     /// A fresh id from a party's own stream.
@@ -273,36 +275,36 @@ impl Hub {
         lock(&self.inner).out.push(outgoing);
     }
 
-    /// Notes that a party started to run an execution; tells whether somebody else runs it too.
-    pub fn run_started(&self, execution: ExecutionNo) -> bool {
+    /// Notes that a party started to run an execution.
+    pub fn run_started(&self, party: PartyNo, execution: ExecutionNo) {
         let mut inner = lock(&self.inner);
         if inner.running.len() <= execution.index() {
             inner.running.resize(execution.index() + 1, 0);
         }
         inner.running[execution.index()] += 1;
+        inner.parties[party].running += 1;
         inner.started += 1;
+        inner.under_way += 1;
         let overlaps = inner.running[execution.index()] > 1;
         inner.overlapped += u64::from(overlaps);
-        overlaps
     }
 
     /// Notes that a party stopped running an execution.
-    pub fn run_ended(&self, execution: ExecutionNo) {
-        lock(&self.inner).running[execution.index()] -= 1;
+    pub fn run_ended(&self, party: PartyNo, execution: ExecutionNo) {
+        let mut inner = lock(&self.inner);
+        inner.running[execution.index()] -= 1;
+        inner.parties[party].running -= 1;
+        inner.under_way -= 1;
     }
 
-    /// Notes that a worker took a permit for a claim, or that the claim is over.
-    pub fn claiming(&self, party: PartyNo, under_way: bool) {
-        if let Some(claiming) = &mut lock(&self.inner).parties[party].claiming {
-            *claiming = if under_way { *claiming + 1 } else { claiming.saturating_sub(1) };
-        }
+    /// Executions that anybody runs now, zombies included.
+    pub fn runs_under_way(&self) -> u64 {
+        lock(&self.inner).under_way
     }
 
-    /// Forgets the permits of a party that died.
-    pub fn forget_claims(&self, party: PartyNo) {
-        if let Some(claiming) = &mut lock(&self.inner).parties[party].claiming {
-            *claiming = 0;
-        }
+    /// Granting and claiming calls of parties with permits.
+    pub fn permitted_calls(&self) -> u64 {
+        lock(&self.inner).permitted_calls
     }
 
     /// Runs started, runs that overlapped another of the same execution, calls of saturated workers.
@@ -327,8 +329,9 @@ impl Hub {
                 | Method::ClaimResumedExecution
                 | Method::ClaimFromResumeGrant
         );
-        if claims && inner.parties[party].claiming == Some(0) {
-            inner.saturated_calls += 1;
+        if let (true, Some(capacity)) = (claims, inner.parties[party].capacity) {
+            inner.permitted_calls += 1;
+            inner.saturated_calls += u64::from(inner.parties[party].running >= capacity);
         }
         if inner.recording {
             inner.out.push(Outgoing::MethodStarted { call, method });
@@ -396,18 +399,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claiming_call_without_a_permit_is_noticed_where_permits_are_needed() {
+    fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
+        let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
         let hub = Hub::new(false);
-        let key = PartyKey(PartyKey::WORKERS);
-        let worker = hub.add_party(1, key, PartyClock::default(), true);
-        let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), false);
+        let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
+        let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
+        let execution = hub.ids().execution(&id);
+        hub.run_started(reclaimer, execution);
         hub.method_started(reclaimer, Method::IssueClaimGrant);
-        hub.claiming(worker, true);
         hub.method_started(worker, Method::IssueClaimGrant);
         assert_eq!(hub.run_counts().2, 0);
-        hub.claiming(worker, false);
+        hub.run_started(worker, execution);
         hub.method_started(worker, Method::Complete);
         assert_eq!(hub.run_counts().2, 0, "ending a task needs no free permit");
+        hub.method_started(worker, Method::ClaimExecution);
+        assert_eq!(hub.run_counts().2, 1);
+        hub.run_ended(worker, execution);
         hub.method_started(worker, Method::ClaimExecution);
         assert_eq!(hub.run_counts().2, 1);
     }

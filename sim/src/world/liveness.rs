@@ -27,21 +27,28 @@ impl World {
         let now = self.server_clock.at(self.now);
         // Work that became due while something was wrong has its time from the healing on.
         let since_heal_ms = self.now.ms().saturating_sub(self.plan.world.for_ms);
-        if since_heal_ms >= RECLAIM_MS + PASS_MS {
-            let lanes: Vec<_> = {
-                let mut ids = self.hub.ids();
-                self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
-            };
-            for invariant in [Invariant::L03, Invariant::L04, Invariant::L05] {
-                self.checker.note_liveness(invariant, 1);
-            }
-            for violation in overdue(&self.store, self.plan.world.partitions, &lanes, now, &bounds) {
-                if self.stuck.insert((violation.invariant, violation.execution)) {
-                    self.report(0, violation);
-                }
+        let lanes: Vec<_> = {
+            let mut ids = self.hub.ids();
+            self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
+        };
+        let due = [
+            (Invariant::L03, bounds.mark_ms),
+            (Invariant::L04, bounds.reclaim_ms + PASS_MS),
+            (Invariant::L05, bounds.promote_ms),
+        ];
+        let due = due.map(|(invariant, bound_ms)| (invariant, since_heal_ms >= bound_ms));
+        for (invariant, _) in due.iter().filter(|(_, due)| *due) {
+            self.checker.note_liveness(*invariant, 1);
+        }
+        for violation in overdue(&self.store, self.plan.world.partitions, &lanes, now, &bounds) {
+            let is_due = due.iter().any(|(invariant, due)| *invariant == violation.invariant && *due);
+            if is_due && self.stuck.insert((violation.invariant, violation.execution)) {
+                self.report(0, violation);
             }
         }
-        let ended = self.unfinished == 0 && self.cast.all_submitted();
+        // Zombies are waited for: what they still write, late, is looked at like anything else.
+        let submitted = self.cast.all_submitted();
+        let ended = self.unfinished == 0 && submitted && self.hub.runs_under_way() == 0;
         if ended || self.now >= self.deadline() {
             for invariant in [Invariant::L09, Invariant::L10] {
                 self.checker.note_liveness(invariant, self.store.execution_count() as u64);
@@ -52,6 +59,9 @@ impl World {
         } else if self.now >= self.deadline() {
             for violation in diagnose(&self.store, now, &bounds) {
                 self.report(0, violation);
+            }
+            if !submitted {
+                self.undecided = Some("not all work was submitted in time".into());
             }
             self.over = true;
         } else {

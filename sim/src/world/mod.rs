@@ -34,10 +34,17 @@ use crate::check::Signatures;
 use crate::clock::{PartyClock, ServerClock, TrueTime};
 use crate::history::{Event as HistoryEvent, Finding, Kind, Observer};
 use crate::plan::{PartyKey, Plan, What, When};
+use crate::stream::{Purpose, Stream};
 use crate::worker::Cast;
 use heap::{Event, Heap, Slab};
 use hub::{Ended, Outgoing, TaskFuture, TaskNo, WaitNo};
 use seat::Seat;
+
+/// How long a party waits for another's answer, in milliseconds of its own counting.
+const REQUEST_PATIENCE_MS: u64 = 10_000;
+/// Keys of streams: tasks that follow the plan, and tasks that another party asked for.
+const TASKS_OF_PLAN: u64 = 1 << 30;
+const TASKS_OF_OTHERS: u64 = 1 << 55;
 
 /// How a run is watched and stopped.
 #[derive(Default)]
@@ -96,6 +103,15 @@ struct Flight {
 struct Task {
     party: PartyNo,
     future: TaskFuture,
+    /// Latencies of its own; without, it draws from its party's.
+    latency: Option<Stream>,
+}
+
+/// A task on its way to another party.
+struct Request {
+    to: PartyNo,
+    future: TaskFuture,
+    latency: Stream,
 }
 
 /// One run under way.
@@ -108,7 +124,7 @@ pub struct World {
     positions: BTreeMap<PartyKey, PartyNo>,
     tasks: Slab<Task>,
     flights: Slab<Box<Flight>>,
-    requests: Slab<(PartyNo, TaskFuture)>,
+    requests: Slab<Request>,
     responses: Slab<(WaitNo, Box<dyn std::any::Any + Send>)>,
     server_clock: ServerClock,
     store: Store,
@@ -119,6 +135,7 @@ pub struct World {
     watch: Watch,
     healed: bool,
     over: bool,
+    undecided: Option<String>,
     stuck: BTreeSet<(Invariant, claimlab_model::intern::ExecutionNo)>,
     outbox: Vec<Outgoing>,
     ready: Vec<TaskNo>,
@@ -158,6 +175,7 @@ impl World {
             watch,
             healed: false,
             over: false,
+            undecided: None,
             stuck: BTreeSet::new(),
             outbox: Vec::new(),
             ready: Vec::new(),
@@ -180,11 +198,12 @@ impl World {
         ];
         let start = TrueTime::default();
         for key in fixed {
-            let no = self.seat(key, PartyClock::default(), false);
+            let no = self.seat(key, PartyClock::default(), None);
             self.schedule(start, no, Event::Start(no as u32));
         }
         for worker in &plan.workers {
-            let no = self.seat(worker.key, PartyClock::new(worker.clock), worker.entry.is_some());
+            let capacity = worker.entry.map(|_| worker.concurrency);
+            let no = self.seat(worker.key, PartyClock::new(worker.clock), capacity);
             self.schedule(worker.starts_at, no, Event::Start(no as u32));
         }
         let mut message_faults: BTreeMap<PartyNo, Vec<(u64, What)>> = BTreeMap::new();
@@ -201,11 +220,11 @@ impl World {
         self.schedule(TrueTime::from_ms(plan.world.for_ms), 0, Event::Heal);
     }
 
-    fn seat(&mut self, key: PartyKey, clock: PartyClock, needs_permits: bool) -> PartyNo {
+    fn seat(&mut self, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
         let no = self.seats.len();
         self.positions.insert(key, no);
         self.seats.push(Seat::new(self.plan.seed, key));
-        self.hub.add_party(self.plan.seed, key, clock, needs_permits)
+        self.hub.add_party(self.plan.seed, key, clock, capacity)
     }
 
     /// A party's position, if it is seated.
@@ -238,7 +257,7 @@ impl World {
         self.finish(undecided)
     }
 
-    fn finish(mut self, undecided: Option<String>) -> RunResult {
+    fn finish(mut self, interrupted: Option<String>) -> RunResult {
         let (started, overlapped, saturated) = self.hub.run_counts();
         if saturated > 0 {
             let detail = format!("{saturated} granting or claiming calls without a free permit");
@@ -246,20 +265,19 @@ impl World {
             let at_us = self.now.us();
             self.tally.find(Finding { invariant: Invariant::S14, signature, execution: String::new(), detail, at_us });
         }
-        let mut checked: Vec<_> = self.checker.checked().collect();
-        for (invariant, count) in &mut checked {
-            if *invariant == Invariant::S14 {
-                *count = started;
-            }
-        }
+        let permitted_calls = self.hub.permitted_calls();
+        let looked_at = |(invariant, count)| {
+            if invariant == Invariant::S14 { (invariant, permitted_calls) } else { (invariant, count) }
+        };
+        let checked = self.checker.checked().map(looked_at).collect();
         RunResult {
             methods: self.hub.method_counts(),
             checked,
             runs: Runs { started, overlapped },
             ended_at: self.now,
-            undecided,
             executions: (self.store.execution_count(), self.unfinished),
             holders: self.holders(),
+            undecided: interrupted.or(self.undecided),
             tally: self.tally,
         }
     }
@@ -278,7 +296,7 @@ impl World {
             Event::Deliver(flight) => self.deliver(flight),
             Event::Reply(flight) => self.reply(event, flight),
             Event::Begin(request) => self.begin(event, request),
-            Event::Respond(response) => self.respond(event, response),
+            Event::Respond(party, response) => self.respond(event, party as PartyNo, response),
             Event::Fault(position) => self.strike(position),
             Event::Start(party) => self.start(party as PartyNo),
             Event::Resume(party) => self.resume(party as PartyNo),
@@ -290,7 +308,7 @@ impl World {
     /// Ends a wait and polls its task; a stalled party's waits end when it goes on.
     fn end_wait(&mut self, event: Event, party: PartyNo, wait: WaitNo, ended: Ended) {
         let seat = &mut self.seats[party];
-        if seat.stalled {
+        if seat.stalled() {
             seat.deferred.push(event);
             return;
         }
@@ -299,37 +317,30 @@ impl World {
         }
     }
 
-    /// Keeps an event for later when the task's party stalls.
-    fn defer(&mut self, task: TaskNo, event: Event) -> bool {
-        let Some(party) = self.tasks.get_mut(task).map(|task| task.party) else { return false };
-        let seat = &mut self.seats[party];
-        if seat.stalled {
-            seat.deferred.push(event);
-        }
-        seat.stalled
-    }
-
-    fn begin(&mut self, event: Event, request: u32) {
-        let Some(to) = self.requests.get_mut(request).map(|(to, _)| *to) else { return };
-        if self.seats[to].stalled {
+    fn begin(&mut self, event: Event, position: u32) {
+        let Some(to) = self.requests.get_mut(position).map(|request| request.to) else { return };
+        if self.seats[to].stalled() {
             self.seats[to].deferred.push(event);
             return;
         }
-        let Some((to, future)) = self.requests.remove(request) else { return };
+        let Some(Request { to, future, latency }) = self.requests.remove(position) else { return };
         if self.seats[to].alive {
-            let task = self.spawn(to, future);
+            let task = self.spawn(to, future, Some(latency));
             self.poll(task);
         }
     }
 
-    fn respond(&mut self, event: Event, response: u32) {
-        let Some(wait) = self.responses.get_mut(response).map(|(wait, _)| *wait) else { return };
-        if let Some(task) = self.hub.waiting_task(wait)
-            && self.defer(task, event)
-        {
+    fn respond(&mut self, event: Event, to: PartyNo, position: u32) {
+        let seat = &mut self.seats[to];
+        if seat.cut_in > self.now {
+            self.responses.remove(position);
             return;
         }
-        let Some((wait, value)) = self.responses.remove(response) else { return };
+        if seat.stalled() {
+            seat.deferred.push(event);
+            return;
+        }
+        let Some((wait, value)) = self.responses.remove(position) else { return };
         if let Some(task) = self.hub.end(wait, Ended::Value(value)) {
             self.poll(task);
         }
@@ -348,14 +359,21 @@ impl World {
             true => self.cast.bare_tasks_of(key, party),
             false => self.cast.tasks_of(key, party, life),
         };
-        for future in tasks {
-            let task = self.spawn(party, future);
+        for (number, future) in (0..).zip(tasks) {
+            let latency = self.stream_of(party, number);
+            let task = self.spawn(party, future, Some(latency));
             self.poll(task);
         }
     }
 
-    fn spawn(&mut self, party: PartyNo, future: TaskFuture) -> TaskNo {
-        let task = self.tasks.insert(Task { party, future });
+    /// The latencies of a task that is named by a key within its party.
+    fn stream_of(&self, party: PartyNo, key: u64) -> Stream {
+        let own = u64::from(self.seats[party].key.0) << 32;
+        Stream::new(self.plan.seed, Purpose::Latency, own ^ key)
+    }
+
+    fn spawn(&mut self, party: PartyNo, future: TaskFuture, latency: Option<Stream>) -> TaskNo {
+        let task = self.tasks.insert(Task { party, future, latency });
         self.seats[party].tasks.push(task);
         task
     }
@@ -376,8 +394,13 @@ impl World {
         let Some(mut task) = self.tasks.lend(no) else { return };
         self.hub.enter(self.now, no);
         let done = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-        let party = task.party;
-        if done {
+        let (party, life) = (task.party, self.seats[task.party].life);
+        self.carry_out(&mut task);
+        // What it wanted may have been the message after which its process dies.
+        if self.seats[party].life != life {
+            drop(task);
+            self.tasks.restore(no, None);
+        } else if done {
             drop(task);
             self.tasks.restore(no, None);
             let tasks = &mut self.seats[party].tasks;
@@ -387,11 +410,11 @@ impl World {
         } else {
             self.tasks.restore(no, Some(task));
         }
-        self.carry_out(party);
     }
 
     /// Turns what a polled task wants into events.
-    fn carry_out(&mut self, party: PartyNo) {
+    fn carry_out(&mut self, task: &mut Task) {
+        let party = task.party;
         let mut outbox = std::mem::take(&mut self.outbox);
         self.hub.drain(&mut outbox);
         for outgoing in outbox.drain(..) {
@@ -400,7 +423,7 @@ impl World {
                 continue;
             }
             match outgoing {
-                Outgoing::Send { wait, message } => self.send(party, wait, message),
+                Outgoing::Send { wait, message } => self.send(task, wait, message),
                 Outgoing::Sleep { wait, timer_us } => {
                     let until = self.now.plus_us(self.hub.clock(party).true_us_of(timer_us));
                     self.schedule(until, party, Event::Elapse(party as u32, wait));
@@ -408,19 +431,16 @@ impl World {
                 Outgoing::SleepUntil { wait, until } => {
                     self.schedule(until.max(self.now), party, Event::Elapse(party as u32, wait));
                 }
-                Outgoing::Spawn(future) => {
-                    let task = self.spawn(party, future);
+                Outgoing::Spawn { task, key } => {
+                    let latency = key.map(|key| self.stream_of(party, TASKS_OF_PLAN | key));
+                    let task = self.spawn(party, task, latency);
                     self.ready.push(task);
                 }
-                Outgoing::Request { to, task } => {
-                    let latency = self.latency(party);
-                    let request = self.requests.insert((to, task));
-                    self.schedule(self.now.plus_us(latency), party, Event::Begin(request));
-                }
-                Outgoing::Respond { wait, value } => {
-                    let latency = self.latency(party);
+                Outgoing::Request { to, task: future, wait } => self.request(task, to, future, wait),
+                Outgoing::Respond { wait, to, value } => {
+                    let latency = self.latency(task);
                     let response = self.responses.insert((wait, value));
-                    self.schedule(self.now.plus_us(latency), party, Event::Respond(response));
+                    self.schedule(self.now.plus_us(latency), party, Event::Respond(to as u32, response));
                 }
                 Outgoing::MethodStarted { call, method } => {
                     self.tell(party, |_| Kind::Call { call, method: method.name() });
@@ -433,8 +453,29 @@ impl World {
         self.outbox = outbox;
     }
 
-    fn latency(&mut self, party: PartyNo) -> u64 {
-        self.seats[party].latency.within_unsigned(self.plan.world.latency_us)
+    /// Sends a task to another party, unless the sender is cut off; who expects an answer gives up in time.
+    fn request(&mut self, task: &mut Task, to: PartyNo, future: TaskFuture, wait: Option<WaitNo>) {
+        let party = task.party;
+        let arrives = self.now.plus_us(self.latency(task));
+        if let Some(wait) = wait {
+            let patience_us = self.hub.clock(party).true_us_of(REQUEST_PATIENCE_MS * 1_000);
+            self.schedule(self.now.plus_us(patience_us), party, Event::GiveUp(party as u32, wait));
+        }
+        let seat = &mut self.seats[party];
+        seat.requests += 1;
+        if seat.cut_out > self.now {
+            return;
+        }
+        // The task's own latencies are named by who asked, not by how many others did before.
+        let key = u64::from(seat.key.0) << 24 | (seat.requests & 0xff_ffff);
+        let latency = self.stream_of(to, TASKS_OF_OTHERS | key);
+        let request = self.requests.insert(Request { to, future, latency });
+        self.schedule(arrives, party, Event::Begin(request));
+    }
+
+    fn latency(&mut self, task: &mut Task) -> u64 {
+        let stream = task.latency.as_mut().unwrap_or(&mut self.seats[task.party].latency);
+        stream.within_unsigned(self.plan.world.latency_us)
     }
 
     /// Tells the observers, if any.

@@ -76,29 +76,35 @@ impl Party {
 
     /// Starts another task of this party.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.hub.put(Outgoing::Spawn(Box::pin(task)));
+        self.hub.put(Outgoing::Spawn { task: Box::pin(task), key: None });
+    }
+
+    /// Starts another task of this party that draws from a stream named by a key, so that one such task
+    /// more or less changes nothing for the others.
+    pub fn spawn_keyed(&self, key: u64, task: impl Future<Output = ()> + Send + 'static) {
+        self.hub.put(Outgoing::Spawn { task: Box::pin(task), key: Some(key) });
     }
 
     /// Hands a task to another party; it starts there when the request arrives.
     pub fn request(&self, to: PartyNo, task: impl Future<Output = ()> + Send + 'static) {
         let task: TaskFuture = Box::pin(task);
-        self.hub.put(Outgoing::Request { to, task });
+        self.hub.put(Outgoing::Request { to, task, wait: None });
     }
 
-    /// Asks another party and waits for its answer; none comes when the request or the answer is lost.
+    /// Asks another party and waits for its answer; none when request or answer is cut off for too long.
     pub async fn ask<T: Send + 'static>(
         &self,
         to: PartyNo,
         answer: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let hub = Arc::clone(&self.hub);
+        let (hub, asker) = (Arc::clone(&self.hub), self.no);
         let answer = Box::pin(answer);
         let wait = WaitFuture::new(Arc::clone(&self.hub), move |wait| {
             let task: TaskFuture = Box::pin(async move {
                 let value = answer.await;
-                hub.put(Outgoing::Respond { wait, value: Box::new(value) });
+                hub.put(Outgoing::Respond { wait, to: asker, value: Box::new(value) });
             });
-            Outgoing::Request { to, task }
+            Outgoing::Request { to, task, wait: Some(wait) }
         });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|value| *value),

@@ -16,12 +16,14 @@ pub struct Seat {
     pub events: u32,
     /// Messages it has sent, over all lives.
     pub messages: u64,
+    /// Requests to other parties it has sent.
+    pub requests: u64,
     /// How often it was started again.
     pub life: u32,
     /// Whether its process runs.
     pub alive: bool,
-    /// Whether its machine stalls.
-    pub stalled: bool,
+    /// Until when its machine stalls.
+    pub stalled_until: Option<TrueTime>,
     /// Until when its requests are lost.
     pub cut_out: TrueTime,
     /// Until when replies to it are lost.
@@ -42,15 +44,21 @@ impl Seat {
             latency: Stream::new(seed, Purpose::Latency, u64::from(key.0)),
             events: 0,
             messages: 0,
+            requests: 0,
             life: 0,
             alive: false,
-            stalled: false,
+            stalled_until: None,
             cut_out: TrueTime::default(),
             cut_in: TrueTime::default(),
             deferred: Vec::new(),
             tasks: Vec::new(),
             message_faults: Vec::new(),
         }
+    }
+
+    /// Whether its machine stalls.
+    pub fn stalled(&self) -> bool {
+        self.stalled_until.is_some()
     }
 
     /// Plans faults of single messages, in any order.

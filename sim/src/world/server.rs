@@ -9,33 +9,39 @@ use ff_core::state::LifecyclePhase;
 
 use super::heap::Event;
 use super::hub::{Ended, PartyNo, WaitNo};
-use super::{Flight, World};
+use super::{Flight, Task, World};
 use crate::history::{Finding, Kind, Transition};
 use crate::plan::What;
 
 impl World {
     /// Sends a party's message: draws both ways' latency, applies the faults planned for its number.
-    pub(super) fn send(&mut self, party: PartyNo, wait: WaitNo, message: Message) {
-        let (out_us, back_us) = (self.latency(party), self.latency(party));
+    pub(super) fn send(&mut self, task: &mut Task, wait: WaitNo, message: Message) {
+        let party = task.party;
+        let (out_us, back_us) = (self.latency(task), self.latency(task));
         let seat = &mut self.seats[party];
         let number = seat.messages;
         seat.messages += 1;
-        let (mut late_us, mut lose_request, mut lose_reply, mut copies, mut crash) = (0, false, false, 1, None);
-        for what in seat.faults_of(number) {
+        let faults: Vec<What> = seat.faults_of(number).collect();
+        let mut lose_request = seat.cut_out > self.now;
+        let (mut late_us, mut lose_reply, mut again_us, mut crash) = (0, false, None, None);
+        if !self.watch.observers.is_empty() {
+            let execution = message.execution().map(|no| self.hub.ids().execution_name(no).clone());
+            self.tell(party, |_| Kind::Send { message: number, name: message.name(), execution: execution.as_deref() });
+        }
+        for what in faults {
             match what {
                 What::LostRequest => lose_request = true,
                 What::LostReply => lose_reply = true,
-                What::Delay { by_ms } => late_us += by_ms * 1_000,
-                What::Duplicate => copies = 2,
+                What::Delay { by_ms } => late_us += by_ms.saturating_mul(1_000),
+                What::Duplicate { after_ms } => again_us = Some(after_ms.saturating_mul(1_000)),
                 What::Crash { restart_ms } => crash = Some(restart_ms),
                 _ => continue,
             }
             self.tally.fault(what.name());
-        }
-        lose_request |= seat.cut_out > self.now;
-        if !self.watch.observers.is_empty() {
-            let execution = message.execution().map(|no| self.hub.ids().execution_name(no).clone());
-            self.tell(party, |_| Kind::Send { message: number, name: message.name(), execution: execution.as_deref() });
+            if crash.is_none() {
+                let detail = format!("message {number} {}: {}", message.name(), super::fault::describe(what));
+                self.tell(party, |_| Kind::Fault { name: what.name(), detail });
+            }
         }
         let arrives = self.now.plus_us(out_us + late_us);
         // No clock runs more than half again as fast as true time, so a reply well within the timeout
@@ -57,14 +63,14 @@ impl World {
                 sent_at: self.now,
                 back_us,
                 lose_reply,
-                deliveries: copies,
+                deliveries: 1 + u8::from(again_us.is_some()),
                 reply_due: false,
                 answered: false,
             };
             let position = self.flights.insert(Box::new(flight));
             self.schedule(arrives, party, Event::Deliver(position));
-            if copies > 1 {
-                self.schedule(arrives.plus_us(back_us), party, Event::Deliver(position));
+            if let Some(again_us) = again_us {
+                self.schedule(arrives.plus_us(again_us), party, Event::Deliver(position));
             }
         }
         if let Some(restart_ms) = crash {
@@ -100,24 +106,31 @@ impl World {
         let Some(flight) = self.flights.get_mut(position) else { return };
         let name = flight.message.name();
         let (party, wait, number, sent_at) = (flight.party, flight.wait, flight.number, flight.sent_at);
-        if self.seats[party].stalled {
+        if self.seats[party].cut_in > self.now {
+            self.flights.get_mut(position).into_iter().for_each(|flight| flight.reply_due = false);
+            self.free_flight(position);
+            let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
+            self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
+            return;
+        }
+        if self.seats[party].stalled() {
             self.seats[party].deferred.push(event);
             return;
         }
         flight.reply_due = false;
         let reply = flight.reply.take();
-        if flight.deliveries == 0 {
-            self.flights.remove(position);
-        }
-        if self.seats[party].cut_in > self.now {
-            let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
-            self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
-            return;
-        }
+        self.free_flight(position);
         let Some(reply) = reply else { return };
         if let Some(task) = self.hub.end(wait, Ended::Answered(reply)) {
             self.tell(party, |_| Kind::Reply { message: number, name });
             self.poll(task);
+        }
+    }
+
+    /// Frees a message of which nothing is under way any more.
+    fn free_flight(&mut self, position: u32) {
+        if self.flights.get_mut(position).is_some_and(|flight| flight.deliveries == 0 && !flight.reply_due) {
+            self.flights.remove(position);
         }
     }
 
