@@ -13,6 +13,8 @@ const LINES: usize = 24;
 struct Told {
     lines: VecDeque<String>,
     parties: BTreeSet<PartyKey>,
+    /// Who has just sent a message about the execution.
+    sending: Option<PartyKey>,
     over: bool,
 }
 
@@ -43,6 +45,12 @@ impl Story {
                 *outcome != "read"
             }
             Kind::Violation { execution, .. } => *execution == self.execution,
+            Kind::Send { execution, .. } => {
+                told.sending = mine(execution).then_some(event.party);
+                false
+            }
+            // What befalls a message is told right after its sending.
+            Kind::Fault { name, .. } if is_of_message(name) => told.sending == Some(event.party),
             Kind::Fault { .. } | Kind::Started { .. } => {
                 event.party == PartyKey::SERVER || told.parties.contains(&event.party)
             }
@@ -50,6 +58,10 @@ impl Story {
             _ => false,
         }
     }
+}
+
+fn is_of_message(fault: &str) -> bool {
+    matches!(fault, "lost_request" | "lost_reply" | "delay" | "duplicate")
 }
 
 impl Observer for Story {
