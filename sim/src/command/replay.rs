@@ -84,11 +84,11 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     if arguments.trace || arguments.history {
         return Ok(verdict.judgement.exit_code());
     }
+    let command = replay_command(&arguments.file, arguments.seed, arguments.workers, &arguments.deviation);
     let text = match arguments.format {
-        Format::Json => format!("{}\n", json(&summary, &verdict)),
+        Format::Json => format!("{}\n", json(&summary, &verdict, |_| command.clone())),
         Format::Text => {
             let mut text = report::text(&summary, &verdict, &plan.world.accept, elapsed);
-            let command = replay_command(&arguments.file, arguments.seed, arguments.workers, &arguments.deviation);
             let unexpected = verdict.unexpected.iter().filter_map(|signature| summary.findings.get(signature));
             for group in unexpected.take(3) {
                 let lines = campaign::story(&plan, &group.first);

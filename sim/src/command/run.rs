@@ -140,14 +140,26 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     }
     super::print(&match arguments.format {
         Format::Text => format!("{text}{}{stories}", if stories.is_empty() { "" } else { "\n" }),
-        Format::Json => format!("{}\n", json(&summary, &verdict)),
+        Format::Json => format!("{}\n", json(&summary, &verdict, |seed| replay_of(arguments, seed))),
     })?;
     Ok(if interrupted { EXIT_INTERRUPTED } else { verdict.judgement.exit_code() })
 }
 
-/// Summary and verdict as one JSON object.
-pub(super) fn json(summary: &Summary, verdict: &Verdict) -> String {
-    let object = serde_json::json!({ "verdict": verdict, "summary": summary });
+/// Verdict, summary, and for each unexpected signature its statement and the command that replays it.
+pub(super) fn json(summary: &Summary, verdict: &Verdict, command: impl Fn(u64) -> String) -> String {
+    let unexpected = verdict.unexpected.iter().filter_map(|signature| summary.findings.get(signature));
+    let violations: Vec<_> = unexpected
+        .map(|group| {
+            serde_json::json!({
+                "signature": group.first.signature,
+                "statement": group.first.invariant.statement(),
+                "execution": group.first.execution,
+                "seen": group.first.detail,
+                "replay": command(group.smallest_seed),
+            })
+        })
+        .collect();
+    let object = serde_json::json!({ "verdict": verdict, "violations": violations, "summary": summary });
     serde_json::to_string_pretty(&object).unwrap_or_default()
 }
 
@@ -168,6 +180,11 @@ fn progress_bar(count: Option<u64>, format: Format) -> ProgressBar {
     bar
 }
 
+/// The command that replays one seed of a run.
+fn replay_of(arguments: &RunArguments, seed: u64) -> String {
+    replay_command(&arguments.scenario, Some(seed), arguments.workers, &arguments.deviation)
+}
+
 /// How many unexpected signatures are told as stories.
 const STORIES: usize = 3;
 
@@ -176,9 +193,7 @@ fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, ver
     let stories: Vec<String> = told
         .map(|group| {
             let plan = Arc::new(draw(scenario, group.smallest_seed));
-            let seed = Some(group.smallest_seed);
-            let command = replay_command(&arguments.scenario, seed, arguments.workers, &arguments.deviation);
-            report::story(group, &campaign::story(&plan, &group.first), &command)
+            report::story(group, &campaign::story(&plan, &group.first), &replay_of(arguments, group.smallest_seed))
         })
         .collect();
     stories.join("\n")
@@ -193,7 +208,7 @@ fn write_out(
     verdict: &Verdict,
     text: &str,
 ) -> Result<(), CommandError> {
-    folder.write("summary.json", json(summary, verdict).as_bytes())?;
+    folder.write("summary.json", json(summary, verdict, |seed| replay_of(arguments, seed)).as_bytes())?;
     folder.write("summary.txt", anstream::adapter::strip_str(text).to_string().as_bytes())?;
     let red = verdict.unexpected.iter().take(STORIES).filter_map(|signature| summary.findings.get(signature));
     let mut wanted: Vec<u64> = red.map(|group| group.smallest_seed).chain(arguments.seed).collect();

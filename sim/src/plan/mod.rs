@@ -8,6 +8,7 @@ mod draw;
 
 pub use draw::draw;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use claimlab_model::deviation::Deviation;
@@ -429,6 +430,7 @@ impl Plan {
         }
         let Range { low, high } = world.latency_us;
         require(low >= 1 && high <= 60_000_000, of_world("latency_us"), format!("[{low}, {high}]"), "1 to 60000000")?;
+        let (mut workers, mut items) = (BTreeSet::new(), BTreeSet::new());
         for (position, worker) in self.workers.iter().enumerate() {
             let key = |name: &str| format!("workers[{position}].{name}");
             let drift = worker.clock.drift_ppm;
@@ -444,15 +446,17 @@ impl Plan {
                 worker.poll_ms.to_string(),
                 "1 to 86400000",
             )?;
-            let is_worker = worker.key.0 >= PartyKey::RECLAIMERS;
+            let is_worker = worker.key.0 >= PartyKey::RECLAIMERS && workers.insert(worker.key);
             require(!worker.lanes.is_empty(), key("lanes"), "no lanes".into(), "at least one lane")?;
-            require(is_worker, key("key"), worker.key.0.to_string(), "100 or more")?;
+            require(is_worker, key("key"), worker.key.0.to_string(), "100 or more, each once")?;
         }
         for (position, item) in self.work.iter().enumerate() {
             let id = ff_core::types::ExecutionId::parse(&item.execution);
             let accepted = "{fp:N}:UUID with N below world.partitions";
             let known = id.is_ok_and(|id| id.partition() < world.partitions);
             require(known, format!("work[{position}].execution"), item.execution.clone(), accepted)?;
+            let fresh = items.insert(item.key);
+            require(fresh, format!("work[{position}].key"), item.key.to_string(), "each key once")?;
         }
         Ok(())
     }

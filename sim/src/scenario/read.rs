@@ -187,6 +187,8 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     require((1..=10_000).contains(&workers.concurrency), "workers.concurrency", workers.concurrency, "1 to 10000")?;
     require((1..=DAY_MS).contains(&workers.poll_ms), "workers.poll_ms", workers.poll_ms, "1 to 86400000")?;
     require(workers.reclaimers <= 1_000, "workers.reclaimers", workers.reclaimers, "0 to 1000")?;
+    require(work.at_start <= 5_000_000, "work.at_start", work.at_start, "0 to 5000000")?;
+    require(work.per_second <= 100_000, "work.per_second", work.per_second, "0 to 100000")?;
     check_weights("workers.kinds", workers.kinds.iter().map(|kind| kind.weight))?;
     for (position, kind) in workers.kinds.iter().enumerate() {
         check_capabilities(&format!("workers.kinds[{position}].capabilities"), &kind.capabilities)?;

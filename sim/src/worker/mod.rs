@@ -154,13 +154,18 @@ impl Cast {
     fn worker(&self, party: Party, planned: &WorkerPlan, life: u32) -> TaskFuture {
         let identity = Identity {
             worker: WorkerId::new(planned.worker_id.as_str()),
-            instance: WorkerInstanceId::new(format!("{}-{life}", planned.key)),
+            instance: WorkerInstanceId::new(instance_name(planned.key, life)),
         };
         match planned.entry {
             Some(entry) => Box::pin(native::run(party, planned.clone(), entry, identity, self.surroundings.clone())),
             None => Box::pin(reclaimer::run(party, planned.clone(), identity, self.surroundings.clone())),
         }
     }
+}
+
+/// The instance id of one life of a worker's process.
+pub fn instance_name(key: PartyKey, life: u32) -> String {
+    format!("{key}-{life}")
 }
 
 /// The two names that a worker presents.

@@ -78,7 +78,7 @@ pub struct RunResult {
     pub undecided: Option<String>,
     /// Executions created, and those not terminal at the end.
     pub executions: (usize, usize),
-    /// Processes that hold at least one lease at the end.
+    /// Workers whose process holds at least one lease at the end.
     pub holders: usize,
 }
 
@@ -282,10 +282,15 @@ impl World {
         }
     }
 
+    /// Workers whose present process holds a lease.
     fn holders(&self) -> usize {
+        let ids = self.hub.ids();
         let leased =
             self.store.executions().filter(|found| found.core.vector.ownership_state == OwnershipState::Leased);
-        leased.filter_map(|found| found.core.current_instance).collect::<BTreeSet<_>>().len()
+        let holders = leased.filter_map(|found| found.core.current_instance);
+        let names: BTreeSet<&str> = holders.map(|instance| ids.instance_id(instance).as_str()).collect();
+        let workers = self.seats.iter().filter(|seat| seat.key.0 >= PartyKey::WORKERS);
+        workers.filter(|seat| names.contains(crate::worker::instance_name(seat.key, seat.life).as_str())).count()
     }
 
     /// Delivers one event.
