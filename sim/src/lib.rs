@@ -16,6 +16,7 @@ pub mod clock;
 pub mod command;
 pub mod engine;
 pub mod history;
+pub mod input;
 pub mod plan;
 pub mod report;
 pub mod scenario;

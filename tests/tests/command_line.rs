@@ -472,8 +472,15 @@ fn json_is_one_object_with_verdict_and_summary_and_no_colours() {
         let finished = Finished::from(command.env("CLICOLOR_FORCE", "1").output().unwrap());
         assert_no_colours(&finished.stdout, &arguments);
         let object = parse_object(&finished.stdout);
-        assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), ["summary", "verdict"], "{arguments}");
+        let keys = object.as_object().unwrap().keys().collect::<Vec<_>>();
+        assert_eq!(keys, ["summary", "verdict", "violations"], "{arguments}");
         assert_eq!(object["verdict"]["judgement"], judgement, "{arguments}");
+        let violations = object["violations"].as_array().unwrap();
+        assert_eq!(violations.is_empty(), judgement != "violated", "{arguments}: {object}");
+        for violation in violations {
+            let replay = violation["replay"].as_str().unwrap();
+            assert!(replay.starts_with("claimlab replay stalling.toml --seed "), "{arguments}: {replay}");
+        }
         assert!(object["summary"]["seeds"].is_u64(), "{arguments}: {object}");
         assert_eq!(finished.stderr, "", "{arguments}");
     }

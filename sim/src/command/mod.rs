@@ -14,8 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use claimlab_model::deviation::Deviation;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::plan::PlanError;
-use crate::scenario::ScenarioError;
+use crate::input::InputError;
 
 const EXIT_CODES: &str = "Exit codes: 0 held, 1 violated, 2 bad input or environment, 3 undecided, 130 interrupted";
 
@@ -52,9 +51,7 @@ enum Format {
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
+    Input(#[from] InputError),
     #[error("{flag}: found {found}, accepted is {accepted}")]
     Flag { flag: &'static str, found: String, accepted: String },
     #[error("--out {}: {why}", folder.display())]

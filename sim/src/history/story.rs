@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::trace::line;
+use super::trace::{clocks, line};
 use super::{Event, Kind, Observer};
 use crate::plan::PartyKey;
 
@@ -72,14 +72,7 @@ impl Observer for Story {
             return;
         }
         let text = line(event).or_else(|| match &event.kind {
-            Kind::Perform { name, outcome, .. } => Some(format!(
-                "{:>8}.{:03} {:>14} {:<14} {:>14} {name:<30} {outcome}",
-                event.at.ms(),
-                event.at.us() % 1_000,
-                event.server.ms(),
-                event.party,
-                event.wall.ms()
-            )),
+            Kind::Perform { name, outcome, .. } => Some(format!("{} {name:<30} {outcome}", clocks(event))),
             _ => None,
         });
         if let Some(text) = text {

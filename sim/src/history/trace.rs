@@ -41,16 +41,21 @@ impl<W: Write> Drop for Trace<W> {
     }
 }
 
-/// One line, or none for events that change nothing.
-pub(super) fn line(event: &Event<'_>) -> Option<String> {
-    let clocks = format!(
+/// True time, the server's clock, the party and its own clock, in columns.
+pub(super) fn clocks(event: &Event<'_>) -> String {
+    format!(
         "{:>8}.{:03} {:>14} {:<14} {:>14}",
         event.at.ms(),
         event.at.us() % 1_000,
         event.server.ms(),
         event.party,
         event.wall.ms()
-    );
+    )
+}
+
+/// One line, or none for events that change nothing.
+pub(super) fn line(event: &Event<'_>) -> Option<String> {
+    let clocks = clocks(event);
     match &event.kind {
         Kind::Perform { name, outcome, execution, change: Some(change), .. } => Some(format!(
             "{clocks} {name:<30} {outcome:<28} {:>5} {:>4} {:<44} {}",

@@ -9,12 +9,13 @@ mod draw;
 pub use draw::draw;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Skew, TrueTime};
+use crate::input::{InputError, line_of, read_text};
 use crate::scenario::{Ending, Entry};
 use crate::stream::Range;
 
@@ -343,61 +344,30 @@ impl What {
     }
 }
 
-/// Why a file is no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The file could not be read.
-    #[error("{}: cannot be read as a plan: {why}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// The file is no plan.
-    #[error("{}:{line}: {why}", file.display())]
-    Malformed {
-        /// The file.
-        file: PathBuf,
-        /// Line, from 1 on.
-        line: usize,
-        /// What was found and what is accepted.
-        why: String,
-    },
-}
-
 /// Reads a plan.
 ///
 /// # Errors
 /// When the file is missing, no JSON, of another version or not a plan.
-pub fn read(file: &Path) -> Result<Plan, PlanError> {
+pub fn read(file: &Path) -> Result<Plan, InputError> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
     }
-    let unreadable = |why: String| PlanError::Unreadable { file: file.to_owned(), why };
-    if file.is_dir() {
-        return Err(unreadable("it is a directory; accepted is a plan in JSON".into()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    if text.trim().is_empty() {
-        return Err(unreadable("it is empty; accepted is a plan in JSON".into()));
-    }
-    let malformed = |line: usize, why: String| PlanError::Malformed { file: file.to_owned(), line, why };
+    let text = read_text(file, "plan", "a plan in JSON")?;
+    let malformed = |line: usize, why: String| InputError::Malformed { file: file.to_owned(), line, why };
     let from_json =
         |error: serde_json::Error| malformed(error.line().max(1), format!("{error}; accepted is a plan in JSON"));
-    let line_of = |key: &str| {
+    let line_of_key = |key: &str| {
         let name = key.rsplit('.').next().unwrap_or(key).split('[').next().unwrap_or(key);
-        let offset = text.find(&format!("\"{name}\"")).unwrap_or(0);
-        1 + text[..offset].matches('\n').count()
+        line_of(&text, text.find(&format!("\"{name}\"")).unwrap_or(0))
     };
     let Versioned { version } = serde_json::from_str(&text).map_err(from_json)?;
     if version != VERSION {
-        return Err(malformed(line_of("version"), format!("version: found {version}, accepted is {VERSION}")));
+        return Err(malformed(line_of_key("version"), format!("version: found {version}, accepted is {VERSION}")));
     }
     let plan: Plan = serde_json::from_str(&text).map_err(from_json)?;
     plan.check().map_err(|(key, found, accepted)| {
-        malformed(line_of(&key), format!("{key}: found {found}, accepted is {accepted}"))
+        malformed(line_of_key(&key), format!("{key}: found {found}, accepted is {accepted}"))
     })?;
     Ok(plan)
 }

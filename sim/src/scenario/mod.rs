@@ -5,7 +5,7 @@
 
 mod read;
 
-pub use read::{ScenarioError, parse, read};
+pub use read::{parse, read};
 
 use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};

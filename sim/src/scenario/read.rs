@@ -1,64 +1,21 @@
 //! Reading and checking a scenario's file.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::Invariant;
 
 use super::Scenario;
+use crate::input::{InputError, line_of, read_text};
 use crate::stream::Range;
-
-/// Why a file is no scenario.
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    /// The file could not be read.
-    #[error("{}: cannot be read as a scenario: {why}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// The system's word, or what the path is instead.
-        why: String,
-    },
-    /// The file is not TOML, or has a key or type that no scenario has.
-    #[error("{}:{line}: {why}", file.display())]
-    Malformed {
-        /// The file.
-        file: PathBuf,
-        /// Line, from 1 on.
-        line: usize,
-        /// What was found and what is accepted.
-        why: String,
-    },
-    /// A value that cannot be.
-    #[error("{}:{line}: {key}: found {found}, accepted is {accepted}", file.display())]
-    Impossible {
-        /// The file.
-        file: PathBuf,
-        /// Line, from 1 on.
-        line: usize,
-        /// The key, dotted.
-        key: String,
-        /// What was found.
-        found: String,
-        /// What is accepted.
-        accepted: String,
-    },
-}
 
 /// Reads and checks a scenario's file.
 ///
 /// # Errors
 /// Whatever keeps the file from being a scenario, with its place.
-pub fn read(file: &Path) -> Result<Scenario, ScenarioError> {
-    let unreadable = |why: String| ScenarioError::Unreadable { file: file.to_owned(), why };
-    if file.is_dir() {
-        return Err(unreadable("it is a directory; accepted is a TOML file".into()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    if text.trim().is_empty() {
-        return Err(unreadable("it is empty; accepted is a TOML file with [world], [workers] and [work]".into()));
-    }
+pub fn read(file: &Path) -> Result<Scenario, InputError> {
+    let text = read_text(file, "scenario", "a TOML file with [world], [workers] and [work]")?;
     parse(file, &text)
 }
 
@@ -66,17 +23,17 @@ pub fn read(file: &Path) -> Result<Scenario, ScenarioError> {
 ///
 /// # Errors
 /// Whatever keeps the text from being a scenario, with its place.
-pub fn parse(file: &Path, text: &str) -> Result<Scenario, ScenarioError> {
+pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
     let malformed = |error: toml::de::Error| {
         let offset = error.span().map_or(0, |span| span.start);
         let why = explain(text, offset, error.message());
-        ScenarioError::Malformed { file: file.to_owned(), line: line_of(text, offset), why }
+        InputError::Malformed { file: file.to_owned(), line: line_of(text, offset), why }
     };
     let mut scenario: Scenario = toml::from_str(text).map_err(malformed)?;
     if scenario.name.is_empty() {
         scenario.name = file.file_stem().map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned());
     }
-    check(&scenario).map_err(|problem| ScenarioError::Impossible {
+    check(&scenario).map_err(|problem| InputError::Impossible {
         file: file.to_owned(),
         line: line_of(text, offset_of(text, &problem.key)),
         key: problem.key,
@@ -84,10 +41,6 @@ pub fn parse(file: &Path, text: &str) -> Result<Scenario, ScenarioError> {
         accepted: problem.accepted.into(),
     })?;
     Ok(scenario)
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
 /// The parser's message with the key in front, and with "accepted is" where it says "expected".

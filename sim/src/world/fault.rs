@@ -71,7 +71,11 @@ impl World {
     fn drop_deferred(&mut self, party: PartyNo) {
         for event in std::mem::take(&mut self.seats[party].deferred) {
             match event {
-                Event::Reply(flight) => drop(self.flights.remove(flight)),
+                // A repetition of the message may still be under way.
+                Event::Reply(position) => {
+                    self.flights.get_mut(position).into_iter().for_each(|flight| flight.reply_due = false);
+                    self.free_flight(position);
+                }
                 Event::Begin(request) => drop(self.requests.remove(request)),
                 Event::Respond(_, response) => drop(self.responses.remove(response)),
                 _ => {}

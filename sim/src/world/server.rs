@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Frees a message of which nothing is under way any more.
-    fn free_flight(&mut self, position: u32) {
+    pub(super) fn free_flight(&mut self, position: u32) {
         if self.flights.get_mut(position).is_some_and(|flight| flight.deliveries == 0 && !flight.reply_due) {
             self.flights.remove(position);
         }
