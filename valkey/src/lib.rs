@@ -1,0 +1,12 @@
+//! A private `valkey-server` on loopback, and the wall clock that it is made to live by.
+//!
+//! [`Server::start`] runs the machine's own `valkey-server` without persistence, with a small library
+//! preloaded that answers its questions about the wall clock from a [`Clock`] cell. So leases, grants
+//! and keys expire when the cell's owner says, in no real time, and the clock can step backwards.
+//! What comes out is an address, a connection and the clock; the server stops with its value.
+
+mod clock;
+mod server;
+
+pub use clock::Clock;
+pub use server::{Address, Error, Server, connect};
