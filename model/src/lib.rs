@@ -13,6 +13,7 @@ pub mod invariant;
 pub mod message;
 pub mod number;
 pub mod port;
+pub mod projection;
 pub mod script;
 pub mod store;
 pub mod time;

@@ -18,6 +18,11 @@ impl Score {
         Self(ms as f64)
     }
 
+    /// A score as the server prints it.
+    pub fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
     /// The score of an eligible execution: `-(priority * 10^12) + created_at`
     /// (`ff-script/src/flowfabric.lua`, `ff_create_execution` and every path back to eligible).
     ///

@@ -4,13 +4,14 @@
 //! simulated network. The port also is where id strings become numbers, where ids that the client
 //! library mints itself come from, and where whole method calls are noticed.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
 use crate::backend::Method;
-use crate::intern::Interner;
+use crate::intern::{ExecutionNo, Interner};
 use crate::message::{Message, Reply};
 use crate::script;
 use crate::store::Store;
@@ -61,7 +62,9 @@ struct Inner {
     store: Store,
     now: ServerTime,
     minted: u128,
-    messages: Vec<&'static str>,
+    given: VecDeque<Uuid>,
+    touched: BTreeSet<ExecutionNo>,
+    messages: Vec<(&'static str, &'static str)>,
     methods: Vec<Method>,
 }
 
@@ -73,7 +76,15 @@ impl Immediate {
     /// A server over a store, its clock at `now`.
     pub fn new(store: Store, now: ServerTime) -> Self {
         Self {
-            inner: Mutex::new(Inner { store, now, minted: 0, messages: Vec::new(), methods: Vec::new() }),
+            inner: Mutex::new(Inner {
+                store,
+                now,
+                minted: 0,
+                given: VecDeque::new(),
+                touched: BTreeSet::new(),
+                messages: Vec::new(),
+                methods: Vec::new(),
+            }),
             ids: Mutex::default(),
         }
     }
@@ -93,9 +104,20 @@ impl Immediate {
         read(&lock(&self.inner).store)
     }
 
-    /// The messages so far, by name.
-    pub fn messages(&self) -> Vec<&'static str> {
+    /// The messages so far: name and the answer's label.
+    pub fn messages(&self) -> Vec<(&'static str, &'static str)> {
         lock(&self.inner).messages.clone()
+    }
+
+    /// The next ids to mint, in this order, before fresh ones: those that another client minted.
+    pub fn give_ids(&self, ids: impl IntoIterator<Item = Uuid>) {
+        lock(&self.inner).given.extend(ids);
+    }
+
+    /// The executions that messages were about or changed, and those messages, since last asked.
+    pub fn take_traffic(&self) -> (BTreeSet<ExecutionNo>, Vec<(&'static str, &'static str)>) {
+        let mut inner = lock(&self.inner);
+        (std::mem::take(&mut inner.touched), std::mem::take(&mut inner.messages))
     }
 
     /// The trait methods so far.
@@ -107,9 +129,12 @@ impl Immediate {
 impl Server for std::sync::Arc<Immediate> {
     async fn call(&self, message: Message) -> Result<Reply, Unanswered> {
         let mut inner = lock(&self.inner);
-        inner.messages.push(message.name());
         let now = inner.now;
-        Ok(script::perform(&mut inner.store, now, &message))
+        let reply = script::perform(&mut inner.store, now, &message);
+        inner.messages.push((message.name(), reply.label()));
+        let Inner { store, touched, .. } = &mut *inner;
+        touched.extend(message.execution().into_iter().chain(store.changes().executions()));
+        Ok(reply)
     }
 
     fn ids(&self) -> MutexGuard<'_, Interner> {
@@ -118,6 +143,9 @@ impl Server for std::sync::Arc<Immediate> {
 
     fn mint(&self) -> Uuid {
         let mut inner = lock(&self.inner);
+        if let Some(given) = inner.given.pop_front() {
+            return given;
+        }
         inner.minted += 1;
         Uuid::from_u128(inner.minted | (0xc1a1_u128 << 96))
     }

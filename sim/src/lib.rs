@@ -17,6 +17,8 @@ pub mod command;
 pub mod engine;
 pub mod history;
 pub mod input;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod plan;
 pub mod report;
 pub mod scenario;

@@ -25,6 +25,7 @@ mod signal;
 mod suspend;
 mod vector;
 
+pub use read::blocking_detail;
 pub use refusal::Refusal;
 
 use crate::message::{Done, Message, Place, Reply, Script};

@@ -50,7 +50,7 @@ fn describe(found: &Execution) -> Described {
     let core = &found.core;
     Described {
         core: view(found),
-        blocking_detail: render_detail(found),
+        blocking_detail: blocking_detail(found),
         attempt_id: core.current_attempt_id.clone(),
         lease_expires_at: core.lease_expires_at,
         lease_last_renewed_at: core.lease_last_renewed_at,
@@ -60,7 +60,8 @@ fn describe(found: &Execution) -> Described {
     }
 }
 
-fn render_detail(found: &Execution) -> String {
+/// `blocking_detail` of the core hash, as the scripts spell it.
+pub fn blocking_detail(found: &Execution) -> String {
     let core = &found.core;
     match core.detail {
         Detail::None => String::new(),

@@ -100,6 +100,18 @@ impl Store {
         self.waitpoints.get(&(partition, id.clone()))
     }
 
+    /// The waitpoints that were created for an execution.
+    pub fn waitpoints_of(&self, no: ExecutionNo) -> impl Iterator<Item = &Waitpoint> {
+        self.waitpoints.values().filter(move |waitpoint| waitpoint.execution == no)
+    }
+
+    /// Every idempotency key with what it names and its expiry: partition, namespace, key.
+    pub fn idempotency_keys(
+        &self,
+    ) -> impl Iterator<Item = (&(u16, NamespaceNo, String), &(ExecutionNo, ServerTime))> {
+        self.idempotency.iter()
+    }
+
     /// The execution that an idempotency key still names.
     pub fn idempotent(
         &self,

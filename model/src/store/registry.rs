@@ -36,6 +36,11 @@ impl Registry {
         self.0.get(&(namespace, instance))
     }
 
+    /// All registrations, expired or not.
+    pub fn iter(&self) -> impl Iterator<Item = (NamespaceNo, InstanceNo, &Registration)> {
+        self.0.iter().map(|((namespace, instance), registration)| (*namespace, *instance, registration))
+    }
+
     pub(super) fn put(&mut self, namespace: NamespaceNo, instance: InstanceNo, registration: Registration) {
         self.0.insert((namespace, instance), registration);
     }

@@ -1,5 +1,6 @@
 //! The command line: `run`, `replay`, `invariants`.
 
+mod conform;
 mod invariants;
 mod out;
 mod replay;
@@ -34,6 +35,9 @@ enum Command {
     /// Run one seed, or a stored plan, again: the same run, byte for byte
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayArguments),
+    /// Compare the model call by call with the shipped backend on a real server
+    #[command(after_help = conform::EXAMPLES)]
+    Conform(conform::ConformArguments),
     /// Print the catalogue of invariants
     Invariants(invariants::InvariantsArguments),
 }
@@ -56,6 +60,12 @@ enum CommandError {
     Flag { flag: &'static str, found: String, accepted: String },
     #[error("--out {}: {why}", folder.display())]
     Out { folder: std::path::PathBuf, why: String },
+    #[cfg(not(feature = "live"))]
+    #[error("{what} needs a build that can talk to a real server: cargo run --release --features live -- …")]
+    NotLive { what: &'static str },
+    #[cfg(feature = "live")]
+    #[error(transparent)]
+    Live(#[from] crate::live::twin::Error),
     #[error("standard output: cannot be written: {0}")]
     Output(std::io::Error),
 }
@@ -71,6 +81,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Conform(arguments) => conform::conform(&arguments),
         Command::Invariants(arguments) => invariants::print(&arguments),
     };
     match done {

@@ -1,0 +1,217 @@
+//! The keys of one execution: core, what was submitted, attempts, lease, grant, suspension, waitpoints.
+
+use std::collections::BTreeMap;
+
+use ff_core::types::AttemptIndex;
+
+use super::text::{Fields, snake};
+use super::{Key, Keys, Type, Value, names};
+use crate::backend::blocking_reason_text;
+use crate::intern::{ExecutionNo, Interner};
+use crate::script::blocking_detail;
+use crate::store::{Attempt, Core, Execution, Grant, Lease, MatchMode, Store, Suspension, Waitpoint};
+use crate::time::ServerTime;
+
+/// Adds every key of an execution.
+pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mut Keys) {
+    let names = names(ids, found.no);
+    let mut put = |name: String, value: Value, expires_at: Option<ServerTime>| {
+        keys.insert(name, Key { value, expires_at });
+    };
+    put(names.core(), Value::Hash(core(ids, found)), None);
+    let submission = &found.submission;
+    if !submission.payload.is_empty() {
+        put(names.payload(), Value::Text(submission.payload.clone()), None);
+    }
+    if !submission.tags.is_empty() {
+        put(names.tags(), Value::Hash(submission.tags.clone()), None);
+    }
+    if let Some(result) = &found.result {
+        put(names.result(), Value::Text(result.clone()), None);
+    }
+    if let Some(held) = &found.lease {
+        put(names.lease_current(), Value::Hash(lease(ids, found, held)), held.key_expires_at);
+    }
+    if let Some(granted) = &found.grant {
+        put(names.claim_grant(), Value::Hash(grant(ids, granted)), Some(granted.expires_at));
+    }
+    for record in &found.attempts {
+        put(names.attempt_hash(record.index), Value::Hash(attempt(ids, found, record)), None);
+    }
+    if let Some(current) = &found.suspension {
+        put(names.suspension_current(), Value::Hash(suspension(found, current)), None);
+    }
+    for waitpoint in store.waitpoints_of(found.no) {
+        put(names.waitpoint(&waitpoint.id), Value::Hash(waitpoint_record(found, waitpoint)), None);
+        put(names.waitpoint_condition(&waitpoint.id), Value::Hash(condition(waitpoint)), None);
+    }
+}
+
+/// The keys to look for; attempts one further than the model knows.
+pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(String, Type)> {
+    let names = names(ids, no);
+    let mut keys = vec![
+        (names.core(), Type::Hash),
+        (names.payload(), Type::Text),
+        (names.tags(), Type::Hash),
+        (names.result(), Type::Text),
+        (names.lease_current(), Type::ExpiringHash),
+        (names.claim_grant(), Type::ExpiringHash),
+        (names.suspension_current(), Type::Hash),
+    ];
+    let Some(found) = store.execution(no) else { return keys };
+    let next = found.attempts.iter().map(|attempt| attempt.index.0 + 1).max().unwrap_or(0);
+    keys.extend((0..=next).map(|index| (names.attempt_hash(AttemptIndex::new(index)), Type::Hash)));
+    for waitpoint in store.waitpoints_of(no) {
+        keys.push((names.waitpoint(&waitpoint.id), Type::Hash));
+        keys.push((names.waitpoint_condition(&waitpoint.id), Type::Hash));
+    }
+    keys
+}
+
+fn core(ids: &Interner, found: &Execution) -> BTreeMap<String, String> {
+    let Core { vector, .. } = &found.core;
+    let core = &found.core;
+    let reasons = &found.reasons;
+    let submission = &found.submission;
+    let mut fields = Fields::default();
+    fields
+        .set("execution_id", &found.name)
+        .set("namespace", ids.namespace_id(submission.namespace))
+        .set("lane_id", ids.lane_id(submission.lane))
+        .set("execution_kind", &submission.kind)
+        .set("priority", core.priority)
+        .set("lifecycle_phase", snake(vector.lifecycle_phase))
+        .set("ownership_state", snake(vector.ownership_state))
+        .set("eligibility_state", snake(vector.eligibility_state))
+        .set("blocking_reason", blocking_reason_text(vector.blocking_reason))
+        .set("blocking_detail", blocking_detail(found))
+        .set("terminal_outcome", snake(vector.terminal_outcome))
+        .set("attempt_state", snake(vector.attempt_state))
+        .set("public_state", vector.public_state)
+        .set("total_attempt_count", core.total_attempt_count)
+        .or_empty("current_attempt_index", core.current_attempt_index)
+        .or_empty("current_attempt_id", core.current_attempt_id.as_ref())
+        .or_empty("current_lease_id", core.current_lease_id.as_ref())
+        .set("current_lease_epoch", core.current_lease_epoch)
+        .or_empty("current_worker_id", core.current_worker.map(|no| ids.worker_id(no)))
+        .or_empty("current_worker_instance_id", core.current_instance.map(|no| ids.instance_id(no)))
+        .set("current_lane", ids.lane_id(core.current_lane))
+        .set("retry_count", core.retry_count)
+        .set("replay_count", core.replay_count)
+        .set("lease_reclaim_count", core.lease_reclaim_count)
+        .set("created_at", core.created_at)
+        .or_empty("started_at", core.started_at)
+        .or_empty("completed_at", core.completed_at)
+        .set("last_transition_at", core.last_transition_at)
+        .set("last_mutation_at", core.last_mutation_at)
+        .or_empty("lease_acquired_at", core.lease_acquired_at)
+        .or_empty("lease_expires_at", core.lease_expires_at)
+        .or_empty("lease_last_renewed_at", core.lease_last_renewed_at)
+        .or_empty("lease_renewal_deadline", core.lease_renewal_deadline)
+        .or_empty("lease_expired_at", core.lease_expired_at)
+        .or_empty("lease_revoked_at", core.lease_revoked_at)
+        .or_empty("delay_until", core.delay_until.map(|due| due.to_lua_string()))
+        .or_empty("current_suspension_id", core.current_suspension_id.as_ref())
+        .or_empty("current_waitpoint_id", core.current_waitpoint_id.as_ref())
+        .or_empty("pending_previous_attempt_index", core.pending_previous_attempt_index)
+        .or_empty("progress_pct", core.progress_pct)
+        .or_empty("progress_message", reasons.progress.as_ref())
+        .if_some("last_capability_mismatch_at", core.last_capability_mismatch_at)
+        .if_some("last_hmac_validation_failed_at", core.last_hmac_validation_failed_at)
+        .if_some("failure_reason", reasons.failure.as_ref())
+        .if_some("cancellation_reason", reasons.cancellation.as_ref())
+        .if_some("cancelled_by", reasons.cancelled_by.as_ref())
+        .if_some(
+            "required_capabilities",
+            Some(submission.required.join(",")).filter(|required| !required.is_empty()),
+        );
+    fields.done()
+}
+
+fn lease(ids: &Interner, found: &Execution, lease: &Lease) -> BTreeMap<String, String> {
+    let mut fields = Fields::default();
+    fields
+        .set("lease_id", &lease.fence.lease_id)
+        .set("lease_epoch", lease.fence.lease_epoch)
+        .set("execution_id", &found.name)
+        .set("attempt_id", &lease.fence.attempt_id)
+        .set("worker_id", ids.worker_id(lease.worker))
+        .set("worker_instance_id", ids.instance_id(lease.instance))
+        .set("expires_at", lease.expires_at);
+    fields.done()
+}
+
+fn grant(ids: &Interner, grant: &Grant) -> BTreeMap<String, String> {
+    let mut fields = Fields::default();
+    fields
+        .set("worker_id", ids.worker_id(grant.worker))
+        .set("worker_instance_id", ids.instance_id(grant.instance))
+        .set("lane_id", ids.lane_id(grant.lane))
+        .set("grant_expires_at", grant.expires_at);
+    fields.done()
+}
+
+fn attempt(ids: &Interner, found: &Execution, attempt: &Attempt) -> BTreeMap<String, String> {
+    let mut fields = Fields::default();
+    fields.set("attempt_state", snake(attempt.state)).if_some("ended_at", attempt.ended_at);
+    if let Some(id) = &attempt.id {
+        fields.set("attempt_id", id).set("execution_id", &found.name).set("attempt_index", attempt.index);
+    }
+    fields
+        .if_some("attempt_type", attempt.kind.map(snake))
+        .if_some("lease_epoch", attempt.lease_epoch)
+        .if_some("worker_instance_id", attempt.instance.map(|no| ids.instance_id(no)));
+    fields.done()
+}
+
+fn suspension(found: &Execution, suspension: &Suspension) -> BTreeMap<String, String> {
+    let mut fields = Fields::default();
+    fields
+        .set("suspension_id", &suspension.id)
+        .set("execution_id", &found.name)
+        .set("attempt_index", suspension.attempt_index)
+        .set("waitpoint_id", &suspension.waitpoint)
+        .or_empty("timeout_at", suspension.timeout_at)
+        .or_empty("timeout_behavior", suspension.timeout_behavior.map(|behavior| behavior.as_wire_str()))
+        .or_empty("closed_at", suspension.closed_at)
+        .set("close_reason", suspension.close_reason);
+    fields.done()
+}
+
+fn waitpoint_record(found: &Execution, waitpoint: &Waitpoint) -> BTreeMap<String, String> {
+    let mut fields = Fields::default();
+    fields
+        .set("waitpoint_id", &waitpoint.id)
+        .set("execution_id", &found.name)
+        .set("attempt_index", waitpoint.attempt_index)
+        .set("suspension_id", &waitpoint.suspension)
+        .set("waitpoint_key", &waitpoint.key)
+        .set("waitpoint_token", &waitpoint.token)
+        .set("state", snake(waitpoint.state))
+        .set("created_at", waitpoint.created_at)
+        .or_empty("expires_at", waitpoint.expires_at)
+        .set("signal_count", waitpoint.signal_count);
+    fields.done()
+}
+
+fn condition(waitpoint: &Waitpoint) -> BTreeMap<String, String> {
+    let condition = &waitpoint.condition;
+    let mode = match condition.mode {
+        MatchMode::Any => "any",
+        MatchMode::All => "all",
+    };
+    let mut fields = Fields::default();
+    fields
+        .set("match_mode", mode)
+        .set("minimum_signal_count", condition.minimum)
+        .set("total_matchers", condition.matchers.len())
+        .set("satisfied_count", condition.satisfied)
+        .set("closed", u8::from(condition.closed));
+    for (position, matcher) in condition.matchers.iter().enumerate() {
+        fields
+            .set(&format!("matcher:{position}:name"), &matcher.name)
+            .set(&format!("matcher:{position}:satisfied"), u8::from(matcher.satisfied));
+    }
+    fields.done()
+}

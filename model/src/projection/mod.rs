@@ -1,0 +1,115 @@
+//! The store as the server would hold it: key names, types, texts, scores and expiry times.
+//!
+//! What the model keeps parsed and numbered is rendered here as the keys that
+//! `ff-script/src/flowfabric.lua` writes, so that it can be laid beside a real server's keys, field
+//! by field. Names come from `ff-core`'s own `keys` module. Nothing here decides anything.
+
+mod execution;
+mod index;
+mod server;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ff_core::keys::{ExecKeyContext, IndexKeys};
+use ff_core::partition::{Partition, PartitionFamily};
+
+use crate::intern::{ExecutionNo, Interner};
+use crate::number::Score;
+use crate::store::Store;
+use crate::time::ServerTime;
+
+/// What a key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    Text(Vec<u8>),
+    /// A hash.
+    Hash(BTreeMap<String, String>),
+    /// A set.
+    Set(BTreeSet<String>),
+    /// A sorted set.
+    Sorted(BTreeMap<String, Score>),
+}
+
+/// A key's value and when the server may drop it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// What it holds.
+    pub value: Value,
+    /// Its expiry, if it has one.
+    pub expires_at: Option<ServerTime>,
+}
+
+/// Keys by name.
+pub type Keys = BTreeMap<String, Key>;
+
+/// An execution's place in one index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A member of a sorted set, with its score.
+    Sorted(Option<Score>),
+    /// A member of a set, or not.
+    Set(bool),
+}
+
+/// The keys that belong to one execution and exist.
+///
+/// Keys past their expiry are left out, as a server leaves them out.
+pub fn execution_keys(store: &Store, ids: &Interner, no: ExecutionNo, now: ServerTime) -> Keys {
+    let mut keys = Keys::new();
+    if let Some(found) = store.execution(no) {
+        execution::render(store, ids, found, &mut keys);
+    }
+    keys.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
+    keys
+}
+
+/// What a key of an execution is, for who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A string.
+    Text,
+    /// A hash.
+    Hash,
+    /// A hash with an expiry.
+    ExpiringHash,
+    /// A sorted set.
+    Sorted,
+}
+
+/// The keys that an execution could have: those to look for, whether or not the model has them.
+pub fn possible_keys(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(String, Type)> {
+    execution::possible(store, ids, no)
+}
+
+/// The place of one execution in every index of its partition that any lane or instance of the run names.
+pub fn places(store: &Store, ids: &Interner, no: ExecutionNo) -> BTreeMap<String, Place> {
+    index::places(store, ids, no)
+}
+
+/// Every key of the store that exists.
+pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
+    let mut keys = Keys::new();
+    for found in store.executions() {
+        execution::render(store, ids, found, &mut keys);
+        index::render(ids, found, &mut keys);
+    }
+    server::render(store, ids, &mut keys);
+    keys.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
+    keys
+}
+
+/// The key names of an execution.
+pub fn names(ids: &Interner, no: ExecutionNo) -> ExecKeyContext {
+    ExecKeyContext::new(&partition(ids.partition(no)), ids.execution_id(no))
+}
+
+/// The index names of a partition.
+pub fn index_names(index: u16) -> IndexKeys {
+    IndexKeys::new(&partition(index))
+}
+
+fn partition(index: u16) -> Partition {
+    Partition { family: PartitionFamily::Execution, index }
+}

@@ -1,0 +1,39 @@
+//! Keys that belong to no execution: idempotency of creations, and the worker registry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ff_core::keys;
+use ff_core::partition::{Partition, PartitionFamily};
+
+use super::text::Fields;
+use super::{Key, Keys, Value};
+use crate::intern::Interner;
+use crate::store::Store;
+
+/// Adds them all.
+pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
+    for ((partition, namespace, key), (no, until)) in store.idempotency_keys() {
+        let tag = Partition { family: PartitionFamily::Execution, index: *partition }.hash_tag();
+        let name = keys::idempotency_key(&tag, ids.namespace_id(*namespace).as_str(), key);
+        let value = Value::Text(ids.execution_name(*no).as_bytes().to_vec());
+        keys.insert(name, Key { value, expires_at: Some(*until) });
+    }
+    let mut indexes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (namespace, instance, registration) in store.registry().iter() {
+        let (namespace, instance) = (ids.namespace_id(namespace), ids.instance_id(instance));
+        let mut fields = Fields::default();
+        fields
+            .set("worker_id", ids.worker_id(registration.worker))
+            .set("caps_csv", registration.capabilities.join(","))
+            .set("ttl_ms", registration.ttl_ms)
+            .set("last_heartbeat_ms", registration.last_heartbeat);
+        let caps = Key { value: Value::Hash(fields.done()), expires_at: Some(registration.capabilities_until) };
+        keys.insert(keys::worker_caps_key_ns(namespace, instance), caps);
+        let alive = Key { value: Value::Text(b"1".to_vec()), expires_at: Some(registration.alive_until) };
+        keys.insert(keys::worker_alive_key_ns(namespace, instance), alive);
+        indexes.entry(keys::workers_index_key_ns(namespace)).or_default().insert(instance.to_string());
+    }
+    for (name, members) in indexes {
+        keys.insert(name, Key { value: Value::Set(members), expires_at: None });
+    }
+}

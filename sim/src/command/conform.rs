@@ -1,0 +1,106 @@
+//! `claimlab conform`: the model beside the shipped backend, call by call.
+
+use claimlab_model::deviation::Deviation;
+use clap::Args;
+
+#[cfg(not(feature = "live"))]
+use super::CommandError;
+use super::run::parse_deviation;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  claimlab conform                                   20,000 random calls against a private valkey-server
+  claimlab conform --calls 200000 --seed 7           more of them, from another seed
+  claimlab conform --server 'valkey://127.0.0.1:7000?clock=/tmp/cell'
+                                                     against a server that runs under claimlab's clock
+
+Needs a build with the feature `live`: cargo run --release --features live -- conform";
+
+#[derive(Debug, Args)]
+pub(super) struct ConformArguments {
+    /// How many calls to compare
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    calls: u64,
+    /// Where the random sequences start
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    seed: u64,
+    /// Longest sequence, in steps
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    steps: u16,
+    /// `valkey` starts a private server; valkey://HOST:PORT?clock=FILE takes one that runs under
+    /// claimlab's clock, and empties it
+    #[arg(long, default_value = "valkey", value_name = "SERVER")]
+    server: String,
+    /// Switch a deviation on in the model: the comparison must then find it
+    #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
+    deviation: Vec<Deviation>,
+    /// Print how often each method and each script ended how
+    #[arg(long)]
+    coverage: bool,
+}
+
+#[cfg(not(feature = "live"))]
+pub(super) fn conform(_: &ConformArguments) -> Result<u8, CommandError> {
+    Err(CommandError::NotLive { what: "conform" })
+}
+
+#[cfg(feature = "live")]
+pub(super) use live::conform;
+
+#[cfg(feature = "live")]
+mod live {
+    use std::fmt::Write as _;
+
+    use claimlab_model::deviation::Deviations;
+    use claimlab_valkey::Server;
+    use indicatif::{ProgressBar, ProgressStyle};
+
+    use super::super::{CommandError, print};
+    use super::ConformArguments;
+    use crate::live::sequence::{self, Outcome};
+    use crate::live::twin::Error;
+    use crate::stopwatch::Stopwatch;
+
+    pub(in super::super) fn conform(arguments: &ConformArguments) -> Result<u8, CommandError> {
+        let deviations: Deviations = arguments.deviation.iter().copied().collect();
+        let server = Server::named(&arguments.server, sequence::START_MS).map_err(Error::from)?;
+        let mut lockstep = sequence::start(server, deviations)?;
+        let bar = ProgressBar::new(arguments.calls).with_style(
+            ProgressStyle::with_template("{bar:30} {pos}/{len} calls {per_sec}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        let watch = Stopwatch::start();
+        let (outcome, calls) =
+            sequence::search(&mut lockstep, arguments.seed, arguments.calls, usize::from(arguments.steps), |done| bar.set_position(done))?;
+        bar.finish_and_clear();
+        let seconds = watch.elapsed().as_secs_f64();
+        let (of_calls, of_scripts) = lockstep.coverage();
+        let mut text = String::new();
+        if arguments.coverage {
+            let _ = writeln!(text, "methods\n{}\nmessages\n{}", of_calls.table(), of_scripts.table());
+        }
+        let pairs = of_scripts.pairs();
+        let rate = per_second(calls, seconds);
+        let code = match outcome {
+            Outcome::Same => {
+                let _ = writeln!(text, "HELD  {calls} steps compared, {rate}/s, {pairs} pairs of message and outcome, no difference");
+                0
+            }
+            Outcome::Differs(found) => {
+                let _ = writeln!(text, "VIOLATED  after {calls} steps: the model and the server differ\n");
+                for step in &found.steps {
+                    let _ = writeln!(text, "  {step:?}");
+                }
+                let _ = writeln!(text, "\n{}\n{}", found.text, found.test());
+                1
+            }
+        };
+        print(&text)?;
+        Ok(code)
+    }
+
+    /// Whole calls for each second, for people.
+    #[allow(clippy::float_arithmetic)]
+    fn per_second(calls: u64, seconds: f64) -> u64 {
+        (calls as f64 / seconds.max(0.001)) as u64
+    }
+}

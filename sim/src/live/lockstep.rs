@@ -1,0 +1,201 @@
+//! Two backends as one: each call is performed on the real server and on the model, and both must agree.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use claimlab_model::backend::ModelBackend;
+use claimlab_model::deviation::Deviations;
+use claimlab_model::port::{Immediate, Server as _};
+use claimlab_model::store::Store;
+use claimlab_model::time::ServerTime;
+use claimlab_model::token::Secret;
+use claimlab_valkey::Server;
+use ff_core::engine_backend::EngineBackend;
+use ff_core::partition::PartitionConfig;
+
+use super::call::{Answer, Answerer, Call};
+use super::client::Deployment;
+use super::coverage::Coverage;
+use super::keyspace::Difference;
+use super::twin::{Disagreement, Error, Twin};
+
+/// Key id of the first waitpoint secret (`ff-backend-valkey/src/boot.rs`).
+const FIRST_KID: &str = "k1";
+
+/// What a call in lockstep came to.
+#[derive(Debug)]
+pub enum Step {
+    /// Both gave this answer and hold the same state.
+    Same(Answer),
+    /// They differ.
+    Differs(Box<Disagreement>),
+}
+
+/// The model and the real server, in step.
+#[derive(Debug)]
+pub struct Lockstep {
+    twin: Twin,
+    secret: [u8; 32],
+    partitions: PartitionConfig,
+    deviations: Deviations,
+    model: Arc<Immediate>,
+    backend: Arc<ModelBackend<Arc<Immediate>>>,
+    calls: Coverage,
+    scripts: Coverage,
+}
+
+impl Lockstep {
+    /// Both sides empty, their clocks at `now`.
+    ///
+    /// # Errors
+    /// When the server cannot be used.
+    pub fn start(
+        server: Server,
+        partitions: PartitionConfig,
+        lanes: &[ff_core::types::LaneId],
+        deviations: Deviations,
+        now: ServerTime,
+    ) -> Result<Self, Error> {
+        let secret = [7; 32];
+        let secret_hex = secret.iter().map(|byte: &u8| format!("{byte:02x}")).collect();
+        let deployment = Deployment { secret_hex, lanes: lanes.to_vec(), partitions };
+        let twin = Twin::start(server, &deployment, now)?;
+        let (model, backend) = fresh_model(secret, partitions, deviations, now);
+        Ok(Self {
+            twin,
+            secret,
+            partitions,
+            deviations,
+            model,
+            backend,
+            calls: Coverage::default(),
+            scripts: Coverage::default(),
+        })
+    }
+
+    /// Empties both sides; coverage stays.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn reset(&mut self, now: ServerTime) -> Result<(), Error> {
+        self.twin.reset(now)?;
+        (self.model, self.backend) = fresh_model(self.secret, self.partitions, self.deviations, now);
+        Ok(())
+    }
+
+    /// Sets both clocks, forward or back.
+    pub fn set_now(&mut self, now: ServerTime) {
+        self.model.set_now(now);
+    }
+
+    /// Both clocks.
+    pub fn now(&self) -> ServerTime {
+        self.model.now()
+    }
+
+    /// The model's server, to look into.
+    pub fn model(&self) -> &Arc<Immediate> {
+        &self.model
+    }
+
+    /// How often each method ended how, and each script.
+    pub fn coverage(&self) -> (&Coverage, &Coverage) {
+        (&self.calls, &self.scripts)
+    }
+
+    /// Performs a call on both sides.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more: no verdict.
+    pub fn perform(&mut self, call: &Call) -> Result<Step, Error> {
+        let now = self.model.now();
+        let (server, minted) = self.twin.perform(now, call)?;
+        self.model.give_ids(minted);
+        let model = ready(call.perform(&*self.backend as &dyn EngineBackend));
+        let (touched, messages) = self.model.take_traffic();
+        self.calls.note(call.method(), &model.label());
+        for (name, outcome) in messages {
+            self.scripts.note(name, outcome);
+        }
+        let ids = self.model.ids();
+        let twin = &mut self.twin;
+        let compared =
+            self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
+        Ok(compared.map_or(Step::Same(server), Step::Differs))
+    }
+
+    /// Lays every key of both sides beside each other.
+    ///
+    /// # Errors
+    /// When the server cannot be read.
+    pub fn compare_all(&mut self) -> Result<Vec<Difference>, Error> {
+        let now = self.model.now();
+        let ids = self.model.ids();
+        let twin = &mut self.twin;
+        self.model.look(|store| twin.compare_all(now, store, &ids))
+    }
+}
+
+fn fresh_model(
+    secret: [u8; 32],
+    partitions: PartitionConfig,
+    deviations: Deviations,
+    now: ServerTime,
+) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
+    let store = Store::new(Secret::new(FIRST_KID, secret.to_vec()), deviations);
+    let model = Arc::new(Immediate::new(store, now));
+    let backend = Arc::new(ModelBackend::new(Arc::clone(&model), partitions));
+    (model, backend)
+}
+
+/// The value of a future that never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => unreachable!("an immediate server never makes its caller wait"),
+    }
+}
+
+/// A lockstep behind the trait; the first disagreement or failure is kept, and later calls are
+/// answered by the model alone.
+#[derive(Debug)]
+pub struct Shared {
+    lockstep: Mutex<Lockstep>,
+    first: Mutex<Option<Result<Box<Disagreement>, Error>>>,
+}
+
+impl Shared {
+    /// Puts a lockstep behind the trait.
+    pub fn new(lockstep: Lockstep) -> Self {
+        Self { lockstep: Mutex::new(lockstep), first: Mutex::new(None) }
+    }
+
+    /// The first disagreement or failure, if any call met one.
+    pub fn finish(self) -> (Lockstep, Option<Result<Box<Disagreement>, Error>>) {
+        let lockstep = self.lockstep.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (lockstep, self.first.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at the lockstep between calls.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Lockstep) -> T) -> T {
+        look(&mut self.lockstep.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Answerer for Arc<Shared> {
+    async fn answer(&self, call: Call) -> Answer {
+        self.with(|lockstep| {
+            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.is_none() {
+                match lockstep.perform(&call) {
+                    Ok(Step::Same(answer)) => return answer,
+                    Ok(Step::Differs(disagreement)) => *first = Some(Ok(disagreement)),
+                    Err(error) => *first = Some(Err(error)),
+                }
+            }
+            ready(call.perform(&*lockstep.backend as &dyn EngineBackend))
+        })
+    }
+}

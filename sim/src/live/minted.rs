@@ -1,0 +1,39 @@
+//! The ids that a client mints by itself: read off its answer, so that the model can use the same.
+
+use ff_core::backend::Handle;
+use ff_core::engine_error::EngineError;
+use ff_core::handle_codec::{self, HandlePayload};
+use ff_script::error::ScriptError;
+use uuid::Uuid;
+
+use super::call::{Answer, Call};
+
+/// What a lost connection said, where the error is one.
+pub(super) fn lost_connection(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::Contextual { source, .. } => lost_connection(source),
+        EngineError::Transport { source, .. } => match source.downcast_ref::<ScriptError>()? {
+            // The script itself failed: that is an answer.
+            ScriptError::Valkey(said) if said.kind() == ferriskey::ErrorKind::ResponseError => None,
+            ScriptError::Valkey(said) => Some(said.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The minted ids in the order in which the model mints them.
+///
+/// # Errors
+/// When the server cannot be asked for an id that no answer carries.
+pub(super) fn ids(call: &Call, answer: &Answer, reads: &mut redis::Connection) -> redis::RedisResult<Vec<Uuid>> {
+    let _ = (call, reads);
+    Ok(match answer {
+        Answer::ClaimFromResumeGrant(Ok(Some(handle))) => opened(handle).map(|payload| payload.lease_id.0).into_iter().collect(),
+        _ => Vec::new(),
+    })
+}
+
+fn opened(handle: &Handle) -> Option<HandlePayload> {
+    handle_codec::decode(&handle.opaque).ok().map(|decoded| decoded.payload)
+}

@@ -1,0 +1,17 @@
+//! Everything that talks to a real server: the model and the shipped backend, side by side.
+//!
+//! A [`call::Call`] is performed by the shipped `ff-backend-valkey` on a real server ([`client`]) and by
+//! the model; [`twin`] lays the answers and then the keys of both ([`keyspace`]) beside each other.
+//! [`lockstep`] drives both as one `EngineBackend`. What is not compared stands in [`exclusion`], each
+//! row with its reason.
+
+pub mod answer;
+pub mod call;
+pub mod client;
+pub mod coverage;
+pub mod exclusion;
+pub mod keyspace;
+pub mod lockstep;
+mod minted;
+pub mod sequence;
+pub mod twin;

@@ -1,0 +1,164 @@
+//! How sequences are drawn: a state machine whose transitions are steps.
+//!
+//! The abstract state is how far a sequence has come (does anything exist, was anything claimed), so
+//! that claims follow grants often enough; everything else is left to chance on purpose.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use proptest_state_machine::ReferenceStateMachine;
+
+use super::step::{Pick, Step, Who};
+
+/// Small picks most of the time: they name what is right.
+fn pick() -> impl Strategy<Value = Pick> + Clone {
+    prop_oneof![6 => 0_u8..3, 3 => 0_u8..16, 1 => any::<u8>()]
+}
+
+/// An execution: two of four most of the time, so that things happen to the same one.
+fn target() -> impl Strategy<Value = Pick> + Clone {
+    prop_oneof![5 => Just(0_u8), 2 => Just(1), 1 => 0_u8..4]
+}
+
+fn who() -> impl Strategy<Value = Who> + Clone {
+    prop_oneof![
+        6 => Just(Who { worker: 0, instance: 0 }),
+        1 => (0_u8..3, 0_u8..2).prop_map(|(worker, instance)| Who { worker, instance }),
+    ]
+}
+
+/// A partition argument: the right one but for every eighth.
+fn place() -> impl Strategy<Value = Pick> + Clone {
+    prop_oneof![9 => Just(0_u8), 1 => Just(7)]
+}
+
+fn lane() -> impl Strategy<Value = Pick> + Clone {
+    prop_oneof![9 => Just(0_u8), 1 => Just(4)]
+}
+
+fn priority() -> impl Strategy<Value = i32> + Clone {
+    prop_oneof![4 => Just(0), 1 => Just(10), 1 => Just(-5), 1 => Just(9_000), 1 => Just(9_001), 1 => Just(i32::MAX)]
+}
+
+macro_rules! step {
+    ($variant:ident { $($field:ident: $from:expr),* }) => {
+        ($($from),*,).prop_map(|($($field),*,)| Step::$variant { $($field),* }).boxed()
+    };
+}
+
+/// How far a sequence has come.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    created: u32,
+    granted: u32,
+    claimed: u32,
+}
+
+/// The steps of a sequence.
+#[derive(Debug)]
+pub struct Sequence;
+
+impl ReferenceStateMachine for Sequence {
+    type State = Progress;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Progress> {
+        Just(Progress::default()).boxed()
+    }
+
+    fn transitions(state: &Progress) -> BoxedStrategy<Step> {
+        let create = step!(Create {
+            execution: target(), lane: lane(), priority: priority(), key: pick(), delay: pick(), deadline: pick(),
+            policy: 0_u8..12, text: pick()
+        });
+        if state.created == 0 {
+            return create;
+        }
+        let grant = step!(Grant {
+            execution: target(), lane: lane(), who: who(), capabilities: pick(), ttl: pick(), partition: place()
+        });
+        let claim = step!(Claim {
+            execution: target(), lane: lane(), who: who(), ttl: pick(), timeout: pick(), deadline: pick()
+        });
+        let resumed = step!(ClaimResumed {
+            execution: target(), lane: lane(), who: who(), ttl: pick(), attempt: pick(), remaining: pick()
+        });
+        let boundary = step!(ToBoundary { which: any::<u8>(), offset_ms: -1_i8..=1 });
+        let wait = prop_oneof![
+            3 => (0_u32..5).prop_map(|ms| Step::Wait { ms }),
+            1 => (0_u32..40_000).prop_map(|ms| Step::Wait { ms }),
+            1 => (1_u16..6_000).prop_map(|ms| Step::Back { ms }),
+        ]
+        .boxed();
+        let block_route = step!(BlockRoute { execution: target(), lane: lane(), reason: pick(), text: pick(), now: pick() });
+        let block = step!(BlockForAdmission { execution: target(), lane: lane(), reason: 0_u8..4, text: pick(), now: pick() });
+        let unblock = step!(Unblock { execution: target(), lane: lane(), reason: pick(), now: pick() });
+        let before = vec![
+            (6, create),
+            (8, grant),
+            (6, claim),
+            (3, resumed),
+            (1, step!(ClaimFromResumeGrant { execution: target(), lane: lane(), who: who(), ttl: pick() })),
+            (2, step!(Scan { lane: lane(), partition: 0_u8..3, limit: any::<u8>() })),
+            (7, boundary),
+            (4, wait),
+            (2, block_route),
+            (1, block),
+            (2, unblock),
+            (2, step!(Promote { execution: target(), lane: lane(), now: pick(), partition: place() })),
+            (1, step!(Expire { execution: target(), deadline: any::<bool>(), partition: place() })),
+            (1, step!(ChangePriority { execution: target(), lane: lane(), priority: priority() })),
+            (2, step!(Replay { execution: target() })),
+            (1, step!(Register { who: who(), capabilities: pick(), ttl: pick(), now: pick() })),
+            (1, step!(Heartbeat { who: who(), now: pick() })),
+            (1, step!(ListExpired { as_of: pick(), limit: pick() })),
+            (3, step!(Read { execution: target(), what: any::<u8>() })),
+            (1, step!(CancelById { execution: target(), source: pick(), handle: pick(), fence: pick(), text: pick() })),
+        ];
+        let held = vec![
+            (3, step!(GrantReclaim { execution: target(), lane: lane(), who: who(), capabilities: pick(), ttl: pick() })),
+            (3, step!(Reclaim {
+                execution: target(), lane: lane(), who: who(), ttl: pick(), cap: pick(), old: who(), attempt: pick()
+            })),
+            (4, step!(Renew { handle: pick() })),
+            (1, step!(Progress { handle: pick(), percent: pick(), text: pick() })),
+            (2, step!(Complete { handle: pick(), payload: pick() })),
+            (3, step!(Fail { handle: pick(), text: pick(), class: pick() })),
+            (1, step!(Cancel { handle: pick(), text: pick() })),
+            (2, step!(Delay { handle: pick(), until: pick() })),
+            (4, step!(Suspend {
+                handle: pick(), condition: pick(), reason: 0_u8..9, timeout: pick(), behavior: 0_u8..5, key: pick()
+            })),
+            (4, step!(Signal {
+                waitpoint: pick(), execution: pick(), name: pick(), token: pick(), key: pick(), delay: pick(), cap: pick()
+            })),
+            (1, step!(CompleteByFence { handle: pick(), fence: pick(), source: pick(), payload: pick() })),
+            (1, step!(Revoke { execution: target(), who: who(), handle: pick(), expected: pick(), text: pick() })),
+            (3, step!(Mark { execution: target(), partition: place() })),
+            (2, step!(ExpireSuspension { execution: target(), partition: place() })),
+        ];
+        let steps = if state.granted == 0 { before } else { before.into_iter().chain(held).collect() };
+        proptest::strategy::Union::new_weighted(steps).boxed()
+    }
+
+    fn apply(mut state: Progress, step: &Step) -> Progress {
+        match step {
+            Step::Create { .. } => state.created += 1,
+            Step::Grant { .. } => state.granted += 1,
+            Step::Claim { .. } => state.claimed += 1,
+            _ => {}
+        }
+        state
+    }
+}
+
+/// A drawn sequence, and where its runner counts the steps taken: shrinking first drops those that
+/// were never reached.
+pub type Drawn = (Vec<Step>, Option<Arc<AtomicUsize>>);
+
+/// Sequences of so many steps.
+pub fn sequences(steps: usize) -> BoxedStrategy<Drawn> {
+    Sequence::sequential_strategy(1..=steps).prop_map(|(_, steps, taken)| (steps, taken)).boxed()
+}

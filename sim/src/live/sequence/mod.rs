@@ -1,0 +1,188 @@
+//! Random sequences of calls in lockstep: drawn, run, shrunk to the shortest that still shows the
+//! difference, and printed as a Rust test that shows it again.
+
+mod draw;
+mod memory;
+mod step;
+
+pub use draw::{Drawn, Progress, Sequence, sequences};
+pub use memory::{Memory, PARTITIONS};
+pub use step::{Pick, Step, Who};
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use claimlab_model::deviation::Deviations;
+use claimlab_model::time::ServerTime;
+use claimlab_valkey::Server;
+use ff_core::partition::PartitionConfig;
+use ff_core::types::LaneId;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use super::lockstep::{self, Lockstep};
+use super::twin::Error;
+
+/// Where every sequence begins.
+pub const START_MS: i64 = 1_700_000_000_000;
+/// A whole comparison of all keys comes after so many steps, and at the end of a sequence.
+const STEPS_BETWEEN_FULL: usize = 40;
+
+/// A difference with the sequence that shows it.
+#[derive(Debug)]
+pub struct Found {
+    /// The shortest sequence that was found to show it.
+    pub steps: Vec<Step>,
+    /// What differs after the last of them.
+    pub text: String,
+}
+
+impl Found {
+    /// A Rust test that runs the sequence again.
+    pub fn test(&self) -> String {
+        let mut text = String::from("#[test]\nfn the_model_answers_as_the_server_does() {\n    use claimlab::live::sequence::Step::*;\n");
+        text.push_str("    use claimlab::live::sequence::Who;\n    assert_same(&[\n");
+        for step in &self.steps {
+            let _ = writeln!(text, "        {step:?},");
+        }
+        text.push_str("    ]);\n}\n");
+        text
+    }
+}
+
+/// What a search came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// No difference in so many calls.
+    Same,
+    /// A difference.
+    Differs(Found),
+}
+
+/// A lockstep on a server for sequences.
+///
+/// # Errors
+/// When the server cannot be used.
+pub fn start(server: Server, deviations: Deviations) -> Result<Lockstep, Error> {
+    let partitions = PartitionConfig { num_flow_partitions: PARTITIONS, ..PartitionConfig::default() };
+    let lanes = [LaneId::new("default"), LaneId::new("other")];
+    Lockstep::start(server, partitions, &lanes, deviations, ServerTime::from_ms(START_MS))
+}
+
+/// Runs one sequence from empty; gives the first difference as text, with the number of steps taken.
+///
+/// # Errors
+/// When the server cannot be used any more.
+pub fn run(lockstep: &mut Lockstep, steps: &[Step]) -> Result<Option<(usize, String)>, Error> {
+    lockstep.reset(ServerTime::from_ms(START_MS))?;
+    let mut memory = Memory::default();
+    for (number, step) in (1..).zip(steps) {
+        let now = lockstep.now();
+        lockstep.set_now(moved(lockstep, now, step));
+        if let Some(call) = memory.call(step, lockstep.now()) {
+            match lockstep.perform(&call)? {
+                lockstep::Step::Same(answer) => memory.learn(&call, &answer),
+                lockstep::Step::Differs(disagreement) => return Ok(Some((number, disagreement.to_string()))),
+            }
+        }
+        if number.is_multiple_of(STEPS_BETWEEN_FULL) || number == steps.len() {
+            let differences = lockstep.compare_all()?;
+            if !differences.is_empty() {
+                let lines: Vec<String> = differences.iter().map(|one| format!("    {one}\n")).collect();
+                return Ok(Some((number, format!("after this sequence, all keys compared\n{}", lines.concat()))));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The clock after a step, before its call.
+fn moved(lockstep: &Lockstep, now: ServerTime, step: &Step) -> ServerTime {
+    match step {
+        Step::Wait { ms } => now.plus_ms(u64::from(*ms)),
+        Step::Back { ms } => ServerTime::from_ms(now.ms() - i64::from(*ms)),
+        Step::ToBoundary { which, offset_ms } => {
+            let times: Vec<i64> = lockstep.model().look(memory::boundaries);
+            // Times ahead first: the past is for the steps backwards.
+            let ahead: Vec<i64> = times.iter().copied().filter(|time| *time > now.ms() && *time < now.ms() + 100_000_000).collect();
+            let Some(position) = usize::from(*which).checked_rem(ahead.len()) else { return now };
+            ServerTime::from_ms(ahead[position] + i64::from(*offset_ms))
+        }
+        _ => now,
+    }
+}
+
+/// Draws and runs sequences until so many calls were compared or a difference is found and shrunk.
+///
+/// # Errors
+/// When the server cannot be used any more: no verdict.
+pub fn search(
+    lockstep: &mut Lockstep,
+    seed: u64,
+    calls: u64,
+    steps: usize,
+    mut told: impl FnMut(u64),
+) -> Result<(Outcome, u64), Error> {
+    let config = Config { failure_persistence: None, max_shrink_iters: 4_000, cases: u32::MAX, ..Config::default() };
+    let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let strategy = sequences(steps);
+    let mut done = 0_u64;
+    while done < calls {
+        let mut failed = None;
+        let mut compared = 0;
+        let outcome = run_once(&mut runner, &strategy, |(sequence, taken)| {
+            let ran = run(lockstep, sequence);
+            let reached = match &ran {
+                Ok(Some((number, _))) => *number,
+                _ => sequence.len(),
+            };
+            if let Some(taken) = taken {
+                taken.fetch_add(reached, Ordering::Relaxed);
+            }
+            match ran {
+                Ok(None) => {
+                    compared = sequence.len() as u64;
+                    Ok(())
+                }
+                Ok(Some((number, _))) => Err(TestCaseError::fail(number.to_string())),
+                Err(error) => {
+                    failed = Some(error);
+                    Err(TestCaseError::reject("no server"))
+                }
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        done += compared;
+        if let Err(TestError::Fail(why, (mut steps, _))) = outcome {
+            let text = match run(lockstep, &steps)? {
+                Some((number, text)) => {
+                    // What comes after the step that shows it is not needed.
+                    steps.truncate(number);
+                    text
+                }
+                None => format!("not seen again when it was repeated (it was: {why})"),
+            };
+            return Ok((Outcome::Differs(Found { steps, text }), done));
+        }
+        told(done);
+    }
+    Ok((Outcome::Same, done))
+}
+
+/// One case of a strategy, shrunk where it fails.
+fn run_once(
+    runner: &mut TestRunner,
+    strategy: &proptest::strategy::BoxedStrategy<Drawn>,
+    mut test: impl FnMut(&Drawn) -> Result<(), TestCaseError>,
+) -> Result<bool, TestError<Drawn>> {
+    use proptest::strategy::Strategy as _;
+    let tree = match strategy.new_tree(runner) {
+        Ok(tree) => tree,
+        Err(reason) => return Err(TestError::Abort(reason)),
+    };
+    let test = std::cell::RefCell::new(&mut test);
+    runner.run_one(tree, |drawn| (test.borrow_mut())(&drawn))
+}

@@ -1,0 +1,170 @@
+//! The real half of a comparison: performs a call on the real server at a set time, then lays its
+//! answer and its keys beside the model's.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use claimlab_model::intern::{ExecutionNo, Interner};
+use claimlab_model::projection;
+use claimlab_model::store::Store;
+use claimlab_model::time::ServerTime;
+use claimlab_valkey::{Server, connect};
+
+use super::call::{Answer, Call};
+use super::client::{Client, Deployment};
+use super::keyspace::{self, Difference, Expectation};
+use super::{client, minted};
+
+/// Why no comparison could be made; none of these is a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No usable server.
+    #[error(transparent)]
+    Server(#[from] claimlab_valkey::Error),
+    /// No usable client.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// The server's clock could not be set.
+    #[error("the server's clock cannot be set: {0}")]
+    Clock(#[from] std::io::Error),
+    /// The server could not be read, or died.
+    #[error("the server's state cannot be read: {0}")]
+    Read(#[from] redis::RedisError),
+    /// The shipped client got no answer.
+    #[error("the shipped client got no answer to {method}: {said}")]
+    NoAnswer {
+        /// The call.
+        method: &'static str,
+        /// What the client said.
+        said: String,
+    },
+}
+
+/// A disagreement between the model and the real server.
+#[derive(Debug)]
+pub struct Disagreement {
+    /// The call that showed it.
+    pub call: Call,
+    /// The server's time.
+    pub now: ServerTime,
+    /// The model's answer.
+    pub model: String,
+    /// The server's answer.
+    pub server: String,
+    /// What differs in the state afterwards.
+    pub state: Vec<Difference>,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.call)?;
+        writeln!(f, "  at server time {}", self.now)?;
+        let mark = if self.model == self.server { "same answer" } else { "answers differ" };
+        writeln!(f, "  {mark}\n    model   {}\n    server  {}", self.model, self.server)?;
+        if !self.state.is_empty() {
+            writeln!(f, "  state differs")?;
+        }
+        for difference in &self.state {
+            writeln!(f, "    {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A real server under a virtual clock with the shipped backend in front of it.
+pub struct Twin {
+    // Dropped before the server stops.
+    client: Client,
+    reads: redis::Connection,
+    server: Server,
+}
+
+impl fmt::Debug for Twin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Twin").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Twin {
+    /// Empties the server and initialises it as a deployment does, its clock at `now`.
+    ///
+    /// # Errors
+    /// When it is not usable.
+    pub fn start(server: Server, deployment: &Deployment, now: ServerTime) -> Result<Self, Error> {
+        server.clock().set(now.ms())?;
+        let mut reads = connect(server.address())?;
+        redis::cmd("FLUSHALL").exec(&mut reads)?;
+        let client = Client::start(server.address(), deployment)?;
+        Ok(Self { client, reads, server })
+    }
+
+    /// Empties the server and initialises it again.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn reset(&mut self, now: ServerTime) -> Result<(), Error> {
+        self.server.clock().set(now.ms())?;
+        redis::cmd("FLUSHALL").exec(&mut self.reads)?;
+        Ok(self.client.initialise()?)
+    }
+
+    /// Performs a call at a server time; gives the answer and the ids that the client minted for it, in
+    /// the order in which the model mints them.
+    ///
+    /// # Errors
+    /// When the client got no answer: then nobody knows what the server did.
+    pub fn perform(&mut self, now: ServerTime, call: &Call) -> Result<(Answer, Vec<uuid::Uuid>), Error> {
+        self.server.clock().set(now.ms())?;
+        let answer = self.client.perform(call.clone())?;
+        if let Some(said) = answer.error().and_then(minted::lost_connection) {
+            return Err(Error::NoAnswer { method: call.method(), said });
+        }
+        let minted = minted::ids(call, &answer, &mut self.reads)?;
+        Ok((answer, minted))
+    }
+
+    /// Lays answers and the touched executions' keys beside each other.
+    ///
+    /// # Errors
+    /// When the server cannot be read.
+    #[allow(clippy::too_many_arguments)]
+    pub fn compare(
+        &mut self,
+        now: ServerTime,
+        call: &Call,
+        model: &Answer,
+        server: &Answer,
+        store: &Store,
+        ids: &Interner,
+        touched: &BTreeSet<ExecutionNo>,
+    ) -> Result<Option<Box<Disagreement>>, Error> {
+        let expected: Vec<Expectation> = touched.iter().map(|no| expectation(store, ids, *no, now)).collect();
+        let state = match expected.is_empty() {
+            true => Vec::new(),
+            false => keyspace::compare(&mut self.reads, &expected)?,
+        };
+        let (model, server) = (model.text(), server.text());
+        if model == server && state.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Disagreement { call: call.clone(), now, model, server, state })))
+    }
+
+    /// Lays every key of both beside each other.
+    ///
+    /// # Errors
+    /// When the server cannot be read.
+    pub fn compare_all(&mut self, now: ServerTime, store: &Store, ids: &Interner) -> Result<Vec<Difference>, Error> {
+        self.server.clock().set(now.ms())?;
+        Ok(keyspace::compare_all(&mut self.reads, &projection::everything(store, ids, now))?)
+    }
+}
+
+fn expectation(store: &Store, ids: &Interner, no: ExecutionNo, now: ServerTime) -> Expectation {
+    Expectation {
+        possible: projection::possible_keys(store, ids, no),
+        keys: projection::execution_keys(store, ids, no, now),
+        member: ids.execution_name(no).to_string(),
+        places: projection::places(store, ids, no),
+    }
+}
