@@ -35,11 +35,13 @@ pub enum Deviation {
     FixCreateIndexFollowsState,
     /// A renewal is refused once the lease was marked expired, even if the server's clock stepped back since.
     FixRenewRefusesMarkedLease,
+    /// `list_expired_leases` reads the scores that the server sends, instead of failing on the first entry.
+    FixListExpiredLeasesReadsScores,
 }
 
 impl Deviation {
     /// Every switch, in the order of the catalogue.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BugAcceptExpiredLease,
         Self::BugIgnoreFence,
         Self::BugRenewExpiredLease,
@@ -53,6 +55,7 @@ impl Deviation {
         Self::FixResumeDelayRecordsDue,
         Self::FixCreateIndexFollowsState,
         Self::FixRenewRefusesMarkedLease,
+        Self::FixListExpiredLeasesReadsScores,
     ];
 
     /// The switch's name, as a scenario and the command line spell it.
@@ -71,6 +74,7 @@ impl Deviation {
             Self::FixResumeDelayRecordsDue => "fix-resume-delay-records-due",
             Self::FixCreateIndexFollowsState => "fix-create-index-follows-state",
             Self::FixRenewRefusesMarkedLease => "fix-renew-refuses-marked-lease",
+            Self::FixListExpiredLeasesReadsScores => "fix-list-expired-leases-reads-scores",
         }
     }
 

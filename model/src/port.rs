@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::backend::Method;
+use crate::deviation::Deviations;
 use crate::intern::{ExecutionNo, Interner};
 use crate::message::{Message, Reply};
 use crate::script;
@@ -42,6 +43,9 @@ pub trait Server: Send + Sync + 'static {
 
     /// A fresh id where the client library mints one.
     fn mint(&self) -> Uuid;
+
+    /// The switches that this run's clients have.
+    fn deviations(&self) -> Deviations;
 
     /// The start of a trait method; its number comes back with [`Self::method_ended`].
     fn method_started(&self, method: Method) -> u64;
@@ -148,6 +152,10 @@ impl Server for std::sync::Arc<Immediate> {
         }
         inner.minted += 1;
         Uuid::from_u128(inner.minted | (0xc1a1_u128 << 96))
+    }
+
+    fn deviations(&self) -> Deviations {
+        lock(&self.inner).store.deviations()
     }
 
     fn method_started(&self, method: Method) -> u64 {

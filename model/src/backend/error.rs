@@ -119,6 +119,11 @@ pub(super) fn folded(refusal: Refusal) -> Result<String, EngineError> {
     }
 }
 
+/// A reply that the client cannot turn into what it asked for.
+pub(super) fn unreadable(context: &'static str) -> EngineError {
+    during(context)(transport(std::io::Error::other("Response was of incompatible type")))
+}
+
 /// The call's name around a transport fault; typed errors pass bare.
 pub(super) fn during(context: &'static str) -> impl Fn(EngineError) -> EngineError {
     move |error| backend_context(error, context)

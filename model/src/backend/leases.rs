@@ -10,6 +10,7 @@ use ff_core::types::{AttemptIndex, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
+use crate::deviation::Deviation;
 use crate::intern::ExecutionNo;
 use crate::message::{Done, Message, Reply, Script};
 use crate::number::Score;
@@ -111,6 +112,10 @@ impl<S: Server> ModelBackend<S> {
 
     /// Expired leases by (expiry, id), at most so many partitions from the cursor's on.
     ///
+    /// The shipped client asks for texts where its protocol version sends pairs of a member and a
+    /// double, so that every list with an entry is a type error (`ff-backend-valkey/src/lib.rs`,
+    /// `list_expired_leases`): who relies on it finds no expired lease at all.
+    ///
     /// One range read for each partition, then one read of the core for each entry. The real client
     /// sends these concurrently; here they follow each other.
     pub(super) async fn expired_leases(
@@ -135,6 +140,10 @@ impl<S: Server> ModelBackend<S> {
                 Reply::Members(members) => merged.extend(members),
                 other => return Err(error::unexpected(&other)),
             }
+        }
+        let reads_scores = self.server.deviations().has(Deviation::FixListExpiredLeasesReadsScores);
+        if !merged.is_empty() && !reads_scores {
+            return Err(error::unreadable("list_expired_leases: ZRANGEBYSCORE lease_expiry"));
         }
         let page_full = self.order_page(&mut merged, args.after.as_ref(), limit as usize);
         let mut entries = Vec::with_capacity(merged.len());

@@ -10,6 +10,7 @@ mod server;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use ff_core::keys::{ExecKeyContext, IndexKeys};
 use ff_core::partition::{Partition, PartitionFamily};
@@ -20,7 +21,7 @@ use crate::store::Store;
 use crate::time::ServerTime;
 
 /// What a key holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     /// A string.
     Text(Vec<u8>),
@@ -30,6 +31,17 @@ pub enum Value {
     Set(BTreeSet<String>),
     /// A sorted set.
     Sorted(BTreeMap<String, Score>),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{:?}", String::from_utf8_lossy(text)),
+            Self::Hash(fields) => write!(f, "{fields:?}"),
+            Self::Set(members) => write!(f, "{members:?}"),
+            Self::Sorted(members) => write!(f, "{members:?}"),
+        }
+    }
 }
 
 /// A key's value and when the server may drop it.

@@ -46,7 +46,8 @@ fn error_text(error: &EngineError) -> String {
             // A reply that does not parse is told in words of the client's own.
             Some(ScriptError::Parse { fcall, .. }) => format!("Transport(Parse {fcall})"),
             Some(script) => format!("Transport({script:?})"),
-            None => "Transport(?)".into(),
+            // The model has no client: its words for a client's own error are another type.
+            None => "Transport(Valkey)".into(),
         },
         other => format!("{other:?}"),
     }

@@ -87,6 +87,8 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     row("config*", "*", "the deployment's own settings"),
     row("sec:waitpoint_hmac", "*", "the deployment's own secret"),
     row("idx:lanes", "*", "the deployment's own lanes"),
+    row("worker:ns*", "lanes_csv", ARGUMENT),
+    row("worker:ns*", "registered_at_ms", ARGUMENT),
     row("version*", "*", "the deployment's own settings"),
 ];
 

@@ -1,5 +1,6 @@
 //! The ids that a client mints by itself: read off its answer, so that the model can use the same.
 
+use ferriskey::ErrorKind;
 use ff_core::backend::Handle;
 use ff_core::engine_error::EngineError;
 use ff_core::handle_codec::{self, HandlePayload};
@@ -13,13 +14,25 @@ pub(super) fn lost_connection(error: &EngineError) -> Option<String> {
     match error {
         EngineError::Contextual { source, .. } => lost_connection(source),
         EngineError::Transport { source, .. } => match source.downcast_ref::<ScriptError>()? {
-            // The script itself failed: that is an answer.
-            ScriptError::Valkey(said) if said.kind() == ferriskey::ErrorKind::ResponseError => None,
-            ScriptError::Valkey(said) => Some(said.to_string()),
+            ScriptError::Valkey(said) if is_lost(said.kind()) => Some(said.to_string()),
+            // A script that failed or a reply that cannot be read is an answer.
             _ => None,
         },
         _ => None,
     }
+}
+
+fn is_lost(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::IoError
+            | ErrorKind::FatalSendError
+            | ErrorKind::FatalReceiveError
+            | ErrorKind::BusyLoadingError
+            | ErrorKind::ClusterDown
+            | ErrorKind::MasterDown
+            | ErrorKind::AllConnectionsUnavailable
+    )
 }
 
 /// The minted ids in the order in which the model mints them.

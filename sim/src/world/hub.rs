@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use claimlab_model::backend::Method;
+use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::message::{Message, Reply};
 use uuid::Uuid;
@@ -113,6 +114,7 @@ struct Inner {
 pub struct Hub {
     inner: Mutex<Inner>,
     ids: Mutex<Interner>,
+    deviations: Deviations,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,7 +123,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hub {
     /// An empty meeting place.
-    pub fn new(recording: bool) -> Arc<Self> {
+    pub fn new(recording: bool, deviations: Deviations) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 now: TrueTime::default(),
@@ -140,6 +142,7 @@ impl Hub {
                 saturated_calls: 0,
             }),
             ids: Mutex::default(),
+            deviations,
         })
     }
 
@@ -187,6 +190,11 @@ impl Hub {
     /// A number below `bound` from a party's own stream.
     pub fn jitter(&self, party: PartyNo, bound: u64) -> u64 {
         lock(&self.inner).parties[party].jitter.below(bound)
+    }
+
+    /// The switches of this run.
+    pub fn deviations(&self) -> Deviations {
+        self.deviations
     }
 
     /// The ids of this run.
@@ -401,7 +409,7 @@ mod tests {
     #[test]
     fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
         let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let hub = Hub::new(false);
+        let hub = Hub::new(false, Deviations::default());
         let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
@@ -421,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_wait_is_not_ended_by_a_late_event() {
-        let hub = Hub::new(false);
+        let hub = Hub::new(false, Deviations::default());
         hub.enter(TrueTime::default(), 7);
         let first = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
         hub.forget(first);

@@ -150,8 +150,8 @@ pub fn run(plan: &Arc<Plan>, watch: Watch) -> RunResult {
 
 impl World {
     fn new(plan: Arc<Plan>, watch: Watch) -> Self {
-        let hub = Hub::new(!watch.observers.is_empty());
         let deviations: Deviations = plan.world.deviations.iter().copied().collect();
+        let hub = Hub::new(!watch.observers.is_empty(), deviations);
         let secret = Secret::new("k1", plan.seed.to_be_bytes().repeat(4));
         let cast = Cast::new(Arc::clone(&plan), Arc::clone(&hub));
         let server_clock = ServerClock::new(plan.world.server);

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, MutexGuard};
 
 use claimlab_model::backend::{Method, ModelBackend};
+use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::Interner;
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
@@ -124,6 +125,10 @@ impl Server for Party {
 
     fn ids(&self) -> MutexGuard<'_, Interner> {
         self.hub.ids()
+    }
+
+    fn deviations(&self) -> Deviations {
+        self.hub.deviations()
     }
 
     fn mint(&self) -> Uuid {
