@@ -108,6 +108,16 @@ impl Immediate {
         read(&lock(&self.inner).store)
     }
 
+    /// Drops keys past their expiry, as a look at them does: those of these executions, or all.
+    pub fn lapse(&self, executions: Option<&BTreeSet<ExecutionNo>>) {
+        let mut inner = lock(&self.inner);
+        let now = inner.now;
+        match executions {
+            Some(executions) => executions.iter().for_each(|no| inner.store.lapse(*no, now)),
+            None => inner.store.lapse_all(now),
+        }
+    }
+
     /// The messages so far: name and the answer's label.
     pub fn messages(&self) -> Vec<(&'static str, &'static str)> {
         lock(&self.inner).messages.clone()

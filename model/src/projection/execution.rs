@@ -9,7 +9,7 @@ use super::{Key, Keys, Type, Value, names};
 use crate::backend::blocking_reason_text;
 use crate::intern::{ExecutionNo, Interner};
 use crate::script::blocking_detail;
-use crate::store::{Attempt, Core, Execution, Grant, Lease, MatchMode, Store, Suspension, Waitpoint};
+use crate::store::{Attempt, Core, Execution, Grant, Lease, MatchMode, Store, SuspendDone, Suspension, Waitpoint};
 use crate::time::ServerTime;
 
 /// Adds every key of an execution.
@@ -40,6 +40,12 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
     }
     if let Some(current) = &found.suspension {
         put(names.suspension_current(), Value::Hash(suspension(found, current)), None);
+    }
+    for (key, until, done) in &found.suspend_done {
+        let SuspendDone { suspension, waitpoint, waitpoint_key, token } = done;
+        let outcome = format!("OK\t{suspension}\t{waitpoint}\t{waitpoint_key}\t{token}\t0");
+        let value = Value::Hash([("outcome".to_owned(), outcome)].into());
+        put(names.suspend_dedup(key), value, Some(*until));
     }
     for waitpoint in store.waitpoints_of(found.no) {
         put(names.waitpoint(&waitpoint.id), Value::Hash(waitpoint_record(found, waitpoint)), None);

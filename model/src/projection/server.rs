@@ -1,4 +1,4 @@
-//! Keys that belong to no execution: idempotency of creations, and the worker registry.
+//! Keys that belong to no execution: deduplication of creations and signals, and the worker registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,11 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
         let name = keys::idempotency_key(&tag, ids.namespace_id(*namespace).as_str(), key);
         let value = Value::Text(ids.execution_name(*no).as_bytes().to_vec());
         keys.insert(name, Key { value, expires_at: Some(*until) });
+    }
+    for ((partition, waitpoint, key), (signal, until)) in store.signal_keys() {
+        let tag = Partition { family: PartitionFamily::Execution, index: *partition }.hash_tag();
+        let value = Value::Text(signal.to_string().into_bytes());
+        keys.insert(format!("ff:sigdedup:{tag}:{waitpoint}:{key}"), Key { value, expires_at: Some(*until) });
     }
     let mut indexes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (namespace, instance, registration) in store.registry().iter() {

@@ -136,6 +136,13 @@ impl Store {
         (*until >= now).then_some(signal)
     }
 
+    /// Every signal's deduplication key with the signal and its expiry: partition, waitpoint, key.
+    pub fn signal_keys(
+        &self,
+    ) -> impl Iterator<Item = (&(u16, WaitpointId, String), &(SignalId, ServerTime))> {
+        self.signal_done.iter()
+    }
+
     /// The worker registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -167,6 +174,29 @@ impl Store {
             self.note(no, Change::GrantLapsed(grant));
         }
         self.execution(no)
+    }
+
+    /// Drops the keys of an execution that are past their expiry, as a look at them does.
+    pub fn lapse(&mut self, no: ExecutionNo, now: ServerTime) {
+        self.visit(no, now);
+        let Some(found) = self.executions.get_mut(no.index()).and_then(Option::as_deref_mut) else { return };
+        if found.lease.as_ref().and_then(|lease| lease.key_expires_at).is_some_and(|expires| expires < now) {
+            found.lease = None;
+        }
+    }
+
+    /// Drops every key that is past its expiry.
+    pub fn lapse_all(&mut self, now: ServerTime) {
+        for position in 0..self.executions.len() {
+            if let Some(no) = self.executions[position].as_ref().map(|found| found.no) {
+                self.lapse(no, now);
+            }
+        }
+        for found in self.executions.iter_mut().flatten() {
+            found.suspend_done.retain(|(_, until, _)| *until >= now);
+        }
+        self.idempotency.retain(|_, (_, until)| *until >= now);
+        self.signal_done.retain(|_, (_, until)| *until >= now);
     }
 
     pub(crate) fn create(&mut self, execution: Execution) {

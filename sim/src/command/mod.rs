@@ -2,6 +2,7 @@
 
 mod conform;
 mod invariants;
+mod lockstep;
 mod out;
 mod replay;
 mod run;

@@ -24,7 +24,9 @@ pub(super) const EXAMPLES: &str = "Examples:
   claimlab run scenarios/crash-and-skew.toml --seeds 200 --jobs 2
   claimlab run scenarios/lost-replies.toml --seed 7 --out runs
   claimlab run scenarios/steady.toml --for 60s --format json
-  claimlab run scenarios/crash-and-skew.toml --deviation bug-ignore-fence";
+  claimlab run scenarios/crash-and-skew.toml --deviation bug-ignore-fence
+  claimlab run scenarios/reclaim-storm.toml --workers 16 --seeds 20 --lockstep valkey --calls 2000
+                                  each call on a real server too; needs a build with --features live";
 
 /// Seeds of a run without flags.
 const DEFAULT_SEEDS: u64 = 10;
@@ -57,6 +59,13 @@ pub(super) struct RunArguments {
     /// Write summary, plans and histories of red seeds into a new folder below this one
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Perform each call on a real server too, and compare: `valkey` starts a private one,
+    /// valkey://HOST:PORT?clock=FILE takes one that runs under claimlab's clock, and empties it
+    #[arg(long, value_name = "SERVER", conflicts_with_all = ["out", "jobs", "time", "format"])]
+    pub(super) lockstep: Option<String>,
+    /// With --lockstep: end each seed after so many compared calls
+    #[arg(long, value_name = "N", requires = "lockstep")]
+    pub(super) calls: Option<u64>,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -108,6 +117,9 @@ fn seeds(arguments: &RunArguments) -> Result<Seeds, CommandError> {
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     let scenario = load(&arguments.scenario, arguments.workers, &arguments.deviation)?;
+    if let Some(server) = &arguments.lockstep {
+        return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = arguments.jobs.unwrap_or(cores);
     if !(1..=1_024).contains(&jobs) {

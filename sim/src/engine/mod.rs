@@ -49,7 +49,7 @@ pub fn scanners(party: &Party, surroundings: &Surroundings) -> Vec<Pin<Box<dyn F
         .into_iter()
         .map(|(kind, interval_ms, batch)| {
             let backend = Arc::new(party.backend(surroundings.partitions));
-            let calls: Arc<dyn EngineBackend> = Arc::<ModelBackend<Party>>::clone(&backend);
+            let calls = party.trait_backend(surroundings.partitions);
             let scanner = Scanner {
                 kind,
                 batch,

@@ -116,6 +116,13 @@ macro_rules! calls {
                 }
             }
 
+            /// The answer of this call that is an error.
+            pub fn failed(&self, error: EngineError) -> Answer {
+                match self {
+                    $(Self::$variant { .. } => Answer::$variant(Err(error)),)*
+                }
+            }
+
             /// Performs the call on a backend.
             pub async fn perform(&self, backend: &dyn EngineBackend) -> Answer {
                 match self {

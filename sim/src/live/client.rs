@@ -3,7 +3,7 @@
 //! It lives on a thread of its own with a runtime of its own, started before any simulated run: a run
 //! may neither start threads nor have its simulated clock and entropy reach the client.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the shipped backend is set up with.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// The waitpoint secret, 64 hexadecimal digits.
-    pub secret_hex: String,
+    /// The waitpoint secret.
+    pub secret: [u8; 32],
     /// Lanes that are known from the start.
     pub lanes: Vec<LaneId>,
     /// Partition counts.
@@ -53,7 +53,7 @@ pub enum Error {
 enum Request {
     Perform(Call, mpsc::SyncSender<Answer>),
     /// Initialises the server again, after it was emptied.
-    Initialise(mpsc::SyncSender<Result<(), String>>),
+    Initialise(Deployment, mpsc::SyncSender<Result<(), String>>),
 }
 
 /// A client on a thread of its own.
@@ -95,9 +95,9 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn initialise(&self) -> Result<(), Error> {
+    pub fn initialise(&self, deployment: &Deployment) -> Result<(), Error> {
         let (reply, outcome) = mpsc::sync_channel(1);
-        self.requests.send(Request::Initialise(reply)).map_err(|_| self.gone())?;
+        self.requests.send(Request::Initialise(deployment.clone(), reply)).map_err(|_| self.gone())?;
         self.wait(&outcome)
     }
 
@@ -126,8 +126,13 @@ fn serve(
             return;
         }
     };
-    let backend = match runtime.block_on(set_up(&config, deployment)) {
-        Ok(backend) => backend,
+    let set_up = async {
+        let client = build_client(&config).await?;
+        let backend = set_up(&client, deployment).await?;
+        Ok::<_, EngineError>((client, backend))
+    };
+    let (client, mut backend) = match runtime.block_on(set_up) {
+        Ok(ready) => ready,
         Err(error) => {
             let _ = started.send(Err(said(&error)));
             return;
@@ -141,26 +146,38 @@ fn serve(
                 let backend: &dyn EngineBackend = &*backend;
                 let _ = reply.send(runtime.block_on(call.perform(backend)));
             }
-            Request::Initialise(reply) => {
-                let outcome = runtime.block_on(initialise(&backend, deployment));
+            Request::Initialise(deployment, reply) => {
+                let outcome = runtime.block_on(set_up_again(&client, &deployment, &mut backend));
                 let _ = reply.send(outcome.map_err(|error| said(&error)));
             }
         }
     }
 }
 
-async fn set_up(
-    config: &BackendConfig,
+async fn set_up_again(
+    client: &ferriskey::Client,
     deployment: &Deployment,
-) -> Result<std::sync::Arc<ValkeyBackend>, EngineError> {
-    let client = build_client(config).await?;
-    let backend = ValkeyBackend::from_client_and_partitions(client, deployment.partitions);
-    initialise(&backend, deployment).await?;
-    Ok(backend)
+    backend: &mut Arc<ValkeyBackend>,
+) -> Result<(), EngineError> {
+    *backend = set_up(client, deployment).await?;
+    Ok(())
 }
 
-async fn initialise(backend: &ValkeyBackend, deployment: &Deployment) -> Result<(), EngineError> {
-    backend.initialize_deployment(&deployment.secret_hex, &deployment.lanes, false).await
+/// A backend with the shipped scheduler in it, whose rotation starts anew, on an initialised server.
+async fn set_up(client: &ferriskey::Client, deployment: &Deployment) -> Result<Arc<ValkeyBackend>, EngineError> {
+    let backend = ValkeyBackend::from_client_and_partitions(client.clone(), deployment.partitions);
+    let secret: String = deployment.secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    backend.initialize_deployment(&secret, &deployment.lanes, false).await?;
+    let (client, partitions) = (client.clone(), deployment.partitions);
+    let scheduler = |backend| {
+        let metrics = Arc::new(ff_observability::Metrics::new());
+        Arc::new(ff_scheduler::Scheduler::with_metrics(Some(client), backend, partitions, metrics))
+    };
+    let installed = ValkeyBackend::install_scheduler_cyclic(backend, scheduler);
+    installed.map_err(|detail| EngineError::Validation {
+        kind: ff_core::engine_error::ValidationKind::Corruption,
+        detail: detail.into(),
+    })
 }
 
 /// An error with its causes on one line.

@@ -73,6 +73,7 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     row("exec:suspension:current", "buffered_signal_summary_json", "always the same empty summary"),
     row("exec:suspension:current", "last_signal_at", TEXT),
     row("exec:suspension:current", "satisfied_at", TEXT),
+    row("exec:suspension:current", "close_reason", TEXT),
     row("wp", "activated_at", TEXT),
     row("wp", "satisfied_at", TEXT),
     row("wp", "closed_at", TEXT),

@@ -18,9 +18,7 @@ use super::client::Deployment;
 use super::coverage::Coverage;
 use super::keyspace::Difference;
 use super::twin::{Disagreement, Error, Twin};
-
-/// Key id of the first waitpoint secret (`ff-backend-valkey/src/boot.rs`).
-const FIRST_KID: &str = "k1";
+use crate::world::FIRST_KID;
 
 /// What a call in lockstep came to.
 #[derive(Debug)]
@@ -35,8 +33,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Lockstep {
     twin: Twin,
-    secret: [u8; 32],
-    partitions: PartitionConfig,
+    deployment: Deployment,
     deviations: Deviations,
     model: Arc<Immediate>,
     backend: Arc<ModelBackend<Arc<Immediate>>>,
@@ -56,15 +53,12 @@ impl Lockstep {
         deviations: Deviations,
         now: ServerTime,
     ) -> Result<Self, Error> {
-        let secret = [7; 32];
-        let secret_hex = secret.iter().map(|byte: &u8| format!("{byte:02x}")).collect();
-        let deployment = Deployment { secret_hex, lanes: lanes.to_vec(), partitions };
+        let deployment = Deployment { secret: [7; 32], lanes: lanes.to_vec(), partitions };
         let twin = Twin::start(server, &deployment, now)?;
-        let (model, backend) = fresh_model(secret, partitions, deviations, now);
+        let (model, backend) = fresh_model(&deployment, deviations, now);
         Ok(Self {
             twin,
-            secret,
-            partitions,
+            deployment,
             deviations,
             model,
             backend,
@@ -78,8 +72,8 @@ impl Lockstep {
     /// # Errors
     /// When the server cannot be used any more.
     pub fn reset(&mut self, now: ServerTime) -> Result<(), Error> {
-        self.twin.reset(now)?;
-        (self.model, self.backend) = fresh_model(self.secret, self.partitions, self.deviations, now);
+        self.twin.reset(&self.deployment, now)?;
+        (self.model, self.backend) = fresh_model(&self.deployment, self.deviations, now);
         Ok(())
     }
 
@@ -117,6 +111,8 @@ impl Lockstep {
         for (name, outcome) in messages {
             self.scripts.note(name, outcome);
         }
+        // Reading a key that has expired drops it for good; the model's go at the same moment.
+        self.model.lapse(Some(&touched));
         let ids = self.model.ids();
         let twin = &mut self.twin;
         let compared =
@@ -130,6 +126,7 @@ impl Lockstep {
     /// When the server cannot be read.
     pub fn compare_all(&mut self) -> Result<Vec<Difference>, Error> {
         let now = self.model.now();
+        self.model.lapse(None);
         let ids = self.model.ids();
         let twin = &mut self.twin;
         self.model.look(|store| twin.compare_all(now, store, &ids))
@@ -137,14 +134,13 @@ impl Lockstep {
 }
 
 fn fresh_model(
-    secret: [u8; 32],
-    partitions: PartitionConfig,
+    deployment: &Deployment,
     deviations: Deviations,
     now: ServerTime,
 ) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
-    let store = Store::new(Secret::new(FIRST_KID, secret.to_vec()), deviations);
+    let store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
     let model = Arc::new(Immediate::new(store, now));
-    let backend = Arc::new(ModelBackend::new(Arc::clone(&model), partitions));
+    let backend = Arc::new(ModelBackend::new(Arc::clone(&model), deployment.partitions).with_scheduler());
     (model, backend)
 }
 

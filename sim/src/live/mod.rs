@@ -15,3 +15,4 @@ pub mod lockstep;
 mod minted;
 pub mod sequence;
 pub mod twin;
+pub mod whole;

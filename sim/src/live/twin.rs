@@ -102,10 +102,10 @@ impl Twin {
     ///
     /// # Errors
     /// When the server cannot be used any more.
-    pub fn reset(&mut self, now: ServerTime) -> Result<(), Error> {
+    pub fn reset(&mut self, deployment: &Deployment, now: ServerTime) -> Result<(), Error> {
         self.server.clock().set(now.ms())?;
         redis::cmd("FLUSHALL").exec(&mut self.reads)?;
-        Ok(self.client.initialise()?)
+        Ok(self.client.initialise(deployment)?)
     }
 
     /// Performs a call at a server time; gives the answer and the ids that the client minted for it, in

@@ -99,15 +99,15 @@ impl Cast {
         let partitions = PartitionConfig { num_flow_partitions: plan.world.partitions, ..PartitionConfig::default() };
         let positions =
             Positions { scheduler: PartyKey::SCHEDULER.0 as usize, signaller: PartyKey::SIGNALLER.0 as usize };
-        let scheduler = Party::new(Arc::clone(&hub), positions.scheduler).backend(partitions).with_scheduler();
-        let signaller = Party::new(Arc::clone(&hub), positions.signaller).backend(partitions);
+        let scheduler = Party::new(Arc::clone(&hub), positions.scheduler).scheduler_backend(partitions);
+        let signaller = Party::new(Arc::clone(&hub), positions.signaller).trait_backend(partitions);
         let surroundings = Surroundings {
             partitions,
             lanes: plan.world.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
             lease_ttl_ms: plan.world.lease_ttl_ms,
             positions,
-            scheduler: Arc::new(scheduler),
-            signaller: Arc::new(signaller),
+            scheduler,
+            signaller,
             ledger: Arc::default(),
         };
         let planned = plan.workers.iter().enumerate().map(|(position, worker)| (worker.key, position)).collect();

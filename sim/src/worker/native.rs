@@ -64,7 +64,7 @@ pub(super) struct Worker {
 
 /// Runs a worker until its process dies.
 pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: Identity, surroundings: Surroundings) {
-    let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(surroundings.partitions));
+    let backend = party.trait_backend(surroundings.partitions);
     let partitions = u64::from(surroundings.partitions.num_flow_partitions);
     let mut worker = Worker {
         scan_cursor: fnv1a_u64(identity.instance.as_str().as_bytes()) % partitions,

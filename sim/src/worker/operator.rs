@@ -12,7 +12,7 @@ use crate::plan::{Act, Plan, WorkItem};
 use crate::world::Party;
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surroundings) {
-    let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(surroundings.partitions));
+    let backend = party.trait_backend(surroundings.partitions);
     let positions = plan.work.iter().enumerate().map(|(position, item)| (item.key, position));
     let items: BTreeMap<u32, usize> = positions.collect();
     for action in &plan.operators {

@@ -44,7 +44,7 @@ struct Target {
 }
 
 pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surroundings: Surroundings) {
-    let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(surroundings.partitions));
+    let backend = party.trait_backend(surroundings.partitions);
     let capabilities = plan.capabilities.iter().cloned().collect();
     let reclaimer = Reclaimer { party, backend, identity, capabilities, surroundings };
     let mut pending: Vec<(ExecutionId, LaneId)> = Vec::new();

@@ -18,7 +18,7 @@ use crate::world::Party;
 const RETRY_MS: u64 = 500;
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surroundings) {
-    let backend: Arc<dyn EngineBackend> = Arc::new(party.backend(surroundings.partitions));
+    let backend = party.trait_backend(surroundings.partitions);
     let left = Arc::new(AtomicUsize::new(plan.work.len()));
     if plan.work.is_empty() {
         surroundings.ledger.complete.store(true, Ordering::Relaxed);

@@ -6,6 +6,7 @@
 //! no runtime's scheduling can reorder anything.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,6 +63,9 @@ struct Wait {
 pub enum Outgoing {
     /// A message to the server.
     Send { wait: WaitNo, message: Message },
+    /// A whole call to the server, delivered as one message.
+    #[cfg(feature = "live")]
+    Whole { wait: WaitNo, call: Box<crate::live::call::Call> },
     /// A timer, in microseconds of the party's own counting.
     Sleep { wait: WaitNo, timer_us: u64 },
     /// A timer until a true time, for parties that follow the plan.
@@ -114,7 +118,9 @@ struct Inner {
 pub struct Hub {
     inner: Mutex<Inner>,
     ids: Mutex<Interner>,
+    given: Mutex<VecDeque<Uuid>>,
     deviations: Deviations,
+    whole_calls: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -123,7 +129,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hub {
     /// An empty meeting place.
-    pub fn new(recording: bool, deviations: Deviations) -> Arc<Self> {
+    pub fn new(recording: bool, deviations: Deviations, whole_calls: bool) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 now: TrueTime::default(),
@@ -142,7 +148,9 @@ impl Hub {
                 saturated_calls: 0,
             }),
             ids: Mutex::default(),
+            given: Mutex::default(),
             deviations,
+            whole_calls,
         })
     }
 
@@ -182,6 +190,18 @@ impl Hub {
         inner.parties[party].clock.timer_us(inner.now)
     }
 
+    /// The next ids that a client library mints, before fresh ones: those that another client minted.
+    #[cfg(feature = "live")]
+    pub fn give_ids(&self, ids: impl IntoIterator<Item = Uuid>) {
+        lock(&self.given).extend(ids);
+    }
+
+    /// An id that a client library mints.
+    pub fn mint(&self, party: PartyNo) -> Uuid {
+        let given = lock(&self.given).pop_front();
+        given.unwrap_or_else(|| self.uuid(party))
+    }
+
     /// A fresh id from a party's own stream.
     pub fn uuid(&self, party: PartyNo) -> Uuid {
         lock(&self.inner).parties[party].ids.uuid()
@@ -190,6 +210,11 @@ impl Hub {
     /// A number below `bound` from a party's own stream.
     pub fn jitter(&self, party: PartyNo, bound: u64) -> u64 {
         lock(&self.inner).parties[party].jitter.below(bound)
+    }
+
+    /// Whether each call is delivered as one message.
+    pub fn whole_calls(&self) -> bool {
+        self.whole_calls
     }
 
     /// The switches of this run.
@@ -409,7 +434,7 @@ mod tests {
     #[test]
     fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
         let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let hub = Hub::new(false, Deviations::default());
+        let hub = Hub::new(false, Deviations::default(), false);
         let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
@@ -429,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_wait_is_not_ended_by_a_late_event() {
-        let hub = Hub::new(false, Deviations::default());
+        let hub = Hub::new(false, Deviations::default(), false);
         hub.enter(TrueTime::default(), 7);
         let first = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
         hub.forget(first);

@@ -13,6 +13,8 @@ mod party;
 mod seat;
 mod server;
 mod tally;
+#[cfg(feature = "live")]
+mod whole;
 
 pub use hub::{Hub, MethodCounts, PartyNo};
 pub use party::Party;
@@ -46,6 +48,14 @@ const REQUEST_PATIENCE_MS: u64 = 10_000;
 const TASKS_OF_PLAN: u64 = 1 << 30;
 const TASKS_OF_OTHERS: u64 = 1 << 55;
 
+/// Key id of a deployment's first waitpoint secret (`ff-backend-valkey/src/boot.rs`).
+pub const FIRST_KID: &str = "k1";
+
+/// The waitpoint secret of a seed's deployment.
+pub fn secret_of(seed: u64) -> [u8; 32] {
+    std::array::from_fn(|position| seed.to_be_bytes()[position % 8])
+}
+
 /// How a run is watched and stopped.
 #[derive(Default)]
 pub struct Watch {
@@ -57,6 +67,9 @@ pub struct Watch {
     pub recheck_every: Option<u64>,
     /// Ends the run before the liveness phase, at this true time.
     pub until: Option<TrueTime>,
+    /// Delivers each call as one message, which a real server performs too.
+    #[cfg(feature = "live")]
+    pub whole: Option<Arc<std::sync::Mutex<crate::live::whole::Whole>>>,
     /// Runs the bare substrate: every worker sends empty requests one after the other, nobody performs them.
     pub bare: bool,
 }
@@ -87,8 +100,8 @@ struct Flight {
     party: PartyNo,
     number: u64,
     wait: WaitNo,
-    message: claimlab_model::message::Message,
-    reply: Option<claimlab_model::message::Reply>,
+    load: Load,
+    reply: Option<Ended>,
     sent_at: TrueTime,
     back_us: u64,
     lose_reply: bool,
@@ -98,6 +111,34 @@ struct Flight {
     reply_due: bool,
     /// Whether a reply was ever sent.
     answered: bool,
+}
+
+/// What one message carries.
+enum Load {
+    /// One command or function call.
+    Message(claimlab_model::message::Message),
+    /// A call of the trait with all that it asks of the server.
+    #[cfg(feature = "live")]
+    Whole(Box<crate::live::call::Call>),
+}
+
+impl Load {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Message(message) => message.name(),
+            #[cfg(feature = "live")]
+            Self::Whole(call) => call.method(),
+        }
+    }
+
+    /// The execution that a message is about; a whole call's messages tell that themselves.
+    fn execution(&self) -> Option<claimlab_model::intern::ExecutionNo> {
+        match self {
+            Self::Message(message) => message.execution(),
+            #[cfg(feature = "live")]
+            Self::Whole(_) => None,
+        }
+    }
 }
 
 struct Task {
@@ -140,6 +181,8 @@ pub struct World {
     outbox: Vec<Outgoing>,
     ready: Vec<TaskNo>,
     cast: Cast,
+    #[cfg(feature = "live")]
+    inline_scheduler: Option<Arc<claimlab_model::backend::ModelBackend<Party>>>,
 }
 
 /// Runs a plan on this thread, inside a madsim runtime.
@@ -151,8 +194,12 @@ pub fn run(plan: &Arc<Plan>, watch: Watch) -> RunResult {
 impl World {
     fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let deviations: Deviations = plan.world.deviations.iter().copied().collect();
-        let hub = Hub::new(!watch.observers.is_empty(), deviations);
-        let secret = Secret::new("k1", plan.seed.to_be_bytes().repeat(4));
+        #[cfg(feature = "live")]
+        let whole_calls = watch.whole.is_some();
+        #[cfg(not(feature = "live"))]
+        let whole_calls = false;
+        let hub = Hub::new(!watch.observers.is_empty(), deviations, whole_calls);
+        let secret = Secret::new(FIRST_KID, secret_of(plan.seed).to_vec());
         let cast = Cast::new(Arc::clone(&plan), Arc::clone(&hub));
         let server_clock = ServerClock::new(plan.world.server);
         let mut world = Self {
@@ -180,6 +227,8 @@ impl World {
             outbox: Vec::new(),
             ready: Vec::new(),
             cast,
+            #[cfg(feature = "live")]
+            inline_scheduler: None,
         };
         world.take_seats();
         world
@@ -258,6 +307,8 @@ impl World {
     }
 
     fn finish(mut self, interrupted: Option<String>) -> RunResult {
+        #[cfg(feature = "live")]
+        self.finish_whole();
         let (started, overlapped, saturated) = self.hub.run_counts();
         if saturated > 0 {
             let detail = format!("{saturated} granting or claiming calls without a free permit");
@@ -428,7 +479,9 @@ impl World {
                 continue;
             }
             match outgoing {
-                Outgoing::Send { wait, message } => self.send(task, wait, message),
+                Outgoing::Send { wait, message } => self.send(task, wait, Load::Message(message)),
+                #[cfg(feature = "live")]
+                Outgoing::Whole { wait, call } => self.send(task, wait, Load::Whole(call)),
                 Outgoing::Sleep { wait, timer_us } => {
                     let until = self.now.plus_us(self.hub.clock(party).true_us_of(timer_us));
                     self.schedule(until, party, Event::Elapse(party as u32, wait));

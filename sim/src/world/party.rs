@@ -9,6 +9,7 @@ use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::Interner;
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
+use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 use uuid::Uuid;
 
@@ -41,6 +42,36 @@ impl Party {
     /// A client of the server for this party.
     pub fn backend(&self, partitions: PartitionConfig) -> ModelBackend<Self> {
         ModelBackend::new(self.clone(), partitions)
+    }
+
+    /// The trait over this party's way to the server: each message on its own, or each call as a whole
+    /// where the world's watch asks for that.
+    pub fn trait_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
+        #[cfg(feature = "live")]
+        if self.hub.whole_calls() {
+            return Arc::new(crate::live::call::Caller(self.clone()));
+        }
+        Arc::new(self.backend(partitions))
+    }
+
+    /// The same with the scheduler installed.
+    pub fn scheduler_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
+        #[cfg(feature = "live")]
+        if self.hub.whole_calls() {
+            return Arc::new(crate::live::call::Caller(self.clone()));
+        }
+        Arc::new(self.backend(partitions).with_scheduler())
+    }
+
+    /// Sends a call as a whole; none when no answer came in time.
+    #[cfg(feature = "live")]
+    pub(crate) async fn whole(&self, call: crate::live::call::Call) -> Option<crate::live::call::Answer> {
+        let call = Box::new(call);
+        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Whole { wait, call });
+        match wait.await {
+            Ended::Value(value) => value.downcast().ok().map(|answer| *answer),
+            _ => None,
+        }
     }
 
     /// What the party's wall clock shows.
@@ -132,7 +163,7 @@ impl Server for Party {
     }
 
     fn mint(&self) -> Uuid {
-        self.uuid()
+        self.hub.mint(self.no)
     }
 
     fn method_started(&self, method: Method) -> u64 {

@@ -9,13 +9,13 @@ use ff_core::state::LifecyclePhase;
 
 use super::heap::Event;
 use super::hub::{Ended, PartyNo, WaitNo};
-use super::{Flight, Task, World};
+use super::{Flight, Load, Task, World};
 use crate::history::{Finding, Kind, Transition};
 use crate::plan::What;
 
 impl World {
     /// Sends a party's message: draws both ways' latency, applies the faults planned for its number.
-    pub(super) fn send(&mut self, task: &mut Task, wait: WaitNo, message: Message) {
+    pub(super) fn send(&mut self, task: &mut Task, wait: WaitNo, load: Load) {
         let party = task.party;
         let (out_us, back_us) = (self.latency(task), self.latency(task));
         let seat = &mut self.seats[party];
@@ -25,8 +25,8 @@ impl World {
         let mut lose_request = seat.cut_out > self.now;
         let (mut late_us, mut lose_reply, mut again_us, mut crash) = (0, false, None, None);
         if !self.watch.observers.is_empty() {
-            let execution = message.execution().map(|no| self.hub.ids().execution_name(no).clone());
-            self.tell(party, |_| Kind::Send { message: number, name: message.name(), execution: execution.as_deref() });
+            let execution = load.execution().map(|no| self.hub.ids().execution_name(no).clone());
+            self.tell(party, |_| Kind::Send { message: number, name: load.name(), execution: execution.as_deref() });
         }
         for what in faults {
             match what {
@@ -39,7 +39,7 @@ impl World {
             }
             self.tally.fault(what.name());
             if crash.is_none() {
-                let detail = format!("message {number} {}: {}", message.name(), super::fault::describe(what));
+                let detail = format!("message {number} {}: {}", load.name(), super::fault::describe(what));
                 self.tell(party, |_| Kind::Fault { name: what.name(), detail });
             }
         }
@@ -58,7 +58,7 @@ impl World {
                 party,
                 number,
                 wait,
-                message,
+                load,
                 reply: None,
                 sent_at: self.now,
                 back_us,
@@ -86,7 +86,11 @@ impl World {
     /// The server performs a message that has arrived; the first performance is answered.
     pub(super) fn deliver(&mut self, position: u32) {
         let Some(mut flight) = self.flights.lend(position) else { return };
-        let reply = self.perform(&flight);
+        let reply = match &flight.load {
+            Load::Message(message) => Ended::Answered(self.perform(flight.party, flight.number, message)),
+            #[cfg(feature = "live")]
+            Load::Whole(call) => self.perform_whole(flight.party, flight.number, call),
+        };
         flight.deliveries -= 1;
         // Of a message that is applied twice, the first answer is the one that travels back.
         let answers = !flight.answered && !flight.lose_reply;
@@ -104,7 +108,7 @@ impl World {
     /// A reply reaches its sender, unless it is cut off, dead, or has given up.
     pub(super) fn reply(&mut self, event: Event, position: u32) {
         let Some(flight) = self.flights.get_mut(position) else { return };
-        let name = flight.message.name();
+        let name = flight.load.name();
         let (party, wait, number, sent_at) = (flight.party, flight.wait, flight.number, flight.sent_at);
         if self.seats[party].cut_in > self.now {
             self.flights.get_mut(position).into_iter().for_each(|flight| flight.reply_due = false);
@@ -121,7 +125,7 @@ impl World {
         let reply = flight.reply.take();
         self.free_flight(position);
         let Some(reply) = reply else { return };
-        if let Some(task) = self.hub.end(wait, Ended::Answered(reply)) {
+        if let Some(task) = self.hub.end(wait, reply) {
             self.tell(party, |_| Kind::Reply { message: number, name });
             self.poll(task);
         }
@@ -135,29 +139,29 @@ impl World {
     }
 
     /// Performs a message on the model and lets every check look at it.
-    fn perform(&mut self, flight: &Flight) -> Reply {
+    pub(super) fn perform(&mut self, party: PartyNo, number: u64, message: &Message) -> Reply {
         let now = self.server_clock.at(self.now);
         if self.watch.bare {
             self.tally.messages += 1;
             return Reply::Time(now);
         }
-        let reply = script::perform(&mut self.store, now, &flight.message);
+        let reply = script::perform(&mut self.store, now, message);
         self.tally.messages += 1;
         let outcome = reply.label();
-        let role = self.seats[flight.party].key.role();
-        if let Message::Script(script) = &flight.message {
+        let role = self.seats[party].key.role();
+        if let Message::Script(script) = message {
             self.tally.script(script.name(), outcome);
             self.follow_changes(role, script.name(), outcome);
         }
-        let found = self.checker.observe(&self.store, now, &flight.message, &reply);
+        let found = self.checker.observe(&self.store, now, message, &reply);
         if !found.is_empty() {
             let found = found.to_vec();
-            self.tell_performed(flight, outcome);
+            self.tell_performed(party, number, message, outcome);
             for violation in found {
-                self.report(flight.party, violation);
+                self.report(party, violation);
             }
         } else if !self.watch.observers.is_empty() {
-            self.tell_performed(flight, outcome);
+            self.tell_performed(party, number, message, outcome);
         }
         self.recheck();
         reply
@@ -203,11 +207,11 @@ impl World {
         self.tally.find(Finding { invariant, signature, execution: name, detail, at_us });
     }
 
-    fn tell_performed(&mut self, flight: &Flight, outcome: &'static str) {
+    fn tell_performed(&mut self, party: PartyNo, number: u64, message: &Message, outcome: &'static str) {
         if self.watch.observers.is_empty() {
             return;
         }
-        let execution = flight.message.execution();
+        let execution = message.execution();
         let name = execution.and_then(|no| self.store.name(no)).cloned();
         let cores = execution.and_then(|no| self.store.changes().core_of(no));
         let created = || {
@@ -216,10 +220,9 @@ impl World {
             is_new.then(|| transition(None, &found.core))
         };
         let change = cores.map(|(before, after)| transition(Some(before), after)).or_else(created);
-        let (number, message) = (flight.number, flight.message.name());
-        self.tell(flight.party, |_| Kind::Perform {
+        self.tell(party, |_| Kind::Perform {
             message: number,
-            name: message,
+            name: message.name(),
             outcome,
             execution: name.as_deref(),
             change,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::step::{Pick, Step, Who};
+use super::step::{Goal, Pick, Step, Who};
 
 /// Small picks most of the time: they name what is right.
 fn pick() -> impl Strategy<Value = Pick> + Clone {
@@ -53,7 +53,6 @@ macro_rules! step {
 pub struct Progress {
     created: u32,
     granted: u32,
-    claimed: u32,
 }
 
 /// The steps of a sequence.
@@ -95,7 +94,17 @@ impl ReferenceStateMachine for Sequence {
         let block_route = step!(BlockRoute { execution: target(), lane: lane(), reason: pick(), text: pick(), now: pick() });
         let block = step!(BlockForAdmission { execution: target(), lane: lane(), reason: 0_u8..4, text: pick(), now: pick() });
         let unblock = step!(Unblock { execution: target(), lane: lane(), reason: pick(), now: pick() });
+        let goal = prop_oneof![
+            2 => Just(Goal::Granted),
+            5 => Just(Goal::Running),
+            4 => Just(Goal::Suspended),
+            2 => Just(Goal::Interrupted),
+            3 => Just(Goal::Expired),
+            1 => Just(Goal::Retried),
+            1 => Just(Goal::Terminal),
+        ];
         let before = vec![
+            (14, step!(Approach { execution: target(), goal: goal })),
             (6, create),
             (8, grant),
             (6, claim),
@@ -146,8 +155,7 @@ impl ReferenceStateMachine for Sequence {
     fn apply(mut state: Progress, step: &Step) -> Progress {
         match step {
             Step::Create { .. } => state.created += 1,
-            Step::Grant { .. } => state.granted += 1,
-            Step::Claim { .. } => state.claimed += 1,
+            Step::Grant { .. } | Step::Approach { .. } => state.granted += 1,
             _ => {}
         }
         state

@@ -137,7 +137,11 @@ fn near(now: ServerTime, pick: Pick) -> Option<TimestampMs> {
 
 fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
     // Mostly the server's own time.
-    if pick % 4 < 3 { now.to_wire() } else { near(now, pick).unwrap_or(now.to_wire()) }
+    match pick % 16 {
+        15 => TimestampMs(now.ms() + 100_000_000),
+        pick if pick % 4 == 3 => near(now, pick).unwrap_or(now.to_wire()),
+        _ => now.to_wire(),
+    }
 }
 
 fn source(pick: Pick) -> CancelSource {
@@ -209,7 +213,7 @@ impl Memory {
     /// The call of a step; none for a step of the clock.
     pub fn call(&mut self, step: &Step, now: ServerTime) -> Option<Call> {
         Some(match *step {
-            Step::Wait { .. } | Step::ToBoundary { .. } | Step::Back { .. } => return None,
+            Step::Wait { .. } | Step::ToBoundary { .. } | Step::Back { .. } | Step::Approach { .. } => return None,
             Step::Create { execution: of, lane: on, priority, key, delay, deadline, policy: under, text: with } => {
                 let id = execution(of);
                 Call::CreateExecution {

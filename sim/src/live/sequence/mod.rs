@@ -1,18 +1,20 @@
 //! Random sequences of calls in lockstep: drawn, run, shrunk to the shortest that still shows the
 //! difference, and printed as a Rust test that shows it again.
 
+mod approach;
 mod draw;
 mod memory;
 mod step;
 
 pub use draw::{Drawn, Progress, Sequence, sequences};
 pub use memory::{Memory, PARTITIONS};
-pub use step::{Pick, Step, Who};
+pub use step::{Goal, Pick, Step, Who};
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use claimlab_model::deviation::Deviations;
+use claimlab_model::port::Server as _;
 use claimlab_model::time::ServerTime;
 use claimlab_valkey::Server;
 use ff_core::partition::PartitionConfig;
@@ -76,13 +78,8 @@ pub fn run(lockstep: &mut Lockstep, steps: &[Step]) -> Result<Option<(usize, Str
     lockstep.reset(ServerTime::from_ms(START_MS))?;
     let mut memory = Memory::default();
     for (number, step) in (1..).zip(steps) {
-        let now = lockstep.now();
-        lockstep.set_now(moved(lockstep, now, step));
-        if let Some(call) = memory.call(step, lockstep.now()) {
-            match lockstep.perform(&call)? {
-                lockstep::Step::Same(answer) => memory.learn(&call, &answer),
-                lockstep::Step::Differs(disagreement) => return Ok(Some((number, disagreement.to_string()))),
-            }
+        if let Some(difference) = take(lockstep, &mut memory, step)? {
+            return Ok(Some((number, difference)));
         }
         if number.is_multiple_of(STEPS_BETWEEN_FULL) || number == steps.len() {
             let differences = lockstep.compare_all()?;
@@ -93,6 +90,32 @@ pub fn run(lockstep: &mut Lockstep, steps: &[Step]) -> Result<Option<(usize, Str
         }
     }
     Ok(None)
+}
+
+/// Takes one step; an approach takes several.
+fn take(lockstep: &mut Lockstep, memory: &mut Memory, step: &Step) -> Result<Option<String>, Error> {
+    if let Step::Approach { execution, goal } = step {
+        for _ in 0..approach::LONGEST {
+            let now = lockstep.now();
+            let no = lockstep.model().ids().execution(&memory::execution(*execution));
+            let next = lockstep.model().look(|store| approach::next(store, store.execution(no), now, *execution, *goal));
+            let Some(next) = next else { break };
+            if let Some(difference) = take(lockstep, memory, &next)? {
+                return Ok(Some(difference));
+            }
+        }
+        return Ok(None);
+    }
+    let now = lockstep.now();
+    lockstep.set_now(moved(lockstep, now, step));
+    let Some(call) = memory.call(step, lockstep.now()) else { return Ok(None) };
+    match lockstep.perform(&call)? {
+        lockstep::Step::Same(answer) => {
+            memory.learn(&call, &answer);
+            Ok(None)
+        }
+        lockstep::Step::Differs(disagreement) => Ok(Some(disagreement.to_string())),
+    }
 }
 
 /// The clock after a step, before its call.

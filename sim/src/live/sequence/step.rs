@@ -13,6 +13,25 @@ pub struct Who {
     pub instance: Pick,
 }
 
+/// A state that an execution can be taken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Runnable with a live grant.
+    Granted,
+    /// Under a live lease.
+    Running,
+    /// Parked on a waitpoint.
+    Suspended,
+    /// Runnable with an attempt to continue.
+    Interrupted,
+    /// Under a lease that was marked expired.
+    Expired,
+    /// Waiting for its next attempt after a failure.
+    Retried,
+    /// Ended.
+    Terminal,
+}
+
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -23,6 +42,8 @@ pub enum Step {
     ToBoundary { which: Pick, offset_ms: i8 },
     /// Steps both clocks back.
     Back { ms: u16 },
+    /// Takes an execution towards a state by right calls.
+    Approach { execution: Pick, goal: Goal },
     Create { execution: Pick, lane: Pick, priority: i32, key: Pick, delay: Pick, deadline: Pick, policy: Pick, text: Pick },
     Scan { lane: Pick, partition: Pick, limit: u8 },
     Grant { execution: Pick, lane: Pick, who: Who, capabilities: Pick, ttl: Pick, partition: Pick },

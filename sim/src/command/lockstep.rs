@@ -1,0 +1,97 @@
+//! `claimlab run --lockstep`: a scenario's calls, each performed on a real server too.
+
+use super::CommandError;
+use crate::campaign::Seeds;
+use crate::scenario::Scenario;
+
+#[cfg(not(feature = "live"))]
+pub(super) fn run(_: &Scenario, _: Seeds, _: &str, _: Option<u64>) -> Result<u8, CommandError> {
+    Err(CommandError::NotLive { what: "--lockstep" })
+}
+
+#[cfg(feature = "live")]
+pub(super) use live::run;
+
+#[cfg(feature = "live")]
+mod live {
+    use std::fmt::Write as _;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use claimlab_model::time::ServerTime;
+    use claimlab_valkey::Server;
+    use ff_core::partition::PartitionConfig;
+    use ff_core::types::LaneId;
+    use indicatif::ProgressBar;
+
+    use super::super::print;
+    use super::{CommandError, Scenario, Seeds};
+    use crate::campaign::run_plan;
+    use crate::clock::{ServerClock, TrueTime};
+    use crate::live::client::Deployment;
+    use crate::live::twin::{Error, Twin};
+    use crate::live::whole::Whole;
+    use crate::plan::{Plan, draw};
+    use crate::report::grouped;
+    use crate::stopwatch::Stopwatch;
+    use crate::world::{Watch, secret_of};
+
+    pub(in super::super) fn run(
+        scenario: &Scenario,
+        seeds: Seeds,
+        server: &str,
+        limit: Option<u64>,
+    ) -> Result<u8, CommandError> {
+        let count = seeds.count.unwrap_or(1);
+        let first = draw(scenario, seeds.first);
+        let begins = begins(&first);
+        let server = Server::named(server, begins.ms()).map_err(Error::from)?;
+        let twin = Twin::start(server, &deployment(&first), begins)?;
+        let whole = Arc::new(Mutex::new(Whole::new(twin, limit)));
+        let lock = || whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = ProgressBar::new(count);
+        let watch = Stopwatch::start();
+        let mut calls = 0;
+        for seed in (0..count).filter_map(|offset| seeds.first.checked_add(offset)) {
+            let plan = Arc::new(draw(scenario, seed));
+            lock().next_world(&deployment(&plan), self::begins(&plan))?;
+            run_plan(&plan, Watch { whole: Some(Arc::clone(&whole)), ..Watch::default() });
+            let mut lock = lock();
+            calls += lock.calls();
+            if let Some(end) = lock.take_end() {
+                bar.finish_and_clear();
+                let end = end?;
+                print(&format!("VIOLATED  seed {seed}: the model and the server differ at call {}\n\n{end}\n", lock.calls()))?;
+                return Ok(1);
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let lock = lock();
+        let (of_calls, of_messages) = lock.coverage();
+        let mut text = String::new();
+        let rate = calls.saturating_mul(1_000) / u64::try_from(watch.elapsed().as_millis().max(1)).unwrap_or(u64::MAX);
+        let _ = writeln!(
+            text,
+            "HELD  {}  {count} seeds in lockstep, {} calls compared ({}/s), no difference",
+            scenario.name,
+            grouped(calls),
+            grouped(rate)
+        );
+        let _ = writeln!(text, "{} pairs of message and outcome\n{}", of_messages.pairs(), of_calls.table());
+        print(&text)?;
+        Ok(0)
+    }
+
+    /// The server's time when a plan begins.
+    fn begins(plan: &Plan) -> ServerTime {
+        ServerClock::new(plan.world.server).at(TrueTime::default())
+    }
+
+    fn deployment(plan: &Plan) -> Deployment {
+        Deployment {
+            secret: secret_of(plan.seed),
+            lanes: plan.world.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
+            partitions: PartitionConfig { num_flow_partitions: plan.world.partitions, ..PartitionConfig::default() },
+        }
+    }
+}
