@@ -150,8 +150,7 @@ impl Server {
         }
         let clock = Clock::open(Path::new(cell)).map_err(io_error(&format!("opening the clock cell {cell}")))?;
         clock.set(now_ms).map_err(io_error(&format!("setting the clock cell {cell}")))?;
-        let server =
-            Self { address: Address { host: host.to_owned(), port }, clock, child: None, _folder: None };
+        let server = Self { address: Address { host: host.to_owned(), port }, clock, child: None, _folder: None };
         server.greet(now_ms)?;
         Ok(server)
     }

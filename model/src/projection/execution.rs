@@ -128,10 +128,7 @@ fn core(ids: &Interner, found: &Execution) -> BTreeMap<String, String> {
         .if_some("failure_reason", reasons.failure.as_ref())
         .if_some("cancellation_reason", reasons.cancellation.as_ref())
         .if_some("cancelled_by", reasons.cancelled_by.as_ref())
-        .if_some(
-            "required_capabilities",
-            Some(submission.required.join(",")).filter(|required| !required.is_empty()),
-        );
+        .if_some("required_capabilities", Some(submission.required.join(",")).filter(|required| !required.is_empty()));
     fields.done()
 }
 

@@ -47,8 +47,7 @@ fn sorted_names(partition: u16, lanes: &[LaneId]) -> Vec<String> {
             names.lane_terminal(lane),
         ]
     };
-    let own =
-        [names.lease_expiry(), names.attempt_timeout(), names.execution_deadline(), names.suspension_timeout()];
+    let own = [names.lease_expiry(), names.attempt_timeout(), names.execution_deadline(), names.suspension_timeout()];
     lanes.iter().flat_map(of_lane).chain(own).collect()
 }
 

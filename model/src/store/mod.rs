@@ -106,9 +106,7 @@ impl Store {
     }
 
     /// Every idempotency key with what it names and its expiry: partition, namespace, key.
-    pub fn idempotency_keys(
-        &self,
-    ) -> impl Iterator<Item = (&(u16, NamespaceNo, String), &(ExecutionNo, ServerTime))> {
+    pub fn idempotency_keys(&self) -> impl Iterator<Item = (&(u16, NamespaceNo, String), &(ExecutionNo, ServerTime))> {
         self.idempotency.iter()
     }
 
@@ -137,9 +135,7 @@ impl Store {
     }
 
     /// Every signal's deduplication key with the signal and its expiry: partition, waitpoint, key.
-    pub fn signal_keys(
-        &self,
-    ) -> impl Iterator<Item = (&(u16, WaitpointId, String), &(SignalId, ServerTime))> {
+    pub fn signal_keys(&self) -> impl Iterator<Item = (&(u16, WaitpointId, String), &(SignalId, ServerTime))> {
         self.signal_done.iter()
     }
 

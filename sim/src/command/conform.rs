@@ -66,11 +66,14 @@ mod live {
         let server = Server::named(&arguments.server, sequence::START_MS).map_err(Error::from)?;
         let mut lockstep = sequence::start(server, deviations)?;
         let bar = ProgressBar::new(arguments.calls).with_style(
-            ProgressStyle::with_template("{bar:30} {pos}/{len} calls {per_sec}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ProgressStyle::with_template("{bar:30} {pos}/{len} calls {per_sec}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         let watch = Stopwatch::start();
         let (outcome, calls) =
-            sequence::search(&mut lockstep, arguments.seed, arguments.calls, usize::from(arguments.steps), |done| bar.set_position(done))?;
+            sequence::search(&mut lockstep, arguments.seed, arguments.calls, usize::from(arguments.steps), |done| {
+                bar.set_position(done)
+            })?;
         bar.finish_and_clear();
         let seconds = watch.elapsed().as_secs_f64();
         let (of_calls, of_scripts) = lockstep.coverage();
@@ -82,7 +85,10 @@ mod live {
         let rate = per_second(calls, seconds);
         let code = match outcome {
             Outcome::Same => {
-                let _ = writeln!(text, "HELD  {calls} steps compared, {rate}/s, {pairs} pairs of message and outcome, no difference");
+                let _ = writeln!(
+                    text,
+                    "HELD  {calls} steps compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
+                );
                 0
             }
             Outcome::Differs(found) => {

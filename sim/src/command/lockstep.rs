@@ -60,7 +60,10 @@ mod live {
             if let Some(end) = lock.take_end() {
                 bar.finish_and_clear();
                 let end = end?;
-                print(&format!("VIOLATED  seed {seed}: the model and the server differ at call {}\n\n{end}\n", lock.calls()))?;
+                print(&format!(
+                    "VIOLATED  seed {seed}: the model and the server differ at call {}\n\n{end}\n",
+                    lock.calls()
+                ))?;
                 return Ok(1);
             }
             bar.inc(1);

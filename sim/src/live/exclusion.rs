@@ -102,9 +102,7 @@ pub fn excluded(key: &str, field: &str) -> Option<&'static Exclusion> {
 /// Whether a pattern, of which a `*` takes any text, is the text.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
-        Some((head, tail)) => {
-            text.len() >= head.len() + tail.len() && text.starts_with(head) && text.ends_with(tail)
-        }
+        Some((head, tail)) => text.len() >= head.len() + tail.len() && text.starts_with(head) && text.ends_with(tail),
         None => pattern == text,
     }
 }

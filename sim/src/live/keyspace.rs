@@ -25,7 +25,8 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = |value: &Option<String>| value.as_ref().map_or_else(|| "absent".to_owned(), |text| format!("{text:?}"));
+        let side =
+            |value: &Option<String>| value.as_ref().map_or_else(|| "absent".to_owned(), |text| format!("{text:?}"));
         write!(f, "{} {}: model {}, server {}", self.key, self.field, side(&self.model), side(&self.server))
     }
 }

@@ -115,8 +115,7 @@ impl Lockstep {
         self.model.lapse(Some(&touched));
         let ids = self.model.ids();
         let twin = &mut self.twin;
-        let compared =
-            self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
+        let compared = self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
         Ok(compared.map_or(Step::Same(server), Step::Differs))
     }
 

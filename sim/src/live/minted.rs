@@ -42,7 +42,9 @@ fn is_lost(kind: ErrorKind) -> bool {
 pub(super) fn ids(call: &Call, answer: &Answer, reads: &mut redis::Connection) -> redis::RedisResult<Vec<Uuid>> {
     let _ = (call, reads);
     Ok(match answer {
-        Answer::ClaimFromResumeGrant(Ok(Some(handle))) => opened(handle).map(|payload| payload.lease_id.0).into_iter().collect(),
+        Answer::ClaimFromResumeGrant(Ok(Some(handle))) => {
+            opened(handle).map(|payload| payload.lease_id.0).into_iter().collect()
+        }
         _ => Vec::new(),
     })
 }

@@ -54,14 +54,7 @@ pub struct Whole {
 impl Whole {
     /// Over a real server; each world ends after so many compared calls, if a limit is given.
     pub fn new(twin: Twin, limit: Option<u64>) -> Self {
-        Self {
-            twin,
-            limit,
-            calls: 0,
-            of_calls: Coverage::default(),
-            of_messages: Coverage::default(),
-            ended: None,
-        }
+        Self { twin, limit, calls: 0, of_calls: Coverage::default(), of_messages: Coverage::default(), ended: None }
     }
 
     /// An empty server for the next world.

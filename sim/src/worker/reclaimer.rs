@@ -1,7 +1,8 @@
 //! The external reclaimer, which 0.15.0 leaves to its users.
 //!
-//! It finds work through `list_expired_leases`, which cannot see revoked leases; those it finds because
-//! it remembers what was submitted and looks at it in turn. It runs what it reclaims itself, renewing
+//! It finds work through `list_expired_leases`, whose shipped client fails as soon as there is an entry
+//! to list, and which cannot see revoked leases; so it also remembers what was submitted and looks at
+//! it in turn. It runs what it reclaims itself, renewing
 //! by hand: a reclaimed handle comes without a task, a permit or a renewal loop.
 
 use std::collections::BTreeSet;
@@ -93,8 +94,10 @@ impl Reclaimer {
     /// Looks at one remembered execution; tells whether it has ended and can be forgotten.
     async fn look_at(&self, id: &ExecutionId, lane: &LaneId) -> bool {
         let Ok(Some(found)) = self.backend.describe_execution(id).await else { return false };
-        let revoked = found.blocking_detail.as_deref().is_some_and(|detail| detail.starts_with("lease revoked"));
-        if revoked && let (Some(lease), Some(attempt)) = (found.current_lease, found.current_attempt) {
+        let lost = |detail: &str| detail.starts_with("lease revoked") || detail.starts_with("lease expired");
+        if found.blocking_detail.as_deref().is_some_and(lost)
+            && let (Some(lease), Some(attempt)) = (found.current_lease, found.current_attempt)
+        {
             let target = Target {
                 id: id.clone(),
                 lane: lane.clone(),

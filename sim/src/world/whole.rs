@@ -30,7 +30,8 @@ impl World {
         };
         self.hub.give_ids(minted);
         let mut touched = BTreeSet::new();
-        let model = self.run_inline(party, number, call, &mut touched, &mut |name, outcome| whole.message(name, outcome));
+        let model =
+            self.run_inline(party, number, call, &mut touched, &mut |name, outcome| whole.message(name, outcome));
         for no in &touched {
             self.store.lapse(*no, now);
         }

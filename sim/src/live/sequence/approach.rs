@@ -34,7 +34,8 @@ pub fn next(store: &Store, found: Option<&Execution>, now: ServerTime, execution
         Goal::Running => vector.ownership_state == OwnershipState::Leased && !is_past(found, now),
         Goal::Suspended => vector.lifecycle_phase == LifecyclePhase::Suspended,
         Goal::Interrupted => {
-            vector.lifecycle_phase == LifecyclePhase::Runnable && vector.attempt_state == AttemptState::AttemptInterrupted
+            vector.lifecycle_phase == LifecyclePhase::Runnable
+                && vector.attempt_state == AttemptState::AttemptInterrupted
         }
         Goal::Expired => vector.ownership_state == OwnershipState::LeaseExpiredReclaimable,
         Goal::Retried => vector.attempt_state == AttemptState::PendingRetryAttempt,

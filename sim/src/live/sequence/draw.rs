@@ -69,20 +69,41 @@ impl ReferenceStateMachine for Sequence {
 
     fn transitions(state: &Progress) -> BoxedStrategy<Step> {
         let create = step!(Create {
-            execution: target(), lane: lane(), priority: priority(), key: pick(), delay: pick(), deadline: pick(),
-            policy: 0_u8..12, text: pick()
+            execution: target(),
+            lane: lane(),
+            priority: priority(),
+            key: pick(),
+            delay: pick(),
+            deadline: pick(),
+            policy: 0_u8..12,
+            text: pick()
         });
         if state.created == 0 {
             return create;
         }
         let grant = step!(Grant {
-            execution: target(), lane: lane(), who: who(), capabilities: pick(), ttl: pick(), partition: place()
+            execution: target(),
+            lane: lane(),
+            who: who(),
+            capabilities: pick(),
+            ttl: pick(),
+            partition: place()
         });
         let claim = step!(Claim {
-            execution: target(), lane: lane(), who: who(), ttl: pick(), timeout: pick(), deadline: pick()
+            execution: target(),
+            lane: lane(),
+            who: who(),
+            ttl: pick(),
+            timeout: pick(),
+            deadline: pick()
         });
         let resumed = step!(ClaimResumed {
-            execution: target(), lane: lane(), who: who(), ttl: pick(), attempt: pick(), remaining: pick()
+            execution: target(),
+            lane: lane(),
+            who: who(),
+            ttl: pick(),
+            attempt: pick(),
+            remaining: pick()
         });
         let boundary = step!(ToBoundary { which: any::<u8>(), offset_ms: -1_i8..=1 });
         let wait = prop_oneof![
@@ -91,8 +112,10 @@ impl ReferenceStateMachine for Sequence {
             1 => (1_u16..6_000).prop_map(|ms| Step::Back { ms }),
         ]
         .boxed();
-        let block_route = step!(BlockRoute { execution: target(), lane: lane(), reason: pick(), text: pick(), now: pick() });
-        let block = step!(BlockForAdmission { execution: target(), lane: lane(), reason: 0_u8..4, text: pick(), now: pick() });
+        let block_route =
+            step!(BlockRoute { execution: target(), lane: lane(), reason: pick(), text: pick(), now: pick() });
+        let block =
+            step!(BlockForAdmission { execution: target(), lane: lane(), reason: 0_u8..4, text: pick(), now: pick() });
         let unblock = step!(Unblock { execution: target(), lane: lane(), reason: pick(), now: pick() });
         let goal = prop_oneof![
             2 => Just(Goal::Granted),
@@ -127,22 +150,57 @@ impl ReferenceStateMachine for Sequence {
             (1, step!(CancelById { execution: target(), source: pick(), handle: pick(), fence: pick(), text: pick() })),
         ];
         let held = vec![
-            (3, step!(GrantReclaim { execution: target(), lane: lane(), who: who(), capabilities: pick(), ttl: pick() })),
-            (3, step!(Reclaim {
-                execution: target(), lane: lane(), who: who(), ttl: pick(), cap: pick(), old: who(), attempt: pick()
-            })),
+            (
+                3,
+                step!(GrantReclaim {
+                    execution: target(),
+                    lane: lane(),
+                    who: who(),
+                    capabilities: pick(),
+                    ttl: pick()
+                }),
+            ),
+            (
+                3,
+                step!(Reclaim {
+                    execution: target(),
+                    lane: lane(),
+                    who: who(),
+                    ttl: pick(),
+                    cap: pick(),
+                    old: who(),
+                    attempt: pick()
+                }),
+            ),
             (4, step!(Renew { handle: pick() })),
             (1, step!(Progress { handle: pick(), percent: pick(), text: pick() })),
             (2, step!(Complete { handle: pick(), payload: pick() })),
             (3, step!(Fail { handle: pick(), text: pick(), class: pick() })),
             (1, step!(Cancel { handle: pick(), text: pick() })),
             (2, step!(Delay { handle: pick(), until: pick() })),
-            (4, step!(Suspend {
-                handle: pick(), condition: pick(), reason: 0_u8..9, timeout: pick(), behavior: 0_u8..5, key: pick()
-            })),
-            (4, step!(Signal {
-                waitpoint: pick(), execution: pick(), name: pick(), token: pick(), key: pick(), delay: pick(), cap: pick()
-            })),
+            (
+                4,
+                step!(Suspend {
+                    handle: pick(),
+                    condition: pick(),
+                    reason: 0_u8..9,
+                    timeout: pick(),
+                    behavior: 0_u8..5,
+                    key: pick()
+                }),
+            ),
+            (
+                4,
+                step!(Signal {
+                    waitpoint: pick(),
+                    execution: pick(),
+                    name: pick(),
+                    token: pick(),
+                    key: pick(),
+                    delay: pick(),
+                    cap: pick()
+                }),
+            ),
             (1, step!(CompleteByFence { handle: pick(), fence: pick(), source: pick(), payload: pick() })),
             (1, step!(Revoke { execution: target(), who: who(), handle: pick(), expected: pick(), text: pick() })),
             (3, step!(Mark { execution: target(), partition: place() })),

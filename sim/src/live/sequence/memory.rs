@@ -112,7 +112,8 @@ fn policy(pick: Pick) -> Option<ExecutionPolicy> {
     };
     let requires = |tokens: &[&str]| {
         let required_capabilities = tokens.iter().map(|token| (*token).to_owned()).collect();
-        let routing_requirements = Some(RoutingRequirements { required_capabilities, ..RoutingRequirements::default() });
+        let routing_requirements =
+            Some(RoutingRequirements { required_capabilities, ..RoutingRequirements::default() });
         Some(ExecutionPolicy { routing_requirements, ..ExecutionPolicy::default() })
     };
     match pick % 12 {
@@ -227,7 +228,8 @@ impl Memory {
                         payload_encoding: None,
                         priority,
                         creator_identity: "creator".into(),
-                        idempotency_key: [None, None, Some(""), Some("k1"), Some("k2")][usize::from(key % 5)].map(str::to_owned),
+                        idempotency_key: [None, None, Some(""), Some("k1"), Some("k2")][usize::from(key % 5)]
+                            .map(str::to_owned),
                         tags: match with % 3 {
                             0 => [].into(),
                             1 => [("a.b".to_owned(), text(with))].into(),
@@ -280,19 +282,21 @@ impl Memory {
                     now.to_wire(),
                 ),
             },
-            Step::ClaimResumed { execution: of, lane: on, who, ttl, attempt, remaining } => Call::ClaimResumedExecution {
-                args: ClaimResumedExecutionArgs {
-                    execution_id: execution(of),
-                    worker_id: worker(who),
-                    worker_instance_id: instance(who),
-                    lane_id: lane(on),
-                    lease_id: LeaseId::from_uuid(self.uuid()),
-                    lease_ttl_ms: one(&TTLS_MS, ttl),
-                    current_attempt_index: AttemptIndex::new(u32::from(attempt % 4)),
-                    remaining_attempt_timeout_ms: one(&[None, Some(2_000), Some(0)], remaining),
-                    now: now.to_wire(),
-                },
-            },
+            Step::ClaimResumed { execution: of, lane: on, who, ttl, attempt, remaining } => {
+                Call::ClaimResumedExecution {
+                    args: ClaimResumedExecutionArgs {
+                        execution_id: execution(of),
+                        worker_id: worker(who),
+                        worker_instance_id: instance(who),
+                        lane_id: lane(on),
+                        lease_id: LeaseId::from_uuid(self.uuid()),
+                        lease_ttl_ms: one(&TTLS_MS, ttl),
+                        current_attempt_index: AttemptIndex::new(u32::from(attempt % 4)),
+                        remaining_attempt_timeout_ms: one(&[None, Some(2_000), Some(0)], remaining),
+                        now: now.to_wire(),
+                    },
+                }
+            }
             Step::ClaimFromResumeGrant { execution: of, lane: on, who, ttl } => {
                 let id = execution(of);
                 let grant = ResumeGrant::new(
@@ -342,9 +346,10 @@ impl Memory {
                 percent: one(&[None, Some(0), Some(50), Some(100), Some(255)], percent),
                 message: (with % 3 > 0).then(|| text(with)),
             },
-            Step::Complete { handle, payload } => {
-                Call::Complete { handle: self.handle(handle), payload: (payload % 3 > 0).then(|| text(payload).into_bytes()) }
-            }
+            Step::Complete { handle, payload } => Call::Complete {
+                handle: self.handle(handle),
+                payload: (payload % 3 > 0).then(|| text(payload).into_bytes()),
+            },
             Step::Fail { handle, text: with, class } => Call::Fail {
                 handle: self.handle(handle),
                 reason: FailureReason::new(text(with)),
@@ -437,7 +442,9 @@ impl Memory {
                 let id = execution(of);
                 let place = partition_of(&id, 0);
                 let reason = one(&REASONS, reason).to_owned();
-                Call::BlockRoute { args: BlockRouteArgs::new(id, lane(on), place, reason, text(with), caller_now(now, by)) }
+                Call::BlockRoute {
+                    args: BlockRouteArgs::new(id, lane(on), place, reason, text(with), caller_now(now, by)),
+                }
             }
             Step::BlockForAdmission { execution: of, lane: on, reason, text: with, now: by } => {
                 let id = execution(of);
@@ -451,7 +458,8 @@ impl Memory {
                     reason,
                 );
                 let detail = (with % 3 > 0).then(|| text(with));
-                let args = BlockExecutionForAdmissionArgs::new(id, lane(on), place, reason, detail, caller_now(now, by));
+                let args =
+                    BlockExecutionForAdmissionArgs::new(id, lane(on), place, reason, detail, caller_now(now, by));
                 Call::BlockExecutionForAdmission { args }
             }
             Step::Unblock { execution: of, lane: on, reason, now: by } => {
@@ -472,9 +480,9 @@ impl Memory {
                     now: now.to_wire(),
                 },
             },
-            Step::Replay { execution: of } => Call::ReplayExecution {
-                args: ReplayExecutionArgs { execution_id: execution(of), now: now.to_wire() },
-            },
+            Step::Replay { execution: of } => {
+                Call::ReplayExecution { args: ReplayExecutionArgs { execution_id: execution(of), now: now.to_wire() } }
+            }
             Step::Register { who, capabilities: with, ttl, now: by } => Call::RegisterWorker {
                 args: RegisterWorkerArgs::new(
                     worker(who),
@@ -508,7 +516,15 @@ impl Memory {
         })
     }
 
-    fn suspend_args(&mut self, now: ServerTime, condition: Pick, reason: Pick, timeout: Pick, behavior: Pick, key: Pick) -> SuspendArgs {
+    fn suspend_args(
+        &mut self,
+        now: ServerTime,
+        condition: Pick,
+        reason: Pick,
+        timeout: Pick,
+        behavior: Pick,
+        key: Pick,
+    ) -> SuspendArgs {
         let bound = "wp";
         let condition = match condition % 6 {
             0 | 1 => single(bound, SignalMatcher::ByName("go".into())),
@@ -531,10 +547,8 @@ impl Memory {
             ],
             reason,
         );
-        let waitpoint = WaitpointBinding::Fresh {
-            waitpoint_id: WaitpointId::from_uuid(self.uuid()),
-            waitpoint_key: bound.into(),
-        };
+        let waitpoint =
+            WaitpointBinding::Fresh { waitpoint_id: WaitpointId::from_uuid(self.uuid()), waitpoint_key: bound.into() };
         let id = SuspensionId::from_uuid(self.uuid());
         let mut args = SuspendArgs::new(id, waitpoint, condition, ResumePolicy::normal(), reason, now.to_wire());
         if let Some(at) = near(now, timeout) {
@@ -559,7 +573,8 @@ impl Memory {
 
     fn signal_args(&mut self, now: ServerTime, picks: [Pick; 7]) -> DeliverSignalArgs {
         let [waitpoint, of, name, token, key, delay, cap] = picks;
-        let known = self.waitpoints.iter().rev().nth(usize::from(waitpoint % 4)).or_else(|| wrap(&self.waitpoints, waitpoint));
+        let known =
+            self.waitpoints.iter().rev().nth(usize::from(waitpoint % 4)).or_else(|| wrap(&self.waitpoints, waitpoint));
         let unknown = || (execution(of), WaitpointId::from_uuid(Uuid::from_u128(7)), WaitpointToken::new("k1:00"));
         let (owner, waitpoint_id, own_token) = known.cloned().unwrap_or_else(unknown);
         let other_token = self.waitpoints.first().map(|(_, _, token)| token.clone());
@@ -594,12 +609,16 @@ impl Memory {
     /// Learns from an answer: handles, waitpoints and their tokens.
     pub fn learn(&mut self, call: &Call, answer: &Answer) {
         match answer {
-            Answer::ClaimExecution(Ok(ClaimExecutionResult::Claimed(claimed))) => self.handles.push(claimed.handle.clone()),
+            Answer::ClaimExecution(Ok(ClaimExecutionResult::Claimed(claimed))) => {
+                self.handles.push(claimed.handle.clone())
+            }
             Answer::ClaimResumedExecution(Ok(ClaimResumedExecutionResult::Claimed(claimed))) => {
                 self.handles.push(claimed.handle.clone());
             }
             Answer::ClaimFromResumeGrant(Ok(Some(handle)))
-            | Answer::ReclaimExecution(Ok(ReclaimExecutionOutcome::Claimed(handle))) => self.handles.push(handle.clone()),
+            | Answer::ReclaimExecution(Ok(ReclaimExecutionOutcome::Claimed(handle))) => {
+                self.handles.push(handle.clone())
+            }
             Answer::Suspend(Ok(outcome)) => {
                 let Call::Suspend { handle, .. } = call else { return };
                 let owner = handle_codec::decode(&handle.opaque).map(|decoded| decoded.payload.execution_id);

@@ -41,7 +41,9 @@ pub struct Found {
 impl Found {
     /// A Rust test that runs the sequence again.
     pub fn test(&self) -> String {
-        let mut text = String::from("#[test]\nfn the_model_answers_as_the_server_does() {\n    use claimlab::live::sequence::Step::*;\n");
+        let mut text = String::from(
+            "#[test]\nfn the_model_answers_as_the_server_does() {\n    use claimlab::live::sequence::Step::*;\n",
+        );
         text.push_str("    use claimlab::live::sequence::Who;\n    assert_same(&[\n");
         for step in &self.steps {
             let _ = writeln!(text, "        {step:?},");
@@ -98,7 +100,8 @@ fn take(lockstep: &mut Lockstep, memory: &mut Memory, step: &Step) -> Result<Opt
         for _ in 0..approach::LONGEST {
             let now = lockstep.now();
             let no = lockstep.model().ids().execution(&memory::execution(*execution));
-            let next = lockstep.model().look(|store| approach::next(store, store.execution(no), now, *execution, *goal));
+            let next =
+                lockstep.model().look(|store| approach::next(store, store.execution(no), now, *execution, *goal));
             let Some(next) = next else { break };
             if let Some(difference) = take(lockstep, memory, &next)? {
                 return Ok(Some(difference));
@@ -126,7 +129,8 @@ fn moved(lockstep: &Lockstep, now: ServerTime, step: &Step) -> ServerTime {
         Step::ToBoundary { which, offset_ms } => {
             let times: Vec<i64> = lockstep.model().look(memory::boundaries);
             // Times ahead first: the past is for the steps backwards.
-            let ahead: Vec<i64> = times.iter().copied().filter(|time| *time > now.ms() && *time < now.ms() + 100_000_000).collect();
+            let ahead: Vec<i64> =
+                times.iter().copied().filter(|time| *time > now.ms() && *time < now.ms() + 100_000_000).collect();
             let Some(position) = usize::from(*which).checked_rem(ahead.len()) else { return now };
             ServerTime::from_ms(ahead[position] + i64::from(*offset_ms))
         }
