@@ -130,6 +130,10 @@ impl Server for Party {
         self.uuid()
     }
 
+    fn wall_clock(&self) -> TimestampMs {
+        self.now().to_wire()
+    }
+
     fn method_started(&self, method: Method) -> u64 {
         self.hub.method_started(self.no, method)
     }

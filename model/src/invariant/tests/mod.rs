@@ -127,6 +127,8 @@ impl World {
                 tags: BTreeMap::new(),
                 policy: None,
                 required: Vec::new(),
+                creator: String::new(),
+                partition_id: 0,
             },
             priority: 0,
             idempotency_key: None,
