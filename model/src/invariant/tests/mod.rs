@@ -303,7 +303,8 @@ fn delaying(held: &Held) -> Script {
 fn failing(held: &Held, max_retries: u32) -> Script {
     let backoff = BackoffStrategy::Fixed { delay_ms: 1_000 };
     let retry = Some(RetryPolicy { max_retries, backoff, retryable_categories: Vec::new() });
-    Script::Fail { held: held.clone(), reason: "test".into(), retry }
+    let category = "transient".into();
+    Script::Fail { held: held.clone(), reason: "test".into(), category, retry, overriding: false }
 }
 
 /// A handle that names an attempt that never was.
