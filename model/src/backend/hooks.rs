@@ -120,9 +120,8 @@ impl<S: Server> ModelBackend<S> {
         let context = during("resolve_execution_flow_id: HGET exec_core.flow_id");
         let text = self.field(id, "flow_id").await.map_err(context)?.filter(|text| !text.is_empty());
         let unreadable = |text: &str, refused: &dyn std::fmt::Display| {
-            corrupt(format!(
-                "resolve_execution_flow_id: exec_core: flow_id: '{text}' is not a valid UUID (key corruption?): {refused}"
-            ))
+            let what = format!("flow_id: '{text}' is not a valid UUID (key corruption?): {refused}");
+            corrupt(format!("resolve_execution_flow_id: exec_core: {what}"))
         };
         text.map(|text| FlowId::parse(&text).map_err(|refused| unreadable(&text, &refused))).transpose()
     }
