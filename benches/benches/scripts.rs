@@ -51,6 +51,8 @@ impl Lives {
             tags: BTreeMap::new(),
             policy: None,
             required: Vec::new(),
+            creator: String::new(),
+            partition_id: 0,
         };
         let create = Create {
             execution,

@@ -89,6 +89,91 @@ pub fn retry_due(now_ms: i64, backoff: Option<&BackoffStrategy>, retry_count: u3
     Score(now_ms as f64 + backoff_ms)
 }
 
+/// A number as a script holds it: Lua 5.1 has doubles only.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Double(f64);
+
+impl Double {
+    /// `tonumber` of a count's text.
+    pub fn from_count(count: u64) -> Self {
+        Self(count as f64)
+    }
+
+    /// `tonumber` of a time's text, or an integer reply.
+    pub fn from_integer(integer: i64) -> Self {
+        Self(integer as f64)
+    }
+
+    /// `tonumber` of a decimal text; none where it is no number.
+    pub fn from_text(text: &str) -> Option<Self> {
+        text.trim().parse().ok().map(Self)
+    }
+
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// The difference.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+
+    /// The difference, or zero where it is negative.
+    #[must_use]
+    pub fn minus_to_zero(self, other: Self) -> Self {
+        let rest = self.0 - other.0;
+        Self(if rest < 0.0 { 0.0 } else { rest })
+    }
+
+    /// Seconds as milliseconds.
+    #[must_use]
+    pub fn seconds_to_ms(self) -> Self {
+        Self(self.0 * 1000.0)
+    }
+
+    /// Whether it is above zero.
+    pub fn is_positive(self) -> bool {
+        self.0 > 0.0
+    }
+
+    /// As `tostring` prints it: `%.14g`.
+    pub fn to_lua_string(self) -> String {
+        lua_tostring(self.0)
+    }
+
+    /// As an integer argument of a command. The server writes whole doubles out only up to half the
+    /// highest integer; beyond, its shortest spelling is scientific, which no command takes for an integer.
+    pub fn to_integer_argument(self) -> Option<i64> {
+        const HALF: f64 = (i64::MAX / 2) as f64;
+        (self.0.fract() == 0.0 && self.0.abs() <= HALF).then_some(self.0 as i64)
+    }
+
+    /// As a score.
+    pub fn to_score(self) -> Score {
+        Score(self.0)
+    }
+
+    /// `math.random(0, highest)` of the server's own generator, from its next 31 bits.
+    ///
+    /// None where the interval is empty: a bound beyond 31 bits wraps around as C's `int` does.
+    pub fn random_up_to(bits: u32, highest: Self) -> Option<Self> {
+        const MAX: u32 = i32::MAX as u32;
+        let fraction = f64::from(bits % MAX) / f64::from(MAX);
+        let highest = highest.0 as i64 as i32;
+        (highest >= 0).then(|| Self((fraction * f64::from(highest.wrapping_add(1))).floor()))
+    }
+}
+
+impl Score {
+    /// The score as a number that a script computes with.
+    pub fn to_double(self) -> Double {
+        Double(self.0)
+    }
+}
+
 /// `%.14g`: Lua 5.1's default number format.
 fn lua_tostring(value: f64) -> String {
     const DIGITS: usize = 14;
@@ -145,6 +230,20 @@ mod tests {
         let second = retry_due(1_000_000_000_000, Some(&backoff), 1);
         assert_eq!(second.to_lua_string(), "1000000000499.5");
         assert!(!second.is_whole());
+    }
+
+    #[test]
+    fn an_integer_argument_ends_at_half_the_highest_integer() {
+        assert_eq!(Double::from_count(1_000_000_000_000_000).to_integer_argument(), Some(1_000_000_000_000_000));
+        assert_eq!(Double::from_count(i64::MAX as u64).to_integer_argument(), None);
+    }
+
+    #[test]
+    fn the_jitter_of_a_wide_interval_wraps_to_an_int() {
+        let jitter =
+            |highest| Double::random_up_to(851_401_618, Double::from_count(highest)).map(Double::to_lua_string);
+        assert_eq!(jitter(1000).as_deref(), Some("396"));
+        assert_eq!(jitter(3_000_000_000), None, "the interval is empty");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use crate::backend::Method;
@@ -46,6 +47,9 @@ pub trait Server: Send + Sync + 'static {
 
     /// The switches that this run's clients have.
     fn deviations(&self) -> Deviations;
+
+    /// The client's own wall clock, where the client library reads it.
+    fn wall_clock(&self) -> TimestampMs;
 
     /// The start of a trait method; its number comes back with [`Self::method_ended`].
     fn method_started(&self, method: Method) -> u64;
@@ -166,6 +170,10 @@ impl Server for std::sync::Arc<Immediate> {
 
     fn deviations(&self) -> Deviations {
         lock(&self.inner).store.deviations()
+    }
+
+    fn wall_clock(&self) -> TimestampMs {
+        lock(&self.inner).now.to_wire()
     }
 
     fn method_started(&self, method: Method) -> u64 {

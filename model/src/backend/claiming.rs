@@ -40,6 +40,8 @@ impl<S: Server> ModelBackend<S> {
                     tags: args.tags.into_iter().collect(),
                     policy: args.policy,
                     required: Vec::new(),
+                    creator: args.creator_identity,
+                    partition_id: args.partition_id,
                 },
                 priority: args.priority,
                 idempotency_key: args.idempotency_key,
@@ -274,7 +276,7 @@ impl<S: Server> ModelBackend<S> {
     }
 }
 
-fn leased(done: Done) -> Result<NewLease, EngineError> {
+pub(super) fn leased(done: Done) -> Result<NewLease, EngineError> {
     match done {
         Done::Leased(lease) => Ok(*lease),
         other => Err(error::unexpected_done(&other)),

@@ -10,7 +10,7 @@ use ff_core::state::TerminalOutcome;
 use ff_script::ScriptError;
 use ff_script::engine_error_ext::transport_script;
 
-use crate::message::{Done, Reply};
+use crate::message::{Answered, Done, Reply};
 use crate::port::Unanswered;
 use crate::script::Refusal;
 
@@ -137,4 +137,14 @@ pub(super) fn unexpected(reply: &Reply) -> EngineError {
 /// A script's success of another kind than the script gives.
 pub(super) fn unexpected_done(done: &Done) -> EngineError {
     transport(std::io::Error::other(format!("unexpected answer: {}", done.label())))
+}
+
+/// An answer of another kind than the plain command asked for; only a broken server port gives one.
+pub(super) fn unanswerable(answered: &Answered) -> EngineError {
+    transport(std::io::Error::other(format!("unexpected answer: {answered:?}")))
+}
+
+/// What the client library itself refused to send or could not read.
+pub(super) fn parse(fcall: &str, execution_id: Option<String>, message: String) -> EngineError {
+    transport_script(ScriptError::Parse { fcall: fcall.into(), execution_id, message })
 }

@@ -62,7 +62,7 @@ impl<S: Server> ModelBackend<S> {
         &self,
         handle: &Handle,
         reason: FailureReason,
-        _: FailureClass,
+        class: FailureClass,
     ) -> Result<FailOutcome, EngineError> {
         let context = during("fail: FCALL ff_fail_execution");
         let held = self.open(handle)?.held;
@@ -70,7 +70,8 @@ impl<S: Server> ModelBackend<S> {
             Reply::RetryPolicy(retry) => retry,
             other => return Err(error::unexpected(&other)),
         };
-        let script = Script::Fail { held, reason: reason.message, retry };
+        let category = category(&reason, class);
+        let script = Script::Fail { held, reason: reason.message, category, retry, overriding: false };
         match self.run_typed(script).await.map_err(&context)? {
             Done::RetryScheduled(due) => {
                 // A due time with a fraction does not parse as an integer and is reported as 0.
@@ -159,9 +160,23 @@ impl<S: Server> ModelBackend<S> {
         Ok(view.map_or_else(|| self.default_lane(), |view| view.lane))
     }
 
-    fn default_lane(&self) -> LaneNo {
+    pub(super) fn default_lane(&self) -> LaneNo {
         self.server.ids().lane(&LaneId::new("default"))
     }
+}
+
+/// The caller's own word in the reason's detail, or the class's name.
+fn category(reason: &FailureReason, class: FailureClass) -> String {
+    let own = reason.detail.as_deref().filter(|detail| !detail.is_empty());
+    let own = own.and_then(|detail| std::str::from_utf8(detail).ok());
+    let named = match class {
+        FailureClass::Permanent => "permanent",
+        FailureClass::InfraCrash => "infra_crash",
+        FailureClass::Timeout => "timeout",
+        FailureClass::Cancelled => "cancelled",
+        _ => "transient",
+    };
+    own.unwrap_or(named).to_owned()
 }
 
 /// Bytes as the client sends them: through text, with whatever is not UTF-8 replaced.

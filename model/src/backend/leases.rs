@@ -6,7 +6,7 @@ use ff_core::contracts::{
     ListExpiredLeasesResult, RegisterWorkerArgs, RegisterWorkerOutcome, RevokeLeaseArgs, RevokeLeaseResult,
 };
 use ff_core::engine_error::EngineError;
-use ff_core::types::{AttemptIndex, TimestampMs};
+use ff_core::types::{AttemptIndex, LaneId, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
@@ -80,6 +80,7 @@ impl<S: Server> ModelBackend<S> {
                 namespace: ids.namespace(&args.namespace),
                 worker: ids.worker(&args.worker_id),
                 instance: ids.instance(&args.worker_instance_id),
+                lanes: args.lanes.iter().map(LaneId::as_str).collect::<Vec<_>>().join(","),
                 capabilities: args.capabilities,
                 ttl_ms: args.liveness_ttl_ms,
                 now: args.now,

@@ -4,17 +4,23 @@
 //! prelude, then one function call, each a message of its own. Methods that are not modelled answer
 //! `Unavailable`, as the trait's own defaults do. The backend presents itself as Valkey.
 
+mod budgets;
 mod claiming;
 mod error;
+mod fields;
 mod finishing;
 mod handle;
+mod hooks;
 mod leases;
 mod method;
+mod operating;
+mod quotas;
 mod reading;
 mod scanning;
 mod scheduling;
 mod suspending;
 mod wire;
+mod workers;
 
 pub use error::class;
 pub use method::{Method, error_label};
@@ -26,17 +32,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ff_core::backend::{
     AppendFrameOutcome, CancelFlowPolicy, CancelFlowWait, CapabilitySet, ClaimPolicy, FailOutcome, FailureClass,
-    FailureReason, Frame, Handle, LeaseRenewal, PendingWaitpoint, ResumeSignal, ResumeToken, UsageDimensions,
+    FailureReason, Frame, Handle, LeaseRenewal, PendingWaitpoint, ResumeSignal, ResumeToken, ScannerFilter,
+    UsageDimensions,
 };
+use ff_core::capability::Capabilities;
 use ff_core::contracts::*;
-use ff_core::engine_backend::{EngineBackend, ExpirePhase};
+use ff_core::engine_backend::{EngineBackend, ExpirePhase, ReconcileCounts};
 use ff_core::engine_error::EngineError;
-use ff_core::partition::{Partition, PartitionConfig};
+use ff_core::partition::{Partition, PartitionConfig, PartitionKey};
 use ff_core::state::PublicState;
-use ff_core::types::{AttemptIndex, BudgetId, ExecutionId, FlowId, LaneId, TimestampMs};
+use ff_core::types::{AttemptIndex, BudgetId, ExecutionId, FlowId, LaneId, QuotaPolicyId, TimestampMs};
 
 use crate::intern::ExecutionNo;
-use crate::message::{Done, Message, Place, Reply, Script};
+use crate::message::{Answered, Command, Done, Message, Place, Reply, Script};
 use crate::port::Server;
 use crate::script::Refusal;
 use method::Call;
@@ -94,6 +102,14 @@ impl<S: Server> ModelBackend<S> {
         }
     }
 
+    /// Sends a plain command.
+    async fn command(&self, command: Command) -> Result<Answered, EngineError> {
+        match self.ask(Message::Command(command)).await? {
+            Reply::Answered(answered) => Ok(answered),
+            other => Err(error::unexpected(&other)),
+        }
+    }
+
     fn number(&self, id: &ExecutionId) -> ExecutionNo {
         self.server.ids().execution(id)
     }
@@ -120,8 +136,17 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         "valkey"
     }
 
-    async fn claim(&self, _: &LaneId, _: &CapabilitySet, _: ClaimPolicy) -> Result<Option<Handle>, EngineError> {
-        Err(EngineError::Unavailable { op: "claim" })
+    async fn claim(
+        &self,
+        lane: &LaneId,
+        capabilities: &CapabilitySet,
+        policy: ClaimPolicy,
+    ) -> Result<Option<Handle>, EngineError> {
+        method!(self, Claim, self.claim_best(lane, capabilities, &policy), |handle| match handle {
+            Some(_) => "claimed",
+            None => "no_work",
+        })
+        .map_err(error::during("claim: FCALL ff_claim_execution"))
     }
 
     async fn renew(&self, handle: &Handle) -> Result<LeaseRenewal, EngineError> {
@@ -264,11 +289,11 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
 
     async fn report_usage(
         &self,
-        _: &Handle,
-        _: &BudgetId,
-        _: UsageDimensions,
+        handle: &Handle,
+        budget: &BudgetId,
+        dimensions: UsageDimensions,
     ) -> Result<ReportUsageResult, EngineError> {
-        Err(EngineError::Unavailable { op: "report_usage" })
+        method!(self, ReportUsage, self.report_by_handle(handle, budget, dimensions), usage_label)
     }
 
     async fn create_execution(&self, args: CreateExecutionArgs) -> Result<CreateExecutionResult, EngineError> {
@@ -395,5 +420,177 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
 
     async fn server_time_ms(&self) -> Result<u64, EngineError> {
         method!(self, ServerTime, self.time())
+    }
+
+    async fn create_quota_policy(&self, args: CreateQuotaPolicyArgs) -> Result<CreateQuotaPolicyResult, EngineError> {
+        method!(self, CreateQuotaPolicy, self.define_quota(args), |result| match result {
+            CreateQuotaPolicyResult::Created { .. } => "created",
+            CreateQuotaPolicyResult::AlreadySatisfied { .. } => "already_satisfied",
+        })
+    }
+
+    async fn check_admission(
+        &self,
+        policy: &QuotaPolicyId,
+        dimension: &str,
+        args: CheckAdmissionArgs,
+    ) -> Result<CheckAdmissionResult, EngineError> {
+        method!(self, CheckAdmission, self.admit(policy, dimension, args), |result| match result {
+            CheckAdmissionResult::Admitted => "admitted",
+            CheckAdmissionResult::AlreadyAdmitted => "already_admitted",
+            CheckAdmissionResult::RateExceeded { .. } => "rate_exceeded",
+            CheckAdmissionResult::ConcurrencyExceeded => "concurrency_exceeded",
+        })
+    }
+
+    async fn release_admission(&self, args: ReleaseAdmissionArgs) -> Result<ReleaseAdmissionResult, EngineError> {
+        method!(self, ReleaseAdmission, self.give_back(args))
+    }
+
+    async fn read_quota_policy_limits(&self, policy: &QuotaPolicyId) -> Result<Option<QuotaPolicyLimits>, EngineError> {
+        method!(self, ReadQuotaPolicyLimits, self.quota_limits(policy))
+    }
+
+    async fn reconcile_quota_counters(
+        &self,
+        partition: Partition,
+        now: TimestampMs,
+    ) -> Result<ReconcileCounts, EngineError> {
+        method!(self, ReconcileQuotaCounters, self.reconcile_quotas(partition, now))
+    }
+
+    async fn create_budget(&self, args: CreateBudgetArgs) -> Result<CreateBudgetResult, EngineError> {
+        method!(self, CreateBudget, self.define_budget(args), |result| match result {
+            CreateBudgetResult::Created { .. } => "created",
+            CreateBudgetResult::AlreadySatisfied { .. } => "already_satisfied",
+        })
+    }
+
+    async fn reset_budget(&self, args: ResetBudgetArgs) -> Result<ResetBudgetResult, EngineError> {
+        method!(self, ResetBudget, self.reset(args))
+    }
+
+    async fn report_usage_admin(
+        &self,
+        budget: &BudgetId,
+        args: ReportUsageAdminArgs,
+    ) -> Result<ReportUsageResult, EngineError> {
+        method!(self, ReportUsageAdmin, self.report_as_admin(budget, args), usage_label)
+    }
+
+    async fn record_spend(&self, args: RecordSpendArgs) -> Result<ReportUsageResult, EngineError> {
+        method!(self, RecordSpend, self.spend(args), usage_label)
+    }
+
+    async fn release_budget(&self, args: ReleaseBudgetArgs) -> Result<(), EngineError> {
+        method!(self, ReleaseBudget, self.take_back(args))
+    }
+
+    async fn read_budget_usage_and_limits(&self, budget: &BudgetId) -> Result<BudgetUsageAndLimits, EngineError> {
+        method!(self, ReadBudgetUsageAndLimits, self.usage_and_limits(budget))
+    }
+
+    async fn get_budget_status(&self, budget: &BudgetId) -> Result<BudgetStatus, EngineError> {
+        method!(self, GetBudgetStatus, self.budget_status(budget))
+    }
+
+    async fn reconcile_budget_counters(
+        &self,
+        partition: Partition,
+        _: TimestampMs,
+    ) -> Result<ReconcileCounts, EngineError> {
+        method!(self, ReconcileBudgetCounters, self.reconcile_budgets(partition))
+    }
+
+    async fn issue_grant_and_claim(&self, args: IssueGrantAndClaimArgs) -> Result<ClaimGrantOutcome, EngineError> {
+        method!(self, IssueGrantAndClaim, self.grant_and_claim(args))
+    }
+
+    async fn fail_execution(&self, args: FailExecutionArgs) -> Result<FailExecutionResult, EngineError> {
+        method!(self, FailExecution, self.fail_by_fence(args), |result| match result {
+            FailExecutionResult::RetryScheduled { .. } => "retry_scheduled",
+            FailExecutionResult::TerminalFailed => "terminal_failed",
+        })
+    }
+
+    async fn renew_lease(&self, args: RenewLeaseArgs) -> Result<RenewLeaseResult, EngineError> {
+        method!(self, RenewLease, self.renew_by_fence(args))
+    }
+
+    async fn mark_worker_dead(&self, args: MarkWorkerDeadArgs) -> Result<MarkWorkerDeadOutcome, EngineError> {
+        method!(self, MarkWorkerDead, self.mark_dead(args), |outcome| match outcome {
+            MarkWorkerDeadOutcome::Marked => "marked",
+            _ => "not_registered",
+        })
+    }
+
+    async fn list_workers(&self, args: ListWorkersArgs) -> Result<ListWorkersResult, EngineError> {
+        method!(self, ListWorkers, self.list_registered(args))
+    }
+
+    async fn read_execution_info(&self, id: &ExecutionId) -> Result<Option<ExecutionInfo>, EngineError> {
+        method!(self, ReadExecutionInfo, self.info(id))
+    }
+
+    #[allow(clippy::disallowed_types)]
+    async fn read_exec_core_fields(
+        &self,
+        partition: Partition,
+        id: &ExecutionId,
+        fields: &[&str],
+    ) -> Result<std::collections::HashMap<String, Option<String>>, EngineError> {
+        method!(self, ReadExecCoreFields, self.core_fields(partition, id, fields))
+    }
+
+    async fn get_execution_tag(&self, id: &ExecutionId, key: &str) -> Result<Option<String>, EngineError> {
+        method!(self, GetExecutionTag, self.tag(id, key))
+    }
+
+    async fn set_execution_tag(&self, id: &ExecutionId, key: &str, value: &str) -> Result<(), EngineError> {
+        method!(self, SetExecutionTag, self.set_tag(id, key, value))
+    }
+
+    async fn get_execution_namespace(&self, id: &ExecutionId) -> Result<Option<String>, EngineError> {
+        method!(self, GetExecutionNamespace, self.namespace(id))
+    }
+
+    async fn resolve_execution_flow_id(&self, id: &ExecutionId) -> Result<Option<FlowId>, EngineError> {
+        method!(self, ResolveExecutionFlowId, self.flow_of(id))
+    }
+
+    async fn list_lanes(&self, cursor: Option<LaneId>, limit: usize) -> Result<ListLanesPage, EngineError> {
+        method!(self, ListLanes, self.lanes(cursor, limit))
+    }
+
+    async fn list_executions(
+        &self,
+        partition: PartitionKey,
+        cursor: Option<ExecutionId>,
+        limit: usize,
+    ) -> Result<ListExecutionsPage, EngineError> {
+        method!(self, ListExecutions, self.executions_of(&partition, cursor.as_ref(), limit))
+    }
+
+    async fn reconcile_execution_index(
+        &self,
+        partition: Partition,
+        _: &[LaneId],
+        filter: &ScannerFilter,
+    ) -> Result<ReconcileCounts, EngineError> {
+        method!(self, ReconcileExecutionIndex, self.reconcile_executions(partition, filter))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.supported()
+    }
+}
+
+/// One word for what a usage report did.
+fn usage_label(result: &ReportUsageResult) -> &'static str {
+    match result {
+        ReportUsageResult::Ok => "ok",
+        ReportUsageResult::SoftBreach { .. } => "soft_breach",
+        ReportUsageResult::HardBreach { .. } => "hard_breach",
+        _ => "already_applied",
     }
 }

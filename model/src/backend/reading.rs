@@ -3,7 +3,7 @@
 use ff_core::contracts::{AttemptSummary, ExecutionContext, ExecutionSnapshot, LeaseSummary, ScanEligibleArgs};
 use ff_core::engine_error::{EngineError, ValidationKind};
 use ff_core::state::PublicState;
-use ff_core::types::{AttemptIndex, ExecutionId};
+use ff_core::types::{AttemptIndex, ExecutionId, LaneId};
 
 use super::error::{self, during};
 use super::{ModelBackend, wire};
@@ -75,7 +75,18 @@ impl<S: Server> ModelBackend<S> {
     pub(super) async fn describe(&self, id: &ExecutionId) -> Result<Option<ExecutionSnapshot>, EngineError> {
         let context = during("describe_execution: HGETALL exec_core + tags");
         match self.ask(Message::Description(self.number(id))).await.map_err(context)? {
-            Reply::Description(found) => Ok(found.map(|found| self.snapshot(id, *found))),
+            Reply::Description(Some(found)) => {
+                // Creation takes any lane; only this read validates it.
+                let lane = self.server.ids().lane_id(found.core.lane).clone();
+                LaneId::try_new(lane.as_str()).map_err(|refused| EngineError::Validation {
+                    kind: ValidationKind::Corruption,
+                    detail: format!(
+                        "describe_execution: exec_core: lane_id: fails LaneId validation (key corruption?): {refused}"
+                    ),
+                })?;
+                Ok(Some(self.snapshot(id, *found)))
+            }
+            Reply::Description(None) => Ok(None),
             other => Err(error::unexpected(&other)),
         }
     }

@@ -4,9 +4,14 @@
 //! its own in a world, which is what lets other calls slip between a read and the script that
 //! relies on it.
 
+mod admission;
 mod reply;
 mod script;
 
+pub use admission::{
+    Answered, Breach, BudgetPlace, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy,
+    IssueGrantAndClaim, QuotaPlace, Spend,
+};
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
 pub use script::{
     Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Signal, Suspend, Taker,
@@ -47,6 +52,8 @@ pub enum Message {
     RegisteredCapabilities(NamespaceNo),
     /// A function call.
     Script(Script),
+    /// A plain command of admission and administration.
+    Command(Command),
 }
 
 impl Message {
@@ -63,6 +70,7 @@ impl Message {
             Self::Range { .. } => "ZRANGEBYSCORE",
             Self::RegisteredCapabilities(_) => "HGETALL workers",
             Self::Script(script) => script.name(),
+            Self::Command(command) => command.name(),
         }
     }
 
@@ -76,6 +84,7 @@ impl Message {
             | Self::Required(no)
             | Self::Result(no) => Some(*no),
             Self::Script(script) => script.execution(),
+            Self::Command(command) => command.execution(),
             Self::Time | Self::Range { .. } | Self::RegisteredCapabilities(_) => None,
         }
     }

@@ -4,6 +4,7 @@ use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptType, BlockingReason, PublicState, TerminalOutcome};
 use ff_core::types::{AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId};
 
+use super::{Answered, Breach};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
 use crate::script::Refusal;
@@ -100,6 +101,14 @@ pub enum Done {
     DuplicateSignal(SignalId),
     /// A heartbeat counted, with the registered time to live.
     Alive(u64),
+    /// A limit was breached; a soft breach is counted all the same.
+    Breach(Box<Breach>),
+    /// A budget was reset, with its next reset as the script prints it.
+    NextReset(String),
+    /// The rate limit refused, with the milliseconds to wait as the script prints them.
+    RateExceeded(String),
+    /// Tags were written, with how many.
+    Tagged(u32),
 }
 
 impl Done {
@@ -116,6 +125,11 @@ impl Done {
             Self::RetryScheduled(_) => "retry_scheduled",
             Self::Suspended(_) => "suspended",
             Self::Alive(_) => "refreshed",
+            Self::Breach(breach) if breach.hard => "hard_breach",
+            Self::Breach(_) => "soft_breach",
+            Self::NextReset(_) => "reset",
+            Self::RateExceeded(_) => "rate_exceeded",
+            Self::Tagged(_) => "tagged",
         }
     }
 }
@@ -145,6 +159,8 @@ pub enum Reply {
     Done(Done),
     /// A script's refusal.
     Refused(Refusal),
+    /// A plain command's answer.
+    Answered(Answered),
 }
 
 impl Reply {

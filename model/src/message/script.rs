@@ -10,6 +10,7 @@ use ff_core::types::{
     AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
 
+use super::{BudgetPlace, CheckAdmission, CreateBudget, CreateQuotaPolicy, IssueGrantAndClaim, QuotaPlace, Spend};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::store::{IndexKey, MatchMode, Matcher, Submission};
 
@@ -267,8 +268,12 @@ pub enum Script {
         held: Held,
         /// Why.
         reason: String,
-        /// The stored retry policy, if any.
+        /// What kind of failure, as text; it decides nothing.
+        category: String,
+        /// The retry policy that the caller sent, if any.
         retry: Option<RetryPolicy>,
+        /// Whether `source` is `operator_override`.
+        overriding: bool,
     },
     /// `ff_delay_execution`.
     Delay {
@@ -373,6 +378,8 @@ pub enum Script {
         worker: WorkerNo,
         /// Which process.
         instance: InstanceNo,
+        /// `lanes_csv`.
+        lanes: String,
         /// What it can do.
         capabilities: BTreeSet<String>,
         /// How long without a heartbeat.
@@ -388,6 +395,46 @@ pub enum Script {
         instance: InstanceNo,
         /// The worker's time.
         now: TimestampMs,
+    },
+    /// `ff_create_budget`.
+    CreateBudget(Box<CreateBudget>),
+    /// `ff_report_usage_and_check`.
+    ReportUsage(Box<Spend>),
+    /// `ff_record_spend`.
+    RecordSpend(Box<Spend>),
+    /// `ff_release_budget`.
+    ReleaseBudget {
+        /// Where.
+        place: BudgetPlace,
+        /// Whose attribution is taken back.
+        execution: ExecutionNo,
+    },
+    /// `ff_reset_budget`.
+    ResetBudget {
+        /// Where.
+        place: BudgetPlace,
+        /// The caller's time, which is trusted.
+        now: TimestampMs,
+    },
+    /// `ff_create_quota_policy`.
+    CreateQuotaPolicy(Box<CreateQuotaPolicy>),
+    /// `ff_check_admission_and_record`.
+    CheckAdmission(Box<CheckAdmission>),
+    /// `ff_release_admission`.
+    ReleaseAdmission {
+        /// Where.
+        place: QuotaPlace,
+        /// Whose slot.
+        execution: ExecutionNo,
+    },
+    /// `ff_issue_grant_and_claim`.
+    IssueGrantAndClaim(Box<IssueGrantAndClaim>),
+    /// `ff_set_execution_tags`.
+    SetTags {
+        /// The execution.
+        execution: ExecutionNo,
+        /// Tags with their values.
+        tags: Vec<(String, String)>,
     },
 }
 
@@ -420,6 +467,16 @@ impl Script {
             Self::Replay { .. } => "replay_execution",
             Self::Register { .. } => "register_worker",
             Self::Heartbeat { .. } => "heartbeat_worker",
+            Self::CreateBudget(_) => "create_budget",
+            Self::ReportUsage(_) => "report_usage_and_check",
+            Self::RecordSpend(_) => "record_spend",
+            Self::ReleaseBudget { .. } => "release_budget",
+            Self::ResetBudget { .. } => "reset_budget",
+            Self::CreateQuotaPolicy(_) => "create_quota_policy",
+            Self::CheckAdmission(_) => "check_admission_and_record",
+            Self::ReleaseAdmission { .. } => "release_admission",
+            Self::IssueGrantAndClaim(_) => "issue_grant_and_claim",
+            Self::SetTags { .. } => "set_execution_tags",
         }
     }
 
@@ -448,7 +505,18 @@ impl Script {
             Self::Revoke { execution, .. }
             | Self::ChangePriority { execution, .. }
             | Self::Replay { execution, .. } => *execution,
-            Self::Register { .. } | Self::Heartbeat { .. } => return None,
+            Self::RecordSpend(args) => return args.execution,
+            Self::CheckAdmission(args) => args.execution,
+            Self::IssueGrantAndClaim(args) => args.taker.execution,
+            Self::ReleaseBudget { execution, .. }
+            | Self::ReleaseAdmission { execution, .. }
+            | Self::SetTags { execution, .. } => *execution,
+            Self::Register { .. }
+            | Self::Heartbeat { .. }
+            | Self::CreateBudget(_)
+            | Self::ReportUsage(_)
+            | Self::ResetBudget { .. }
+            | Self::CreateQuotaPolicy(_) => return None,
         })
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use ff_core::types::AttemptIndex;
 
+use super::core::{CoreParts, core_fields};
 use super::text::{Fields, snake};
 use super::{Key, Keys, Type, Value, names};
-use crate::backend::blocking_reason_text;
 use crate::intern::{ExecutionNo, Interner};
 use crate::script::blocking_detail;
-use crate::store::{Attempt, Core, Execution, Grant, Lease, MatchMode, Store, SuspendDone, Suspension, Waitpoint};
+use crate::store::{Attempt, Execution, Grant, Lease, MatchMode, Store, SuspendDone, Suspension, Waitpoint};
 use crate::time::ServerTime;
 
 /// Adds every key of an execution.
@@ -76,60 +76,9 @@ pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(S
 }
 
 fn core(ids: &Interner, found: &Execution) -> BTreeMap<String, String> {
-    let Core { vector, .. } = &found.core;
-    let core = &found.core;
-    let reasons = &found.reasons;
-    let submission = &found.submission;
-    let mut fields = Fields::default();
-    fields
-        .set("execution_id", &found.name)
-        .set("namespace", ids.namespace_id(submission.namespace))
-        .set("lane_id", ids.lane_id(submission.lane))
-        .set("execution_kind", &submission.kind)
-        .set("priority", core.priority)
-        .set("lifecycle_phase", snake(vector.lifecycle_phase))
-        .set("ownership_state", snake(vector.ownership_state))
-        .set("eligibility_state", snake(vector.eligibility_state))
-        .set("blocking_reason", blocking_reason_text(vector.blocking_reason))
-        .set("blocking_detail", blocking_detail(found))
-        .set("terminal_outcome", snake(vector.terminal_outcome))
-        .set("attempt_state", snake(vector.attempt_state))
-        .set("public_state", vector.public_state)
-        .set("total_attempt_count", core.total_attempt_count)
-        .or_empty("current_attempt_index", core.current_attempt_index)
-        .or_empty("current_attempt_id", core.current_attempt_id.as_ref())
-        .or_empty("current_lease_id", core.current_lease_id.as_ref())
-        .set("current_lease_epoch", core.current_lease_epoch)
-        .or_empty("current_worker_id", core.current_worker.map(|no| ids.worker_id(no)))
-        .or_empty("current_worker_instance_id", core.current_instance.map(|no| ids.instance_id(no)))
-        .set("current_lane", ids.lane_id(core.current_lane))
-        .set("retry_count", core.retry_count)
-        .set("replay_count", core.replay_count)
-        .set("lease_reclaim_count", core.lease_reclaim_count)
-        .set("created_at", core.created_at)
-        .or_empty("started_at", core.started_at)
-        .or_empty("completed_at", core.completed_at)
-        .set("last_transition_at", core.last_transition_at)
-        .set("last_mutation_at", core.last_mutation_at)
-        .or_empty("lease_acquired_at", core.lease_acquired_at)
-        .or_empty("lease_expires_at", core.lease_expires_at)
-        .or_empty("lease_last_renewed_at", core.lease_last_renewed_at)
-        .or_empty("lease_renewal_deadline", core.lease_renewal_deadline)
-        .or_empty("lease_expired_at", core.lease_expired_at)
-        .or_empty("lease_revoked_at", core.lease_revoked_at)
-        .or_empty("delay_until", core.delay_until.map(|due| due.to_lua_string()))
-        .or_empty("current_suspension_id", core.current_suspension_id.as_ref())
-        .or_empty("current_waitpoint_id", core.current_waitpoint_id.as_ref())
-        .or_empty("pending_previous_attempt_index", core.pending_previous_attempt_index)
-        .or_empty("progress_pct", core.progress_pct)
-        .or_empty("progress_message", reasons.progress.as_ref())
-        .if_some("last_capability_mismatch_at", core.last_capability_mismatch_at)
-        .if_some("last_hmac_validation_failed_at", core.last_hmac_validation_failed_at)
-        .if_some("failure_reason", reasons.failure.as_ref())
-        .if_some("cancellation_reason", reasons.cancellation.as_ref())
-        .if_some("cancelled_by", reasons.cancelled_by.as_ref())
-        .if_some("required_capabilities", Some(submission.required.join(",")).filter(|required| !required.is_empty()));
-    fields.done()
+    let Execution { name, submission, core, reasons, attached, .. } = found;
+    let blocking_detail = &blocking_detail(found);
+    core_fields(ids, &CoreParts { name, submission, core, reasons, attached, blocking_detail })
 }
 
 fn lease(ids: &Interner, found: &Execution, lease: &Lease) -> BTreeMap<String, String> {

@@ -4,10 +4,13 @@
 //! `ff-script/src/flowfabric.lua` writes, so that it can be laid beside a real server's keys, field
 //! by field. Names come from `ff-core`'s own `keys` module. Nothing here decides anything.
 
+mod core;
 mod execution;
 mod index;
 mod server;
 mod text;
+
+pub use self::core::{CoreParts, core_fields};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

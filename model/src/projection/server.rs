@@ -29,14 +29,23 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
         let mut fields = Fields::default();
         fields
             .set("worker_id", ids.worker_id(registration.worker))
+            .set("lanes_csv", &registration.lanes)
             .set("caps_csv", registration.capabilities.join(","))
             .set("ttl_ms", registration.ttl_ms)
+            .set("registered_at_ms", registration.registered_at)
             .set("last_heartbeat_ms", registration.last_heartbeat);
-        let caps = Key { value: Value::Hash(fields.done()), expires_at: Some(registration.capabilities_until) };
-        keys.insert(keys::worker_caps_key_ns(namespace, instance), caps);
-        let alive = Key { value: Value::Text(b"1".to_vec()), expires_at: Some(registration.alive_until) };
-        keys.insert(keys::worker_alive_key_ns(namespace, instance), alive);
-        indexes.entry(keys::workers_index_key_ns(namespace)).or_default().insert(instance.to_string());
+        let names = (keys::worker_caps_key_ns(namespace, instance), keys::worker_alive_key_ns(namespace, instance));
+        if registration.capabilities_until.is_some() {
+            let value = Value::Hash(fields.done());
+            keys.insert(names.0, Key { value, expires_at: registration.capabilities_until });
+        }
+        if registration.alive_until.is_some() {
+            let value = Value::Text(b"1".to_vec());
+            keys.insert(names.1, Key { value, expires_at: registration.alive_until });
+        }
+        if registration.indexed {
+            indexes.entry(keys::workers_index_key_ns(namespace)).or_default().insert(instance.to_string());
+        }
     }
     for (name, members) in indexes {
         keys.insert(name, Key { value: Value::Set(members), expires_at: None });

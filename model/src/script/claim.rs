@@ -48,6 +48,7 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
         }
         core.pending_previous_attempt_index = None;
     });
+    store.write_reasons(args.taker.execution, |reasons| reasons.pending_retry = None);
     store.remove(args.taker.execution, IndexKey::Eligible(args.taker.lane));
     if let Some(timeout) = args.attempt_timeout_ms.filter(|timeout| *timeout != 0) {
         store.add(args.taker.execution, IndexKey::AttemptTimeout, Score::at_ms(now.plus_ms(timeout).ms()));
@@ -140,7 +141,7 @@ pub(super) fn start_attempt(
 }
 
 /// Installs a lease with the next epoch: core, `lease:current` and the three lease indexes.
-fn install_lease(
+pub(super) fn install_lease(
     store: &mut Store,
     now: ServerTime,
     taker: &Taker,

@@ -39,20 +39,27 @@ pub(super) fn complete_execution(
 
 /// Ends the attempt; schedules a retry while the policy allows, else fails the execution.
 ///
-/// The failure's class plays no part: a permanent failure is retried like any other. The revocation
+/// The failure's category plays no part: a permanent failure is retried like any other. The revocation
 /// mark stays.
 pub(super) fn fail_execution(
     store: &mut Store,
     now: ServerTime,
     held: &Held,
     reason: &str,
+    category: &str,
     retry: Option<&RetryPolicy>,
+    overriding: bool,
 ) -> Answer {
     let no = held.execution;
     store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
-    let triple = fence::resolve(held, false)?;
+    let triple = fence::resolve(held, overriding)?;
     fence::validate(store, now, no, triple)?;
-    end_attempt(store, now, held, AttemptLifecycle::EndedFailure);
+    store.write_attempt(no, held.attempt_index, |attempt| {
+        attempt.state = AttemptLifecycle::EndedFailure;
+        attempt.ended_at = Some(now);
+        attempt.failure_reason = Some(reason.to_owned());
+        attempt.failure_category = Some(category.to_owned());
+    });
     store.write_reasons(no, |reasons| reasons.failure = Some(reason.to_owned()));
     let retry_count = store.execution(no).map_or(0, |found| found.core.retry_count);
     let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
@@ -77,6 +84,7 @@ pub(super) fn fail_execution(
         core.delay_until = Some(due.rounded_as_text());
         core.stamp(now);
     });
+    store.write_reasons(no, |reasons| reasons.pending_retry = Some(reason.to_owned()));
     fence::release(store, no, held.lane, held.instance);
     store.add(no, IndexKey::Delayed(held.lane), due);
     Ok(Done::RetryScheduled(due))

@@ -150,6 +150,7 @@ pub(super) fn update_progress(
     }
     store.edit(held.execution, |core| {
         core.last_mutation_at = now.to_wire();
+        core.progress_updated_at = Some(now);
         if percent.is_some() {
             core.progress_pct = percent;
         }

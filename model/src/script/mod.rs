@@ -6,8 +6,10 @@
 //! functions forget, these forget too, unless a [`crate::deviation::Deviation`] says otherwise.
 
 mod block;
+mod budget;
 mod cancel;
 mod claim;
+mod command;
 mod create;
 mod delay;
 mod expire;
@@ -15,7 +17,9 @@ mod fence;
 mod finish;
 mod grant;
 mod lease;
+mod operator;
 mod priority;
+mod quota;
 mod read;
 mod reclaim;
 mod refusal;
@@ -45,6 +49,7 @@ pub fn perform(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
             Ok(done) => Reply::Done(done),
             Err(refusal) => Reply::Refused(refusal),
         },
+        Message::Command(command) => Reply::Answered(command::perform(store, now, command)),
         read => read::answer(store, now, read),
     }
 }
@@ -65,7 +70,9 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
         Script::Complete { held, payload, overriding } => {
             finish::complete_execution(store, now, held, payload, *overriding)
         }
-        Script::Fail { held, reason, retry } => finish::fail_execution(store, now, held, reason, retry.as_ref()),
+        Script::Fail { held, reason, category, retry, overriding } => {
+            finish::fail_execution(store, now, held, reason, category, retry.as_ref(), *overriding)
+        }
         Script::Delay { held, until } => delay::delay_execution(store, now, held, *until),
         Script::Progress { held, percent, message } => {
             lease::update_progress(store, now, held, *percent, message.as_deref())
@@ -90,12 +97,32 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
             priority::change_priority(store, now, *execution, *lane, *priority)
         }
         Script::Replay { execution, lane } => replay::replay_execution(store, now, *execution, *lane),
-        Script::Register { namespace, worker, instance, capabilities, ttl_ms, now: caller_now } => {
-            registry::register_worker(store, now, *namespace, *worker, *instance, capabilities, *ttl_ms, *caller_now)
+        Script::Register { namespace, worker, instance, lanes, capabilities, ttl_ms, now: caller_now } => {
+            let (namespace, worker, instance) = (*namespace, *worker, *instance);
+            registry::register_worker(
+                store,
+                now,
+                namespace,
+                worker,
+                instance,
+                lanes,
+                capabilities,
+                *ttl_ms,
+                *caller_now,
+            )
         }
         Script::Heartbeat { namespace, instance, now: caller_now } => {
             registry::heartbeat_worker(store, now, *namespace, *instance, *caller_now)
         }
+        Script::CreateBudget(args) => budget::create_budget(store, args),
+        Script::ReportUsage(args) | Script::RecordSpend(args) => budget::spend(store, now, args),
+        Script::ReleaseBudget { place, execution } => budget::release_budget(store, *place, *execution),
+        Script::ResetBudget { place, now: caller_now } => budget::reset_budget(store, *place, *caller_now),
+        Script::CreateQuotaPolicy(args) => quota::create_quota_policy(store, args),
+        Script::CheckAdmission(args) => quota::check_admission(store, now, args),
+        Script::ReleaseAdmission { place, execution } => quota::release_admission(store, *place, *execution),
+        Script::IssueGrantAndClaim(args) => operator::issue_grant_and_claim(store, now, args),
+        Script::SetTags { execution, tags } => operator::set_execution_tags(store, now, *execution, tags),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> R
         Message::RegisteredCapabilities(namespace) => {
             Reply::Capabilities(store.registry().capabilities(*namespace, now))
         }
-        Message::Script(_) => unreachable!("scripts are run, not read"),
+        Message::Script(_) | Message::Command(_) => unreachable!("run elsewhere"),
     }
 }
 
@@ -79,7 +79,10 @@ pub fn blocking_detail(found: &Execution) -> String {
             let waitpoint = found.suspension.as_ref().map(|open| open.waitpoint.to_string()).unwrap_or_default();
             format!("suspended: waitpoint {waitpoint} awaiting {}", reason.as_wire_str())
         }
-        Detail::ResumeDelay(delay_ms) => format!("resume delay {delay_ms}ms after signal"),
+        Detail::ResumeDelay(delay_ms) => {
+            let signal = found.reasons.blocking_detail.as_deref().unwrap_or_default();
+            format!("resume delay {delay_ms}ms after signal {signal}")
+        }
         Detail::Escalated(at) => format!("suspension escalated: timeout at {}", at.0),
         Detail::Caller => found.reasons.blocking_detail.clone().unwrap_or_default(),
     }

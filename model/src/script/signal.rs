@@ -90,6 +90,9 @@ fn resume(store: &mut Store, now: ServerTime, args: &Signal) {
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
+    if due.is_some() {
+        store.write_reasons(no, |reasons| reasons.blocking_detail = Some(args.name.clone()));
+    }
     store.remove(no, IndexKey::Suspended(args.lane));
     match due {
         Some(due) => store.add(no, IndexKey::Delayed(args.lane), due),

@@ -14,10 +14,11 @@ use ff_core::types::{
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
+use crate::store::admission::Attached;
 use crate::store::index::IndexKey;
 use crate::time::ServerTime;
 
-/// What `create_execution` stores and nothing changes afterwards.
+/// What `create_execution` stores; only tags are added to afterwards.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Namespace.
@@ -34,6 +35,10 @@ pub struct Submission {
     pub policy: Option<ExecutionPolicy>,
     /// Sorted required capabilities; empty matches every worker.
     pub required: Vec<String>,
+    /// `creator_identity`.
+    pub creator: String,
+    /// `partition_id`, as the caller sent it; nothing reads it to decide.
+    pub partition_id: u16,
 }
 
 /// The core hash's `blocking_detail`, rendered only when somebody reads it.
@@ -127,6 +132,8 @@ pub struct Core {
     pub last_hmac_validation_failed_at: Option<ServerTime>,
     /// `progress_pct`.
     pub progress_pct: Option<u8>,
+    /// `progress_updated_at`.
+    pub progress_updated_at: Option<ServerTime>,
 }
 
 impl Core {
@@ -191,6 +198,10 @@ pub struct Attempt {
     pub previous: Option<AttemptIndex>,
     /// `ended_at`.
     pub ended_at: Option<ServerTime>,
+    /// `failure_reason`.
+    pub failure_reason: Option<String>,
+    /// `failure_category`.
+    pub failure_category: Option<String>,
 }
 
 /// `lease:current`. Nothing reads it to decide; the core hash is the authority.
@@ -262,12 +273,14 @@ pub struct Reasons {
     pub cancellation: Option<String>,
     /// `cancelled_by`.
     pub cancelled_by: Option<String>,
-    /// `blocking_detail` where the caller wrote it.
+    /// `blocking_detail` where the caller wrote it, or the signal that a resume delay followed.
     pub blocking_detail: Option<String>,
     /// `lease_revoke_reason`.
     pub revoke: Option<String>,
     /// `progress_message`.
     pub progress: Option<String>,
+    /// `pending_retry_reason`: from a scheduled retry to the claim that starts it.
+    pub pending_retry: Option<String>,
 }
 
 /// One execution with all its records.
@@ -301,6 +314,8 @@ pub struct Execution {
     pub result: Option<Vec<u8>>,
     /// Texts.
     pub reasons: Reasons,
+    /// `budget_ids` and `quota_policy_id`.
+    pub attached: Attached,
 }
 
 impl Execution {

@@ -4,15 +4,23 @@
 //! references and change them through the mutators here; each mutator notes its change, so that the
 //! list of changes a script leaves behind cannot be incomplete. A store is never cloned or hashed.
 
+mod admission;
+mod budget;
 mod change;
 mod execution;
 mod index;
+mod quota;
+mod random;
 mod registry;
 mod suspension;
 
+pub use admission::Attached;
+pub use budget::{Budget, Budgets, Hash};
 pub use change::{Change, Changes};
 pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
 pub use index::{IndexKey, Members};
+pub use quota::{Quota, QuotaDefinition, Quotas};
+pub use random::Random;
 pub use registry::{Registration, Registry};
 pub use suspension::{Condition, MatchMode, Matcher, Waitpoint, WaitpointState};
 
@@ -41,6 +49,7 @@ pub struct Store {
     secret: Secret,
     deviations: Deviations,
     changes: Changes,
+    admission: admission::Admission,
 }
 
 impl Store {
@@ -57,6 +66,7 @@ impl Store {
             secret,
             deviations,
             changes: Changes::default(),
+            admission: admission::Admission::default(),
         }
     }
 
@@ -193,6 +203,7 @@ impl Store {
         }
         self.idempotency.retain(|_, (_, until)| *until >= now);
         self.signal_done.retain(|_, (_, until)| *until >= now);
+        self.registry.lapse(now);
     }
 
     pub(crate) fn create(&mut self, execution: Execution) {
@@ -261,6 +272,8 @@ impl Store {
                     instance: None,
                     previous: None,
                     ended_at: None,
+                    failure_reason: None,
+                    failure_category: None,
                 });
                 (attempts.len() - 1, None)
             }

@@ -9,21 +9,39 @@ use ff_core::types::TimestampMs;
 use crate::intern::{InstanceNo, NamespaceNo, WorkerNo};
 use crate::time::ServerTime;
 
-/// `ff:worker:<ns>:<instance>:caps` with both keys' expiry.
+/// `ff:worker:<ns>:<instance>:caps` with both keys' expiry and the index's member.
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// `worker_id`: the last registration's, silently replacing an earlier one.
     pub worker: WorkerNo,
+    /// `lanes_csv`.
+    pub lanes: String,
     /// `caps_csv`, as a list.
     pub capabilities: Vec<String>,
     /// `ttl_ms`.
     pub ttl_ms: u64,
+    /// `registered_at_ms`, from the worker's clock, of the last registration.
+    pub registered_at: TimestampMs,
     /// `last_heartbeat_ms`, from the worker's clock.
     pub last_heartbeat: TimestampMs,
-    /// When the alive key expires.
-    pub alive_until: ServerTime,
-    /// When the capability hash expires.
-    pub capabilities_until: ServerTime,
+    /// When the alive key expires; none once it was deleted.
+    pub alive_until: Option<ServerTime>,
+    /// When the capability hash expires; none once it was deleted.
+    pub capabilities_until: Option<ServerTime>,
+    /// Whether the namespace's index names the instance.
+    pub indexed: bool,
+}
+
+impl Registration {
+    /// Whether the alive key exists.
+    pub fn is_alive(&self, now: ServerTime) -> bool {
+        self.alive_until.is_some_and(|until| until >= now)
+    }
+
+    /// Whether the capability hash exists.
+    pub fn has_capabilities(&self, now: ServerTime) -> bool {
+        self.capabilities_until.is_some_and(|until| until >= now)
+    }
 }
 
 /// All registrations.
@@ -45,12 +63,29 @@ impl Registry {
         self.0.insert((namespace, instance), registration);
     }
 
+    pub(super) fn lapse(&mut self, now: ServerTime) {
+        for held in self.0.values_mut() {
+            held.alive_until = held.alive_until.filter(|until| *until >= now);
+            held.capabilities_until = held.capabilities_until.filter(|until| *until >= now);
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, namespace: NamespaceNo, instance: InstanceNo) -> Option<&mut Registration> {
+        self.0.get_mut(&(namespace, instance))
+    }
+
+    /// The instances that a namespace's index names.
+    pub fn indexed(&self, namespace: NamespaceNo) -> impl Iterator<Item = InstanceNo> + '_ {
+        let named = self.0.iter().filter(move |((of, _), held)| *of == namespace && held.indexed);
+        named.map(|((_, instance), _)| *instance)
+    }
+
     /// The union of the capabilities of every indexed instance whose capability hash still exists.
     pub fn capabilities(&self, namespace: NamespaceNo, now: ServerTime) -> Vec<String> {
         let mut union: Vec<String> = self
             .0
             .iter()
-            .filter(|((of, _), registration)| *of == namespace && registration.capabilities_until >= now)
+            .filter(|((of, _), held)| *of == namespace && held.indexed && held.has_capabilities(now))
             .flat_map(|(_, registration)| registration.capabilities.iter().cloned())
             .collect();
         union.sort_unstable();

@@ -24,14 +24,6 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     row("part:signal_delivery", "*", STREAM),
     row("part:lease_history", "*", STREAM),
     row("wp:signals", "*", STREAM),
-    row("exec:core", "creator_identity", ARGUMENT),
-    row("exec:core", "partition_id", ARGUMENT),
-    row("exec:core", "flow_id", "flows are not modelled yet"),
-    row("exec:core", "lease_revoke_reason", TEXT),
-    row("exec:core", "pending_retry_reason", TEXT),
-    row("exec:core", "pending_replay*", TEXT),
-    row("exec:core", "progress_updated_at", TEXT),
-    row("exec:core", "replay_requested_by", TEXT),
     row("exec:policy", "*", "the policy's JSON as the client serialised it; its effects are compared"),
     row("exec:attempts", "*", "index and creation time of each attempt; the attempts themselves are compared"),
     row("exec:waitpoints", "*", "the waitpoints themselves are compared"),
@@ -88,8 +80,6 @@ pub const EXCLUSIONS: &[Exclusion] = &[
     row("config*", "*", "the deployment's own settings"),
     row("sec:waitpoint_hmac", "*", "the deployment's own secret"),
     row("idx:lanes", "*", "the deployment's own lanes"),
-    row("worker:ns*", "lanes_csv", ARGUMENT),
-    row("worker:ns*", "registered_at_ms", ARGUMENT),
     row("version*", "*", "the deployment's own settings"),
 ];
 

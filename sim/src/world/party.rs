@@ -11,6 +11,7 @@ use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
+use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use super::hub::{Ended, Hub, Outgoing, PartyNo, TaskFuture, WaitFuture};
@@ -164,6 +165,10 @@ impl Server for Party {
 
     fn mint(&self) -> Uuid {
         self.hub.mint(self.no)
+    }
+
+    fn wall_clock(&self) -> TimestampMs {
+        self.now().to_wire()
     }
 
     fn method_started(&self, method: Method) -> u64 {

@@ -127,6 +127,8 @@ impl World {
                 tags: BTreeMap::new(),
                 policy: None,
                 required: Vec::new(),
+                creator: String::new(),
+                partition_id: 0,
             },
             priority: 0,
             idempotency_key: None,
@@ -301,7 +303,8 @@ fn delaying(held: &Held) -> Script {
 fn failing(held: &Held, max_retries: u32) -> Script {
     let backoff = BackoffStrategy::Fixed { delay_ms: 1_000 };
     let retry = Some(RetryPolicy { max_retries, backoff, retryable_categories: Vec::new() });
-    Script::Fail { held: held.clone(), reason: "test".into(), retry }
+    let category = "transient".into();
+    Script::Fail { held: held.clone(), reason: "test".into(), category, retry, overriding: false }
 }
 
 /// A handle that names an attempt that never was.
