@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use crate::backend::Method;
@@ -41,6 +42,9 @@ pub trait Server: Send + Sync + 'static {
 
     /// A fresh id where the client library mints one.
     fn mint(&self) -> Uuid;
+
+    /// The client's own wall clock, where the client library reads it itself.
+    fn wall_clock(&self) -> TimestampMs;
 
     /// The start of a trait method; its number comes back with [`Self::method_ended`].
     fn method_started(&self, method: Method) -> u64;
@@ -120,6 +124,11 @@ impl Server for std::sync::Arc<Immediate> {
         let mut inner = lock(&self.inner);
         inner.minted += 1;
         Uuid::from_u128(inner.minted | (0xc1a1_u128 << 96))
+    }
+
+    /// A client whose clock agrees with the server's.
+    fn wall_clock(&self) -> TimestampMs {
+        lock(&self.inner).now.to_wire()
     }
 
     fn method_started(&self, method: Method) -> u64 {

@@ -4,9 +4,11 @@
 //! its own in a world, which is what lets other calls slip between a read and the script that
 //! relies on it.
 
+mod flow;
 mod reply;
 mod script;
 
+pub use flow::{ApplyDependency, FlowFound, FlowPlace, FlowRead, FlowScript, ResolveDependency, StageEdge};
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
 pub use script::{
     Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Signal, Suspend, Taker,
@@ -47,6 +49,8 @@ pub enum Message {
     RegisteredCapabilities(NamespaceNo),
     /// A function call.
     Script(Script),
+    /// A read of flow or dependency keys.
+    Flow(FlowRead),
 }
 
 impl Message {
@@ -63,6 +67,7 @@ impl Message {
             Self::Range { .. } => "ZRANGEBYSCORE",
             Self::RegisteredCapabilities(_) => "HGETALL workers",
             Self::Script(script) => script.name(),
+            Self::Flow(read) => read.name(),
         }
     }
 
@@ -76,6 +81,7 @@ impl Message {
             | Self::Required(no)
             | Self::Result(no) => Some(*no),
             Self::Script(script) => script.execution(),
+            Self::Flow(read) => read.execution(),
             Self::Time | Self::Range { .. } | Self::RegisteredCapabilities(_) => None,
         }
     }

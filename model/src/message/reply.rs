@@ -2,8 +2,11 @@
 
 use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptType, BlockingReason, PublicState, TerminalOutcome};
-use ff_core::types::{AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId};
+use ff_core::types::{
+    AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId,
+};
 
+use super::FlowFound;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
 use crate::script::Refusal;
@@ -35,6 +38,8 @@ pub struct CoreView {
     pub lease_id: Option<LeaseId>,
     /// `current_lease_epoch`.
     pub lease_epoch: LeaseEpoch,
+    /// `flow_id`.
+    pub flow: Option<FlowId>,
 }
 
 /// What `HGETALL` of the core and the tags gives a description.
@@ -100,13 +105,23 @@ pub enum Done {
     DuplicateSignal(SignalId),
     /// A heartbeat counted, with the registered time to live.
     Alive(u64),
+    /// Done, with the number that the script answers.
+    Count(&'static str, i64),
+    /// A dependency's resolution, with what came of it: data passed on, a child skipped, or nothing.
+    Resolved(&'static str, &'static str),
+    /// The members of a flow that was cancelled.
+    Cancelled(Vec<ExecutionNo>),
 }
 
 impl Done {
     /// One word for coverage tables and signatures.
     pub const fn label(&self) -> &'static str {
         match self {
-            Self::Ok(word) | Self::AlreadySatisfied(word) | Self::SignalAccepted(word) => word,
+            Self::Ok(word)
+            | Self::AlreadySatisfied(word)
+            | Self::SignalAccepted(word)
+            | Self::Count(word, _)
+            | Self::Resolved(word, _) => word,
             Self::Created(_) => "created",
             Self::DuplicateExecution(_) | Self::DuplicateSignal(_) => "duplicate",
             Self::Granted(_) => "granted",
@@ -116,6 +131,7 @@ impl Done {
             Self::RetryScheduled(_) => "retry_scheduled",
             Self::Suspended(_) => "suspended",
             Self::Alive(_) => "refreshed",
+            Self::Cancelled(_) => "cancelled",
         }
     }
 }
@@ -145,6 +161,8 @@ pub enum Reply {
     Done(Done),
     /// A script's refusal.
     Refused(Refusal),
+    /// What a read of flow or dependency keys gives.
+    Flow(FlowFound),
 }
 
 impl Reply {

@@ -7,9 +7,10 @@ use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::RetryPolicy;
 use ff_core::state::BlockingReason;
 use ff_core::types::{
-    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
+    AttemptId, AttemptIndex, EdgeId, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
 
+use super::FlowScript;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::store::{IndexKey, MatchMode, Matcher, Submission};
 
@@ -364,6 +365,8 @@ pub enum Script {
         execution: ExecutionNo,
         /// Lane from the pre-read.
         lane: LaneNo,
+        /// The flow's edges that reach it, where the pre-read found a skipped member of a flow.
+        edges: Option<Vec<EdgeId>>,
     },
     /// `ff_register_worker`.
     Register {
@@ -389,6 +392,10 @@ pub enum Script {
         /// The worker's time.
         now: TimestampMs,
     },
+    /// A function about flows.
+    Flow(Box<FlowScript>),
+    /// `ff_move_to_waiting_children`, with what the handle says.
+    WaitChildren(Held),
 }
 
 impl Script {
@@ -420,6 +427,8 @@ impl Script {
             Self::Replay { .. } => "replay_execution",
             Self::Register { .. } => "register_worker",
             Self::Heartbeat { .. } => "heartbeat_worker",
+            Self::Flow(script) => script.name(),
+            Self::WaitChildren(_) => "move_to_waiting_children",
         }
     }
 
@@ -435,7 +444,8 @@ impl Script {
             | Self::Complete { held, .. }
             | Self::Fail { held, .. }
             | Self::Delay { held, .. }
-            | Self::Progress { held, .. } => held.execution,
+            | Self::Progress { held, .. }
+            | Self::WaitChildren(held) => held.execution,
             Self::Suspend(args) => args.held.execution,
             Self::Cancel(args) => args.execution,
             Self::Signal(args) => args.execution,
@@ -449,6 +459,7 @@ impl Script {
             | Self::ChangePriority { execution, .. }
             | Self::Replay { execution, .. } => *execution,
             Self::Register { .. } | Self::Heartbeat { .. } => return None,
+            Self::Flow(script) => return script.execution(),
         })
     }
 }

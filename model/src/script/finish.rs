@@ -34,6 +34,7 @@ pub(super) fn complete_execution(
         core.stamp(now);
     });
     terminate(store, now, held);
+    store.publish(no, "success");
     Ok(Done::Ok("completed"))
 }
 
@@ -53,6 +54,7 @@ pub(super) fn fail_execution(
     let triple = fence::resolve(held, false)?;
     fence::validate(store, now, no, triple)?;
     end_attempt(store, now, held, AttemptLifecycle::EndedFailure);
+    store.write_attempt(no, held.attempt_index, |attempt| attempt.failure_reason = Some(reason.to_owned()));
     store.write_reasons(no, |reasons| reasons.failure = Some(reason.to_owned()));
     let retry_count = store.execution(no).map_or(0, |found| found.core.retry_count);
     let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
@@ -64,6 +66,7 @@ pub(super) fn fail_execution(
             core.stamp(now);
         });
         terminate(store, now, held);
+        store.publish(no, "failed");
         return Ok(Done::Ok("terminal_failed"));
     };
     let due = number::retry_due(now.ms(), Some(&policy.backoff), retry_count);

@@ -9,15 +9,17 @@ use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::ExecutionPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptType, StateVector};
 use ff_core::types::{
-    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
+    AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
+use uuid::Uuid;
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
+use crate::store::dependency::Dependencies;
 use crate::store::index::IndexKey;
 use crate::time::ServerTime;
 
-/// What `create_execution` stores and nothing changes afterwards.
+/// What `create_execution` stores. Only the payload changes afterwards, where a flow passes data on.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Namespace.
@@ -58,6 +60,17 @@ pub enum Detail {
     Escalated(TimestampMs),
     /// The caller's own text, kept in [`Reasons`].
     Caller,
+    /// `… dep(s) unresolved incl …`.
+    Dependencies {
+        /// How many, as counted when the last one was applied.
+        unresolved: i64,
+        /// That one's edge.
+        edge: Uuid,
+    },
+    /// `… dep(s) unsatisfied after replay`.
+    DependenciesAfterReplay(u64),
+    /// `waiting for child executions to complete`.
+    Children,
 }
 
 /// The scalar fields of the core hash.
@@ -127,6 +140,8 @@ pub struct Core {
     pub last_hmac_validation_failed_at: Option<ServerTime>,
     /// `progress_pct`.
     pub progress_pct: Option<u8>,
+    /// `flow_id`.
+    pub flow: Option<FlowId>,
 }
 
 impl Core {
@@ -189,8 +204,14 @@ pub struct Attempt {
     pub instance: Option<InstanceNo>,
     /// `previous_attempt_index` or `replayed_from_attempt_index`.
     pub previous: Option<AttemptIndex>,
-    /// `ended_at`.
+    /// `ended_at`: the server's clock, or the caller's where a dependency could not be met.
     pub ended_at: Option<ServerTime>,
+    /// `failure_reason`.
+    pub failure_reason: Option<String>,
+    /// `suspended_at`; present, if empty, wherever `suspension_id` is.
+    pub suspended_at: Option<ServerTime>,
+    /// `suspension_id`: an id, or what else parked the attempt; empty again once it is resumed.
+    pub suspension_id: Option<String>,
 }
 
 /// `lease:current`. Nothing reads it to decide; the core hash is the authority.
@@ -301,6 +322,8 @@ pub struct Execution {
     pub result: Option<Vec<u8>>,
     /// Texts.
     pub reasons: Reasons,
+    /// Dependency keys.
+    pub dependencies: Dependencies,
 }
 
 impl Execution {

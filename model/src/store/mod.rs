@@ -5,13 +5,17 @@
 //! list of changes a script leaves behind cannot be incomplete. A store is never cloned or hashed.
 
 mod change;
+mod dependency;
 mod execution;
+pub(crate) mod flow;
 mod index;
 mod registry;
 mod suspension;
 
 pub use change::{Change, Changes};
+pub use dependency::{Dependencies, Dependency, DependencyMeta, DependencyState};
 pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
+pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes};
 pub use index::{IndexKey, Members};
 pub use registry::{Registration, Registry};
 pub use suspension::{Condition, MatchMode, Matcher, Waitpoint, WaitpointState};
@@ -41,6 +45,7 @@ pub struct Store {
     secret: Secret,
     deviations: Deviations,
     changes: Changes,
+    flows: flow::Flows,
 }
 
 impl Store {
@@ -57,6 +62,7 @@ impl Store {
             secret,
             deviations,
             changes: Changes::default(),
+            flows: flow::Flows::default(),
         }
     }
 
@@ -223,6 +229,9 @@ impl Store {
                     instance: None,
                     previous: None,
                     ended_at: None,
+                    failure_reason: None,
+                    suspended_at: None,
+                    suspension_id: None,
                 });
                 (attempts.len() - 1, None)
             }
