@@ -273,7 +273,8 @@ pub struct FlowIndexes {
     pub flow_index: Vec<FlowId>,
     /// `cancel_backlog`: flows that owe their members a cancel, by when others may take over.
     pub cancel_backlog: Vec<(FlowId, Score)>,
-    /// `pending_cancel_groups`: groups whose remaining siblings somebody must cancel.
+    /// `pending_cancel_groups`: groups whose remaining siblings somebody must cancel. The server keeps
+    /// these long members in its own order from the first on.
     pub pending_cancel_groups: Vec<(FlowId, ExecutionNo)>,
 }
 
