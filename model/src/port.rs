@@ -49,6 +49,7 @@ pub trait Server: Send + Sync + 'static {
     fn deviations(&self) -> Deviations;
 
     /// The client's own wall clock, where the client library reads it.
+    /// The client's own wall clock, where the client library reads it itself.
     fn wall_clock(&self) -> TimestampMs;
 
     /// The start of a trait method; its number comes back with [`Self::method_ended`].
@@ -172,6 +173,7 @@ impl Server for std::sync::Arc<Immediate> {
         lock(&self.inner).store.deviations()
     }
 
+    /// A client whose clock agrees with the server's.
     fn wall_clock(&self) -> TimestampMs {
         lock(&self.inner).now.to_wire()
     }

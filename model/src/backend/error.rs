@@ -58,10 +58,34 @@ fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
         Refusal::MaxReplaysExhausted => ScriptError::MaxReplaysExhausted,
         Refusal::MaxRetriesExhausted(_) => ScriptError::MaxRetriesExhausted,
         Refusal::RuntimeError(message) => return Err(message),
+        Refusal::FlowNotFound => ScriptError::FlowNotFound,
+        Refusal::FlowAlreadyTerminal => ScriptError::FlowAlreadyTerminal,
+        Refusal::AlreadyMemberOfDifferentFlow(flow) => {
+            unknown_code(&format!("already_member_of_different_flow:{flow}"))
+        }
+        Refusal::ExecutionAlreadyInFlow => ScriptError::ExecutionAlreadyInFlow,
+        Refusal::ExecutionNotInFlow => ScriptError::ExecutionNotInFlow,
+        Refusal::SelfReferencingEdge => ScriptError::SelfReferencingEdge,
+        Refusal::StaleGraphRevision => ScriptError::StaleGraphRevision,
+        Refusal::CycleDetected => ScriptError::CycleDetected,
+        Refusal::DependencyAlreadyExists => ScriptError::DependencyAlreadyExists,
+        Refusal::InvalidDependency => ScriptError::InvalidDependency,
+        Refusal::InvalidInput(detail) => ScriptError::InvalidInput(detail),
+        Refusal::InvariantViolation(_) => unknown_code("invariant_violation"),
     })
 }
 
-fn outcome_text(outcome: TerminalOutcome) -> &'static str {
+/// A code that the client's parser does not know; its details are lost.
+fn unknown_code(code: &str) -> ScriptError {
+    parse_error("FcallResult::into_success", format!("unknown error code: {code}"))
+}
+
+/// An answer that the client's parser rejects.
+pub(super) fn parse_error(fcall: &str, message: String) -> ScriptError {
+    ScriptError::Parse { fcall: fcall.into(), execution_id: None, message }
+}
+
+pub(super) fn outcome_text(outcome: TerminalOutcome) -> &'static str {
     match outcome {
         TerminalOutcome::None => "none",
         TerminalOutcome::Success => "success",

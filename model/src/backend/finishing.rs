@@ -6,13 +6,13 @@ use ff_core::contracts::{
     CompleteExecutionResult, ReplayExecutionArgs, ReplayExecutionResult,
 };
 use ff_core::engine_error::{EngineError, ValidationKind};
-use ff_core::state::PublicState;
+use ff_core::state::{PublicState, TerminalOutcome};
 use ff_core::types::{AttemptIndex, CancelSource, ExecutionId, LaneId, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
 use crate::intern::LaneNo;
-use crate::message::{Cancel, Done, Held, Message, Reply, Script};
+use crate::message::{Cancel, Done, FlowRead, Held, Message, Reply, Script};
 use crate::port::Server;
 
 impl<S: Server> ModelBackend<S> {
@@ -134,12 +134,30 @@ impl<S: Server> ModelBackend<S> {
         Ok(CancelExecutionResult::Cancelled { execution_id: id, public_state: PublicState::Cancelled })
     }
 
+    /// Lane, flow and outcome are read first, and for a skipped member the flow's edges that reach it.
     pub(super) async fn replay(&self, args: ReplayExecutionArgs) -> Result<ReplayExecutionResult, EngineError> {
         let context = during("replay_execution: HMGET replay pre-read");
-        let lane = self.lane_of(&args.execution_id).await.map_err(context)?;
-        let script = Script::Replay { execution: self.number(&args.execution_id), lane };
-        self.run_opaque(script).await.map_err(during("replay_execution: FCALL ff_replay_execution"))?;
-        Ok(ReplayExecutionResult::Replayed { public_state: PublicState::Waiting })
+        let execution = self.number(&args.execution_id);
+        let view = self.core(&args.execution_id).await.map_err(context)?;
+        let lane = view.as_ref().map_or_else(|| self.default_lane(), |view| view.lane);
+        let skipped = view.filter(|view| view.terminal_outcome == TerminalOutcome::Skipped);
+        let edges = match skipped.and_then(|view| view.flow) {
+            Some(flow) => {
+                let read = FlowRead::Incoming(self.flow_place(&flow), execution);
+                Some(self.edge_ids(read).await.map_err(during("replay_execution: SMEMBERS replay edges"))?)
+            }
+            None => None,
+        };
+        let (call, parse) = match edges {
+            Some(_) => ("replay_execution: FCALL ff_replay_execution (variadic)", "replay_execution: parse"),
+            None => ("replay_execution: FCALL ff_replay_execution", "replay_execution: FCALL ff_replay_execution"),
+        };
+        let answer = self.run(Script::Replay { execution, lane, edges }).await.map_err(during(call))?;
+        match answer.map_err(|refusal| during(parse)(error::opaque(refusal)))? {
+            // Told by the count alone: a skipped member without unsatisfied edges waits for children too.
+            Done::Count(_, 0) => Ok(ReplayExecutionResult::Replayed { public_state: PublicState::Waiting }),
+            _ => Ok(ReplayExecutionResult::Replayed { public_state: PublicState::WaitingChildren }),
+        }
     }
 
     pub(super) async fn reprioritise(&self, args: ChangePriorityArgs) -> Result<ChangePriorityResult, EngineError> {

@@ -8,7 +8,7 @@ use ff_core::engine_backend::{EngineBackend, ReconcileCounts, validate_tag_key};
 use ff_core::engine_error::{EngineError, ValidationKind};
 use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
 use ff_core::state::{EligibilityState, LifecyclePhase, OwnershipState};
-use ff_core::types::{ExecutionId, FlowId, LaneId};
+use ff_core::types::{ExecutionId, LaneId};
 
 use super::claiming::partition_of;
 use super::error::{self, during};
@@ -114,16 +114,6 @@ impl<S: Server> ModelBackend<S> {
 
     pub(super) async fn namespace(&self, id: &ExecutionId) -> Result<Option<String>, EngineError> {
         self.field(id, "namespace").await.map_err(during("get_execution_namespace: HGET :core namespace"))
-    }
-
-    pub(super) async fn flow_of(&self, id: &ExecutionId) -> Result<Option<FlowId>, EngineError> {
-        let context = during("resolve_execution_flow_id: HGET exec_core.flow_id");
-        let text = self.field(id, "flow_id").await.map_err(context)?.filter(|text| !text.is_empty());
-        let unreadable = |text: &str, refused: &dyn std::fmt::Display| {
-            let what = format!("flow_id: '{text}' is not a valid UUID (key corruption?): {refused}");
-            corrupt(format!("resolve_execution_flow_id: exec_core: {what}"))
-        };
-        text.map(|text| FlowId::parse(&text).map_err(|refused| unreadable(&text, &refused))).transpose()
     }
 
     /// Lanes that the deployment was seeded with; no function adds one.

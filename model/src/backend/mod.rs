@@ -9,6 +9,9 @@ mod claiming;
 mod error;
 mod fields;
 mod finishing;
+mod flow_cancelling;
+mod flow_reading;
+mod flows;
 mod handle;
 mod hooks;
 mod leases;
@@ -31,17 +34,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ff_core::backend::{
-    AppendFrameOutcome, CancelFlowPolicy, CancelFlowWait, CapabilitySet, ClaimPolicy, FailOutcome, FailureClass,
-    FailureReason, Frame, Handle, LeaseRenewal, PendingWaitpoint, ResumeSignal, ResumeToken, ScannerFilter,
-    UsageDimensions,
+    AppendFrameOutcome, CancelFlowPolicy, CancelFlowWait, CapabilitySet, ClaimPolicy, CompletionPayload, FailOutcome,
+    FailureClass, FailureReason, Frame, Handle, LeaseRenewal, PendingWaitpoint, ResumeSignal, ResumeToken,
+    ScannerFilter, UsageDimensions,
 };
 use ff_core::capability::Capabilities;
 use ff_core::contracts::*;
-use ff_core::engine_backend::{EngineBackend, ExpirePhase, ReconcileCounts};
+use ff_core::engine_backend::{EngineBackend, ExpirePhase, ReconcileCounts, SiblingCancelReconcileAction};
 use ff_core::engine_error::EngineError;
 use ff_core::partition::{Partition, PartitionConfig, PartitionKey};
 use ff_core::state::PublicState;
-use ff_core::types::{AttemptIndex, BudgetId, ExecutionId, FlowId, LaneId, QuotaPolicyId, TimestampMs};
+use ff_core::types::{AttemptIndex, BudgetId, EdgeId, ExecutionId, FlowId, LaneId, QuotaPolicyId, TimestampMs};
 
 use crate::intern::ExecutionNo;
 use crate::message::{Answered, Command, Done, Message, Place, Reply, Script};
@@ -217,8 +220,8 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, Delay, self.delay_handle(handle, delay_until))
     }
 
-    async fn wait_children(&self, _: &Handle) -> Result<(), EngineError> {
-        Err(EngineError::Unavailable { op: "wait_children" })
+    async fn wait_children(&self, handle: &Handle) -> Result<(), EngineError> {
+        method!(self, WaitChildren, self.wait_children_handle(handle))
     }
 
     async fn describe_execution(&self, id: &ExecutionId) -> Result<Option<ExecutionSnapshot>, EngineError> {
@@ -237,8 +240,8 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, ReadTotalAttemptCount, self.total_attempt_count(id))
     }
 
-    async fn describe_flow(&self, _: &FlowId) -> Result<Option<FlowSnapshot>, EngineError> {
-        Err(EngineError::Unavailable { op: "describe_flow" })
+    async fn describe_flow(&self, id: &FlowId) -> Result<Option<FlowSnapshot>, EngineError> {
+        method!(self, DescribeFlow, self.flow_snapshot(id))
     }
 
     async fn deliver_signal(&self, args: DeliverSignalArgs) -> Result<DeliverSignalResult, EngineError> {
@@ -280,11 +283,11 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
 
     async fn cancel_flow(
         &self,
-        _: &FlowId,
-        _: CancelFlowPolicy,
-        _: CancelFlowWait,
+        id: &FlowId,
+        policy: CancelFlowPolicy,
+        wait: CancelFlowWait,
     ) -> Result<CancelFlowResult, EngineError> {
-        Err(EngineError::Unavailable { op: "cancel_flow" })
+        method!(self, CancelFlow, self.end_flow(id, policy, wait))
     }
 
     async fn report_usage(
@@ -554,6 +557,85 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, GetExecutionNamespace, self.namespace(id))
     }
 
+    async fn create_flow(&self, args: CreateFlowArgs) -> Result<CreateFlowResult, EngineError> {
+        method!(self, CreateFlow, self.new_flow(args), |result| match result {
+            CreateFlowResult::Created { .. } => "created",
+            CreateFlowResult::AlreadySatisfied { .. } => "already_satisfied",
+        })
+    }
+
+    async fn add_execution_to_flow(
+        &self,
+        args: AddExecutionToFlowArgs,
+    ) -> Result<AddExecutionToFlowResult, EngineError> {
+        method!(self, AddExecutionToFlow, self.add_member(args), |result| match result {
+            AddExecutionToFlowResult::Added { .. } => "added",
+            AddExecutionToFlowResult::AlreadyMember { .. } => "already_member",
+        })
+    }
+
+    async fn stage_dependency_edge(
+        &self,
+        args: StageDependencyEdgeArgs,
+    ) -> Result<StageDependencyEdgeResult, EngineError> {
+        method!(self, StageDependencyEdge, self.stage_edge(args))
+    }
+
+    async fn set_edge_group_policy(
+        &self,
+        flow_id: &FlowId,
+        downstream_execution_id: &ExecutionId,
+        policy: EdgeDependencyPolicy,
+    ) -> Result<SetEdgeGroupPolicyResult, EngineError> {
+        method!(self, SetEdgeGroupPolicy, self.declare_group(flow_id, downstream_execution_id, policy))
+    }
+
+    async fn apply_dependency_to_child(
+        &self,
+        args: ApplyDependencyToChildArgs,
+    ) -> Result<ApplyDependencyToChildResult, EngineError> {
+        method!(self, ApplyDependencyToChild, self.apply_dependency(args), |result| match result {
+            ApplyDependencyToChildResult::Applied { .. } => "applied",
+            ApplyDependencyToChildResult::AlreadyApplied => "already_applied",
+        })
+    }
+
+    async fn resolve_dependency(&self, args: ResolveDependencyArgs) -> Result<ResolveDependencyOutcome, EngineError> {
+        method!(self, ResolveDependency, self.resolve(args), |outcome| match outcome {
+            ResolveDependencyOutcome::Satisfied => "satisfied",
+            ResolveDependencyOutcome::Impossible => "impossible",
+            _ => "already_resolved",
+        })
+    }
+
+    async fn evaluate_flow_eligibility(
+        &self,
+        args: EvaluateFlowEligibilityArgs,
+    ) -> Result<EvaluateFlowEligibilityResult, EngineError> {
+        method!(self, EvaluateFlowEligibility, self.eligibility(args))
+    }
+
+    async fn cascade_completion(&self, payload: &CompletionPayload) -> Result<CascadeOutcome, EngineError> {
+        method!(self, CascadeCompletion, self.cascade(payload))
+    }
+
+    async fn list_flows(
+        &self,
+        partition: PartitionKey,
+        cursor: Option<FlowId>,
+        limit: usize,
+    ) -> Result<ListFlowsPage, EngineError> {
+        method!(self, ListFlows, self.flow_page(&partition, cursor.as_ref(), limit))
+    }
+
+    async fn list_edges(&self, flow_id: &FlowId, direction: EdgeDirection) -> Result<Vec<EdgeSnapshot>, EngineError> {
+        method!(self, ListEdges, self.edges(flow_id, direction))
+    }
+
+    async fn describe_edge(&self, flow_id: &FlowId, edge_id: &EdgeId) -> Result<Option<EdgeSnapshot>, EngineError> {
+        method!(self, DescribeEdge, self.edge_snapshot(flow_id, edge_id))
+    }
+
     async fn resolve_execution_flow_id(&self, id: &ExecutionId) -> Result<Option<FlowId>, EngineError> {
         method!(self, ResolveExecutionFlowId, self.flow_of(id))
     }
@@ -578,6 +660,48 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         filter: &ScannerFilter,
     ) -> Result<ReconcileCounts, EngineError> {
         method!(self, ReconcileExecutionIndex, self.reconcile_executions(partition, filter))
+    }
+
+    async fn set_flow_tag(&self, flow_id: &FlowId, key: &str, value: &str) -> Result<(), EngineError> {
+        method!(self, SetFlowTag, self.tag_flow(flow_id, key, value))
+    }
+
+    async fn get_flow_tag(&self, flow_id: &FlowId, key: &str) -> Result<Option<String>, EngineError> {
+        method!(self, GetFlowTag, self.flow_tag(flow_id, key))
+    }
+
+    async fn cancel_flow_header(&self, args: CancelFlowArgs) -> Result<CancelFlowHeader, EngineError> {
+        method!(self, CancelFlowHeader, self.end_flow_header(args), |header| match header {
+            CancelFlowHeader::Cancelled { .. } => "cancelled",
+            _ => "already_terminal",
+        })
+    }
+
+    async fn ack_cancel_member(&self, flow_id: &FlowId, execution_id: &ExecutionId) -> Result<(), EngineError> {
+        method!(self, AckCancelMember, self.acknowledge_cancel(flow_id, execution_id))
+    }
+
+    async fn drain_sibling_cancel_group(
+        &self,
+        flow_partition: Partition,
+        flow_id: &FlowId,
+        downstream_eid: &ExecutionId,
+    ) -> Result<(), EngineError> {
+        method!(self, DrainSiblingCancelGroup, self.drain_siblings(flow_partition, flow_id, downstream_eid))
+    }
+
+    async fn reconcile_sibling_cancel_group(
+        &self,
+        flow_partition: Partition,
+        flow_id: &FlowId,
+        downstream_eid: &ExecutionId,
+    ) -> Result<SiblingCancelReconcileAction, EngineError> {
+        method!(
+            self,
+            ReconcileSiblingCancelGroup,
+            self.reconcile_siblings(flow_partition, flow_id, downstream_eid),
+            |action| action.as_str()
+        )
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -108,7 +108,7 @@ impl<S: Server> ModelBackend<S> {
             });
         ExecutionSnapshot::new(
             id.clone(),
-            None,
+            core.flow,
             ids.lane_id(core.lane).clone(),
             ids.namespace_id(core.namespace).clone(),
             core.public_state,

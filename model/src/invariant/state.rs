@@ -145,7 +145,7 @@ fn is_legal(vector: &StateVector) -> bool {
                     B::WaitingForResumeDelay => att == A::AttemptInterrupted,
                     _ => false,
                 },
-                E::BlockedByDependencies => why == B::WaitingForChildren && resting && att != A::PendingRetryAttempt,
+                E::BlockedByDependencies => why == B::WaitingForChildren && resting,
                 E::BlockedByBudget => why == B::WaitingForBudget && resting,
                 E::BlockedByQuota => why == B::WaitingForQuota && resting,
                 E::BlockedByRoute => why == B::WaitingForCapableWorker && resting,

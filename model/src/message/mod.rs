@@ -5,6 +5,7 @@
 //! relies on it.
 
 mod admission;
+mod flow;
 mod reply;
 mod script;
 
@@ -12,6 +13,7 @@ pub use admission::{
     Answered, Breach, BudgetPlace, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy,
     IssueGrantAndClaim, QuotaPlace, Spend,
 };
+pub use flow::{ApplyDependency, FlowFound, FlowPlace, FlowRead, FlowScript, ResolveDependency, StageEdge};
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
 pub use script::{
     Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Signal, Suspend, Taker,
@@ -54,6 +56,8 @@ pub enum Message {
     Script(Script),
     /// A plain command of admission and administration.
     Command(Command),
+    /// A read of flow or dependency keys.
+    Flow(FlowRead),
 }
 
 impl Message {
@@ -71,6 +75,7 @@ impl Message {
             Self::RegisteredCapabilities(_) => "HGETALL workers",
             Self::Script(script) => script.name(),
             Self::Command(command) => command.name(),
+            Self::Flow(read) => read.name(),
         }
     }
 
@@ -85,6 +90,7 @@ impl Message {
             | Self::Result(no) => Some(*no),
             Self::Script(script) => script.execution(),
             Self::Command(command) => command.execution(),
+            Self::Flow(read) => read.execution(),
             Self::Time | Self::Range { .. } | Self::RegisteredCapabilities(_) => None,
         }
     }

@@ -2,9 +2,11 @@
 
 use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptType, BlockingReason, PublicState, TerminalOutcome};
-use ff_core::types::{AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId};
+use ff_core::types::{
+    AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId,
+};
 
-use super::{Answered, Breach};
+use super::{Answered, Breach, FlowFound};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
 use crate::script::Refusal;
@@ -36,6 +38,8 @@ pub struct CoreView {
     pub lease_id: Option<LeaseId>,
     /// `current_lease_epoch`.
     pub lease_epoch: LeaseEpoch,
+    /// `flow_id`.
+    pub flow: Option<FlowId>,
 }
 
 /// What `HGETALL` of the core and the tags gives a description.
@@ -109,13 +113,23 @@ pub enum Done {
     RateExceeded(String),
     /// Tags were written, with how many.
     Tagged(u32),
+    /// Done, with the number that the script answers.
+    Count(&'static str, i64),
+    /// A dependency's resolution, with what came of it: data passed on, a child skipped, or nothing.
+    Resolved(&'static str, &'static str),
+    /// The members of a flow that was cancelled.
+    Cancelled(Vec<ExecutionNo>),
 }
 
 impl Done {
     /// One word for coverage tables and signatures.
     pub const fn label(&self) -> &'static str {
         match self {
-            Self::Ok(word) | Self::AlreadySatisfied(word) | Self::SignalAccepted(word) => word,
+            Self::Ok(word)
+            | Self::AlreadySatisfied(word)
+            | Self::SignalAccepted(word)
+            | Self::Count(word, _)
+            | Self::Resolved(word, _) => word,
             Self::Created(_) => "created",
             Self::DuplicateExecution(_) | Self::DuplicateSignal(_) => "duplicate",
             Self::Granted(_) => "granted",
@@ -130,6 +144,7 @@ impl Done {
             Self::NextReset(_) => "reset",
             Self::RateExceeded(_) => "rate_exceeded",
             Self::Tagged(_) => "tagged",
+            Self::Cancelled(_) => "cancelled",
         }
     }
 }
@@ -161,6 +176,8 @@ pub enum Reply {
     Refused(Refusal),
     /// A plain command's answer.
     Answered(Answered),
+    /// What a read of flow or dependency keys gives.
+    Flow(FlowFound),
 }
 
 impl Reply {

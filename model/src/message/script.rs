@@ -7,9 +7,10 @@ use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::RetryPolicy;
 use ff_core::state::BlockingReason;
 use ff_core::types::{
-    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
+    AttemptId, AttemptIndex, EdgeId, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
 
+use super::FlowScript;
 use super::{BudgetPlace, CheckAdmission, CreateBudget, CreateQuotaPolicy, IssueGrantAndClaim, QuotaPlace, Spend};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::store::{IndexKey, MatchMode, Matcher, Submission};
@@ -369,6 +370,8 @@ pub enum Script {
         execution: ExecutionNo,
         /// Lane from the pre-read.
         lane: LaneNo,
+        /// The flow's edges that reach it, where the pre-read found a skipped member of a flow.
+        edges: Option<Vec<EdgeId>>,
     },
     /// `ff_register_worker`.
     Register {
@@ -436,6 +439,10 @@ pub enum Script {
         /// Tags with their values.
         tags: Vec<(String, String)>,
     },
+    /// A function about flows.
+    Flow(Box<FlowScript>),
+    /// `ff_move_to_waiting_children`, with what the handle says.
+    WaitChildren(Held),
 }
 
 impl Script {
@@ -477,6 +484,8 @@ impl Script {
             Self::ReleaseAdmission { .. } => "release_admission",
             Self::IssueGrantAndClaim(_) => "issue_grant_and_claim",
             Self::SetTags { .. } => "set_execution_tags",
+            Self::Flow(script) => script.name(),
+            Self::WaitChildren(_) => "move_to_waiting_children",
         }
     }
 
@@ -492,7 +501,8 @@ impl Script {
             | Self::Complete { held, .. }
             | Self::Fail { held, .. }
             | Self::Delay { held, .. }
-            | Self::Progress { held, .. } => held.execution,
+            | Self::Progress { held, .. }
+            | Self::WaitChildren(held) => held.execution,
             Self::Suspend(args) => args.held.execution,
             Self::Cancel(args) => args.execution,
             Self::Signal(args) => args.execution,
@@ -517,6 +527,7 @@ impl Script {
             | Self::ReportUsage(_)
             | Self::ResetBudget { .. }
             | Self::CreateQuotaPolicy(_) => return None,
+            Self::Flow(script) => return script.execution(),
         })
     }
 }

@@ -74,10 +74,10 @@ pub fn core_fields(ids: &Interner, parts: &CoreParts<'_>) -> BTreeMap<String, St
         .or_empty("current_suspension_id", core.current_suspension_id.as_ref())
         .or_empty("current_waitpoint_id", core.current_waitpoint_id.as_ref())
         .or_empty("pending_retry_reason", reasons.pending_retry.as_ref())
-        // Nothing ever fills these three.
+        // Nothing ever fills these two.
         .set("pending_replay_reason", "")
         .set("pending_replay_requested_by", "")
-        .set("flow_id", "")
+        .or_empty("flow_id", core.flow.as_ref())
         .or_empty("pending_previous_attempt_index", core.pending_previous_attempt_index)
         .if_some("pending_replay_attempt", (core.replay_count > 0).then_some(1))
         .or_empty("progress_pct", core.progress_pct)
@@ -90,9 +90,6 @@ pub fn core_fields(ids: &Interner, parts: &CoreParts<'_>) -> BTreeMap<String, St
         .if_some("cancelled_by", reasons.cancelled_by.as_ref())
         .if_some("budget_ids", attached.budget_ids.as_ref())
         .if_some("quota_policy_id", attached.quota_policy_id.as_ref())
-        .if_some(
-            "required_capabilities",
-            Some(submission.required.join(",")).filter(|required| !required.is_empty()),
-        );
+        .if_some("required_capabilities", Some(submission.required.join(",")).filter(|required| !required.is_empty()));
     fields.done()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ff_core::types::AttemptIndex;
 
 use super::core::{CoreParts, core_fields};
+use super::flow;
 use super::text::{Fields, snake};
 use super::{Key, Keys, Type, Value, names};
 use crate::intern::{ExecutionNo, Interner};
@@ -51,6 +52,7 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
         put(names.waitpoint(&waitpoint.id), Value::Hash(waitpoint_record(found, waitpoint)), None);
         put(names.waitpoint_condition(&waitpoint.id), Value::Hash(condition(waitpoint)), None);
     }
+    flow::render_dependencies(ids, found, keys);
 }
 
 /// The keys to look for; attempts one further than the model knows.
@@ -66,6 +68,8 @@ pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(S
         (names.suspension_current(), Type::Hash),
     ];
     let Some(found) = store.execution(no) else { return keys };
+    keys.extend([(names.deps_meta(), Type::Hash), (names.deps_unresolved(), Type::Set)]);
+    keys.extend(found.dependencies.applied.iter().map(|applied| (names.dep_edge(&applied.edge), Type::Hash)));
     let next = found.attempts.iter().map(|attempt| attempt.index.0 + 1).max().unwrap_or(0);
     keys.extend((0..=next).map(|index| (names.attempt_hash(AttemptIndex::new(index)), Type::Hash)));
     for waitpoint in store.waitpoints_of(no) {
@@ -113,7 +117,12 @@ fn attempt(ids: &Interner, found: &Execution, attempt: &Attempt) -> BTreeMap<Str
     fields
         .if_some("attempt_type", attempt.kind.map(snake))
         .if_some("lease_epoch", attempt.lease_epoch)
-        .if_some("worker_instance_id", attempt.instance.map(|no| ids.instance_id(no)));
+        .if_some("worker_instance_id", attempt.instance.map(|no| ids.instance_id(no)))
+        .if_some("failure_reason", attempt.failure_reason.as_ref())
+        .if_some("failure_category", attempt.failure_category.as_ref());
+    if let Some(parked_by) = &attempt.suspension_id {
+        fields.set("suspension_id", parked_by).or_empty("suspended_at", attempt.suspended_at);
+    }
     fields.done()
 }
 

@@ -4,8 +4,10 @@
 //! `ff-script/src/flowfabric.lua` writes, so that it can be laid beside a real server's keys, field
 //! by field. Names come from `ff-core`'s own `keys` module. Nothing here decides anything.
 
+mod admission;
 mod core;
 mod execution;
+mod flow;
 mod index;
 mod server;
 mod text;
@@ -89,6 +91,8 @@ pub enum Type {
     Hash,
     /// A hash with an expiry.
     ExpiringHash,
+    /// A set.
+    Set,
     /// A sorted set.
     Sorted,
 }
@@ -111,6 +115,8 @@ pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
         index::render(ids, found, &mut keys);
     }
     server::render(store, ids, &mut keys);
+    flow::render(store, ids, &mut keys);
+    admission::render(store, ids, &mut keys);
     keys.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
     keys
 }

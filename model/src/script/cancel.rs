@@ -10,6 +10,8 @@ use crate::store::{Detail, IndexKey, Store, WaitpointState};
 use crate::time::ServerTime;
 
 const OPERATOR_OVERRIDE: &str = "operator_override";
+/// The source whose cancels are not published: the engine walks the edges itself.
+const FLOW_CASCADE: &str = "flow_cascade";
 
 /// Ends an execution as cancelled, from any phase but terminal.
 ///
@@ -43,6 +45,7 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
         store.write_attempt(no, args.attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedCancelled;
             attempt.ended_at = Some(now);
+            attempt.failure_reason = Some(format!("cancelled: {}", args.reason));
         });
     }
     if phase == LifecyclePhase::Active {
@@ -67,6 +70,9 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
     });
     leave_every_index(store, args, own_lane);
     store.add(no, IndexKey::Terminal(args.lane), Score::at_ms(now.ms()));
+    if args.source != FLOW_CASCADE {
+        store.publish(no, "cancelled");
+    }
     Ok(Done::Ok("cancelled"))
 }
 

@@ -84,6 +84,8 @@ pub(super) fn claim_resumed_execution(store: &mut Store, now: ServerTime, args: 
         attempt.state = AttemptLifecycle::Started;
         attempt.lease_epoch = Some(fence.lease_epoch);
         attempt.instance = Some(args.taker.instance);
+        attempt.suspended_at = None;
+        attempt.suspension_id = Some(String::new());
     });
     store.remove(args.taker.execution, IndexKey::Eligible(args.taker.lane));
     if let Some(remaining) = args.remaining_ms.filter(|remaining| *remaining > 0) {

@@ -8,7 +8,7 @@ use super::{Answer, Refusal, vector};
 use crate::deviation::Deviation;
 use crate::message::{Create, Done};
 use crate::number::Score;
-use crate::store::{Attached, Core, Detail, Execution, IndexKey, Reasons, Store, Submission};
+use crate::store::{Attached, Core, Dependencies, Detail, Execution, IndexKey, Reasons, Store, Submission};
 use crate::time::ServerTime;
 
 /// How long a creation's idempotency key is kept; the policy's own window is ignored.
@@ -72,6 +72,7 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         last_hmac_validation_failed_at: None,
         progress_pct: None,
         progress_updated_at: None,
+        flow: None,
     };
     let score = delayed.map_or_else(|| core.eligible_score(), |until| Score::at_ms(until.0));
     let follows_state = store.deviations().has(Deviation::FixCreateIndexFollowsState);
@@ -93,6 +94,7 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         result: None,
         reasons: Reasons::default(),
         attached: Attached::default(),
+        dependencies: Dependencies::default(),
     });
     store.add(args.execution, index, score);
     if let Some(deadline) = args.deadline_at {

@@ -24,7 +24,11 @@ pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &Held, u
         core.clear_lease();
         core.stamp(now);
     });
-    store.write_attempt(no, held.attempt_index, |attempt| attempt.state = AttemptLifecycle::Suspended);
+    store.write_attempt(no, held.attempt_index, |attempt| {
+        attempt.state = AttemptLifecycle::Suspended;
+        attempt.suspended_at = Some(now);
+        attempt.suspension_id = Some("worker_delay".into());
+    });
     fence::release(store, no, held.lane, held.instance);
     store.add(no, IndexKey::Delayed(held.lane), due);
     Ok(Done::Ok("delayed"))

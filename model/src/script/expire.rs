@@ -38,11 +38,16 @@ pub(super) fn expire_execution(
         store.remove(no, IndexKey::ExecutionDeadline);
         return Ok(Done::Ok("already_terminal"));
     }
+    let reason = match expiry {
+        Expiry::AttemptTimeout => "attempt_timeout",
+        Expiry::ExecutionDeadline => "execution_deadline",
+    };
     let ends_attempt = has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended);
     if let Some(attempt_index) = attempt_index.filter(|_| ends_attempt) {
         store.write_attempt(no, attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedFailure;
             attempt.ended_at = Some(now);
+            attempt.failure_reason = Some(reason.into());
         });
     }
     match phase {
@@ -77,14 +82,11 @@ pub(super) fn expire_execution(
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
-    let reason = match expiry {
-        Expiry::AttemptTimeout => "attempt_timeout",
-        Expiry::ExecutionDeadline => "execution_deadline",
-    };
     store.write_reasons(no, |reasons| reasons.failure = Some(reason.into()));
     store.remove(no, IndexKey::AttemptTimeout);
     store.remove(no, IndexKey::ExecutionDeadline);
     store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    store.publish(no, "expired");
     Ok(Done::Ok("expired"))
 }
 
@@ -161,7 +163,7 @@ pub(super) fn expire_suspension(
         store.remove(no, IndexKey::SuspensionTimeout);
         store.remove(no, IndexKey::Suspended(lane));
     };
-    let (outcome, attempt_end, reason) = match behavior {
+    let (outcome, attempt_end, reason, published) = match behavior {
         TimeoutBehavior::AutoResumeWithTimeoutSignal => {
             store.edit(no, |core| {
                 core.vector = vector::eligible(AttemptState::AttemptInterrupted);
@@ -189,9 +191,13 @@ pub(super) fn expire_suspension(
             store.remove(no, IndexKey::SuspensionTimeout);
             return Ok(Done::Ok("escalate"));
         }
-        TimeoutBehavior::Cancel => (TerminalOutcome::Cancelled, AttemptLifecycle::EndedCancelled, "timed_out_cancel"),
-        TimeoutBehavior::Expire => (TerminalOutcome::Expired, AttemptLifecycle::EndedFailure, "timed_out_expire"),
-        _ => (TerminalOutcome::Failed, AttemptLifecycle::EndedFailure, "timed_out_fail"),
+        TimeoutBehavior::Cancel => {
+            (TerminalOutcome::Cancelled, AttemptLifecycle::EndedCancelled, "timed_out_cancel", "cancelled")
+        }
+        TimeoutBehavior::Expire => {
+            (TerminalOutcome::Expired, AttemptLifecycle::EndedFailure, "timed_out_expire", "expired")
+        }
+        _ => (TerminalOutcome::Failed, AttemptLifecycle::EndedFailure, "timed_out_fail", "failed"),
     };
     store.edit(no, |core| {
         core.vector = vector::terminal(outcome, AttemptState::AttemptTerminal);
@@ -205,10 +211,14 @@ pub(super) fn expire_suspension(
         store.write_attempt(no, attempt_index, |attempt| {
             attempt.state = attempt_end;
             attempt.ended_at = Some(now);
+            attempt.failure_reason = Some(format!("suspension_timeout:{}", behavior.as_wire_str()));
+            attempt.suspended_at = None;
+            attempt.suspension_id = Some(String::new());
         });
     }
     store.write_reasons(no, |reasons| reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str())));
     close(store, reason);
     store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    store.publish(no, published);
     Ok(Done::Ok(behavior.as_wire_str()))
 }

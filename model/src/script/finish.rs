@@ -34,6 +34,7 @@ pub(super) fn complete_execution(
         core.stamp(now);
     });
     terminate(store, now, held);
+    store.publish(no, "success");
     Ok(Done::Ok("completed"))
 }
 
@@ -71,6 +72,7 @@ pub(super) fn fail_execution(
             core.stamp(now);
         });
         terminate(store, now, held);
+        store.publish(no, "failed");
         return Ok(Done::Ok("terminal_failed"));
     };
     let due = number::retry_due(now.ms(), Some(&policy.backoff), retry_count);

@@ -8,13 +8,17 @@
 mod block;
 mod budget;
 mod cancel;
+mod children;
 mod claim;
 mod command;
 mod create;
 mod delay;
+mod dependency;
 mod expire;
 mod fence;
 mod finish;
+mod flow;
+mod flow_cancel;
 mod grant;
 mod lease;
 mod operator;
@@ -32,7 +36,7 @@ mod vector;
 pub use read::blocking_detail;
 pub use refusal::Refusal;
 
-use crate::message::{Done, Message, Place, Reply, Script};
+use crate::message::{Done, FlowScript, Message, Place, Reply, Script};
 use crate::store::{Execution, Store};
 use crate::time::ServerTime;
 
@@ -96,7 +100,6 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
         Script::ChangePriority { execution, lane, priority } => {
             priority::change_priority(store, now, *execution, *lane, *priority)
         }
-        Script::Replay { execution, lane } => replay::replay_execution(store, now, *execution, *lane),
         Script::Register { namespace, worker, instance, lanes, capabilities, ttl_ms, now: caller_now } => {
             let (namespace, worker, instance) = (*namespace, *worker, *instance);
             registry::register_worker(
@@ -111,6 +114,9 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
                 *caller_now,
             )
         }
+        Script::Replay { execution, lane, edges } => {
+            replay::replay_execution(store, now, *execution, *lane, edges.as_deref())
+        }
         Script::Heartbeat { namespace, instance, now: caller_now } => {
             registry::heartbeat_worker(store, now, *namespace, *instance, *caller_now)
         }
@@ -123,6 +129,31 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
         Script::ReleaseAdmission { place, execution } => quota::release_admission(store, *place, *execution),
         Script::IssueGrantAndClaim(args) => operator::issue_grant_and_claim(store, now, args),
         Script::SetTags { execution, tags } => operator::set_execution_tags(store, now, *execution, tags),
+        Script::Flow(script) => run_flow(store, now, script),
+        Script::WaitChildren(held) => children::wait_children(store, now, held),
+    }
+}
+
+fn run_flow(store: &mut Store, now: ServerTime, script: &FlowScript) -> Answer {
+    match script {
+        FlowScript::Create { place, kind, namespace } => flow::create_flow(store, now, place, kind, namespace),
+        FlowScript::AddExecution { place, execution } => flow::add_execution_to_flow(store, now, place, *execution),
+        FlowScript::Stage(args) => flow::stage_dependency_edge(store, args),
+        FlowScript::SetGroupPolicy { place, downstream, policy, now: client_now } => {
+            flow::set_edge_group_policy(store, place, *downstream, policy, *client_now)
+        }
+        FlowScript::Apply(args) => dependency::apply_dependency_to_child(store, now, args),
+        FlowScript::Resolve(args) => dependency::resolve_dependency(store, now, args),
+        FlowScript::Evaluate(execution) => dependency::evaluate_flow_eligibility(store, now, *execution),
+        FlowScript::SetTag { place, key, value } => flow::set_flow_tag(store, now, place, key, value),
+        FlowScript::Cancel { place, reason, policy } => flow_cancel::cancel_flow(store, now, place, reason, policy),
+        FlowScript::AckCancel { place, execution } => flow_cancel::ack_cancel_member(store, place, *execution),
+        FlowScript::DrainSiblings { place, downstream } => {
+            flow_cancel::drain_sibling_cancel_group(store, place, *downstream)
+        }
+        FlowScript::ReconcileSiblings { place, downstream } => {
+            flow_cancel::reconcile_sibling_cancel_group(store, place, *downstream)
+        }
     }
 }
 

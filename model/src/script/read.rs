@@ -1,6 +1,6 @@
 //! Plain commands: the reads that preludes and scanners send.
 
-use crate::message::{CoreView, Described, Message, Reply};
+use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Message, Reply};
 use crate::store::{Core, Detail, Execution, Store};
 use crate::time::ServerTime;
 
@@ -26,6 +26,40 @@ pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> R
             Reply::Capabilities(store.registry().capabilities(*namespace, now))
         }
         Message::Script(_) | Message::Command(_) => unreachable!("run elsewhere"),
+        Message::Flow(read) => Reply::Flow(look_up(store, read)),
+    }
+}
+
+fn look_up(store: &Store, read: &FlowRead) -> FlowFound {
+    let flow = |place: &FlowPlace| store.flow(place.partition, &place.flow);
+    match read {
+        FlowRead::Cores(partition, flows) => {
+            let core = |id| store.flow(*partition, id).and_then(|flow| flow.core.clone());
+            FlowFound::Cores(flows.iter().map(core).collect())
+        }
+        FlowRead::Members(place) => {
+            FlowFound::Executions(flow(place).map_or_else(Vec::new, |flow| flow.members.clone()))
+        }
+        FlowRead::Outgoing(place, no) => {
+            FlowFound::EdgeIds(flow(place).map_or_else(Vec::new, |flow| flow.outgoing(*no).to_vec()))
+        }
+        FlowRead::Incoming(place, no) => {
+            FlowFound::EdgeIds(flow(place).map_or_else(Vec::new, |flow| flow.incoming(*no).to_vec()))
+        }
+        FlowRead::Edges(place, edges) => {
+            FlowFound::Edges(edges.iter().map(|id| flow(place).and_then(|flow| flow.edge(id)).cloned()).collect())
+        }
+        FlowRead::Group(place, no) => {
+            FlowFound::Group(flow(place).and_then(|flow| flow.groups.get(no)).cloned().map(Box::new))
+        }
+        FlowRead::Tag(place, key) => FlowFound::Tag(flow(place).and_then(|flow| flow.tags.get(key)).cloned()),
+        FlowRead::Index(partition) => {
+            FlowFound::Flows(store.flow_indexes(*partition).map_or_else(Vec::new, |indexes| indexes.flow_index.clone()))
+        }
+        FlowRead::Dependencies(place) => {
+            let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
+            FlowFound::Dependencies(found.and_then(|found| found.dependencies.meta.clone()))
+        }
     }
 }
 
@@ -43,6 +77,7 @@ fn view(found: &Execution) -> CoreView {
         instance: found.core.current_instance,
         lease_id: found.core.current_lease_id.clone(),
         lease_epoch: found.core.current_lease_epoch,
+        flow: found.core.flow.clone(),
     }
 }
 
@@ -85,5 +120,8 @@ pub fn blocking_detail(found: &Execution) -> String {
         }
         Detail::Escalated(at) => format!("suspension escalated: timeout at {}", at.0),
         Detail::Caller => found.reasons.blocking_detail.clone().unwrap_or_default(),
+        Detail::Dependencies { unresolved, edge } => format!("{unresolved} dep(s) unresolved incl {edge}"),
+        Detail::DependenciesAfterReplay(unsatisfied) => format!("{unsatisfied} dep(s) unsatisfied after replay"),
+        Detail::Children => "waiting for child executions to complete".into(),
     }
 }

@@ -1,6 +1,6 @@
 //! `ff_reclaim_execution`: work is taken from a holder whose lease expired or was revoked.
 
-use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, TerminalOutcome};
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, OwnershipState, TerminalOutcome};
 
 use super::claim;
 use super::{Answer, Refusal, grant, vector};
@@ -33,6 +33,9 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
     store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
         attempt.state = AttemptLifecycle::InterruptedReclaimed;
         attempt.ended_at = Some(now);
+        let held =
+            if ownership == OwnershipState::LeaseRevoked { "lease_revoked" } else { "lease_expired_reclaimable" };
+        attempt.failure_reason = Some(format!("lease_{held}"));
     });
     let taker = &args.taker;
     let lease =

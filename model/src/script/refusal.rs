@@ -1,7 +1,7 @@
 //! A script's error codes, and the one runtime error that callers can provoke.
 
 use ff_core::state::{LifecyclePhase, TerminalOutcome};
-use ff_core::types::{AttemptId, LeaseEpoch};
+use ff_core::types::{AttemptId, FlowId, LeaseEpoch};
 
 /// Why a script answered with an error; names are the library's codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,21 @@ pub enum Refusal {
     MaxRetriesExhausted(u32),
     /// The script itself failed while running; everything that it wrote before stays.
     RuntimeError(&'static str),
+    FlowNotFound,
+    FlowAlreadyTerminal,
+    /// The library glues the other flow's id to the code.
+    AlreadyMemberOfDifferentFlow(FlowId),
+    ExecutionAlreadyInFlow,
+    ExecutionNotInFlow,
+    SelfReferencingEdge,
+    StaleGraphRevision,
+    CycleDetected,
+    DependencyAlreadyExists,
+    InvalidDependency,
+    /// With what was wrong.
+    InvalidInput(String),
+    /// With what was found; everything that the script wrote before stays.
+    InvariantViolation(String),
 }
 
 impl Refusal {
@@ -83,6 +98,18 @@ impl Refusal {
             Self::MaxReplaysExhausted => "max_replays_exhausted",
             Self::MaxRetriesExhausted(_) => "max_retries_exhausted",
             Self::RuntimeError(_) => "runtime_error",
+            Self::FlowNotFound => "flow_not_found",
+            Self::FlowAlreadyTerminal => "flow_already_terminal",
+            Self::AlreadyMemberOfDifferentFlow(_) => "already_member_of_different_flow",
+            Self::ExecutionAlreadyInFlow => "execution_already_in_flow",
+            Self::ExecutionNotInFlow => "execution_not_in_flow",
+            Self::SelfReferencingEdge => "self_referencing_edge",
+            Self::StaleGraphRevision => "stale_graph_revision",
+            Self::CycleDetected => "cycle_detected",
+            Self::DependencyAlreadyExists => "dependency_already_exists",
+            Self::InvalidDependency => "invalid_dependency",
+            Self::InvalidInput(_) => "invalid_input",
+            Self::InvariantViolation(_) => "invariant_violation",
         }
     }
 }

@@ -61,7 +61,11 @@ pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspe
         core.current_waitpoint_id = Some(args.waitpoint.clone());
         core.stamp(now);
     });
-    store.write_attempt(no, held.attempt_index, |attempt| attempt.state = AttemptLifecycle::Suspended);
+    store.write_attempt(no, held.attempt_index, |attempt| {
+        attempt.state = AttemptLifecycle::Suspended;
+        attempt.suspended_at = Some(now);
+        attempt.suspension_id = Some(args.suspension.to_string());
+    });
     fence::release(store, no, held.lane, held.instance);
     store.write_suspension(no, |current| {
         *current = Some(Suspension {

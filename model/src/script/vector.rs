@@ -24,6 +24,16 @@ pub(super) const fn blocked(
     runnable(eligibility, reason, attempt_state, PublicState::RateLimited)
 }
 
+/// Runnable, waiting for dependencies or children.
+pub(super) const fn waiting_children(attempt_state: AttemptState) -> StateVector {
+    runnable(
+        EligibilityState::BlockedByDependencies,
+        BlockingReason::WaitingForChildren,
+        attempt_state,
+        PublicState::WaitingChildren,
+    )
+}
+
 const fn runnable(
     eligibility_state: EligibilityState,
     blocking_reason: BlockingReason,

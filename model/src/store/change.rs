@@ -4,7 +4,7 @@
 //! list is complete by construction. Invariants look at nothing else between full rechecks.
 
 use ff_core::state::AttemptLifecycle;
-use ff_core::types::AttemptIndex;
+use ff_core::types::{AttemptIndex, FlowId};
 
 use crate::intern::ExecutionNo;
 use crate::number::Score;
@@ -50,6 +50,17 @@ pub enum Change {
     Result,
     /// Texts, stamps and dedup records.
     Note,
+    /// A dependency key of the execution was written.
+    Dependencies,
+    /// The payload was replaced by another execution's result.
+    Payload,
+    /// The execution's end was published to `ff:dag:completions`, with the fields beside its id.
+    Published {
+        /// `flow_id`.
+        flow: FlowId,
+        /// `outcome`.
+        outcome: &'static str,
+    },
 }
 
 /// All mutations of one script, in order.

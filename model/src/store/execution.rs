@@ -9,16 +9,18 @@ use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::ExecutionPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptType, StateVector};
 use ff_core::types::{
-    AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
+    AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
+use uuid::Uuid;
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
 use crate::store::admission::Attached;
+use crate::store::dependency::Dependencies;
 use crate::store::index::IndexKey;
 use crate::time::ServerTime;
 
-/// What `create_execution` stores; only tags are added to afterwards.
+/// What `create_execution` stores; afterwards tags are added, and a flow may pass another payload on.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Namespace.
@@ -63,6 +65,17 @@ pub enum Detail {
     Escalated(TimestampMs),
     /// The caller's own text, kept in [`Reasons`].
     Caller,
+    /// `… dep(s) unresolved incl …`.
+    Dependencies {
+        /// How many, as counted when the last one was applied.
+        unresolved: i64,
+        /// That one's edge.
+        edge: Uuid,
+    },
+    /// `… dep(s) unsatisfied after replay`.
+    DependenciesAfterReplay(u64),
+    /// `waiting for child executions to complete`.
+    Children,
 }
 
 /// The scalar fields of the core hash.
@@ -134,6 +147,8 @@ pub struct Core {
     pub progress_pct: Option<u8>,
     /// `progress_updated_at`.
     pub progress_updated_at: Option<ServerTime>,
+    /// `flow_id`.
+    pub flow: Option<FlowId>,
 }
 
 impl Core {
@@ -196,12 +211,16 @@ pub struct Attempt {
     pub instance: Option<InstanceNo>,
     /// `previous_attempt_index` or `replayed_from_attempt_index`.
     pub previous: Option<AttemptIndex>,
-    /// `ended_at`.
+    /// `ended_at`: the server's clock, or the caller's where a dependency could not be met.
     pub ended_at: Option<ServerTime>,
     /// `failure_reason`.
     pub failure_reason: Option<String>,
     /// `failure_category`.
     pub failure_category: Option<String>,
+    /// `suspended_at`; present, if empty, wherever `suspension_id` is.
+    pub suspended_at: Option<ServerTime>,
+    /// `suspension_id`: an id, or what else parked the attempt; empty again once it is resumed.
+    pub suspension_id: Option<String>,
 }
 
 /// `lease:current`. Nothing reads it to decide; the core hash is the authority.
@@ -316,6 +335,8 @@ pub struct Execution {
     pub reasons: Reasons,
     /// `budget_ids` and `quota_policy_id`.
     pub attached: Attached,
+    /// Dependency keys.
+    pub dependencies: Dependencies,
 }
 
 impl Execution {

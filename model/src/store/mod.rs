@@ -7,7 +7,9 @@
 mod admission;
 mod budget;
 mod change;
+mod dependency;
 mod execution;
+pub(crate) mod flow;
 mod index;
 mod quota;
 mod random;
@@ -17,7 +19,9 @@ mod suspension;
 pub use admission::Attached;
 pub use budget::{Budget, Budgets, Hash};
 pub use change::{Change, Changes};
+pub use dependency::{Dependencies, Dependency, DependencyMeta, DependencyState};
 pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
+pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes};
 pub use index::{IndexKey, Members};
 pub use quota::{Quota, QuotaDefinition, Quotas};
 pub use random::Random;
@@ -50,6 +54,7 @@ pub struct Store {
     deviations: Deviations,
     changes: Changes,
     admission: admission::Admission,
+    flows: flow::Flows,
 }
 
 impl Store {
@@ -67,6 +72,7 @@ impl Store {
             deviations,
             changes: Changes::default(),
             admission: admission::Admission::default(),
+            flows: flow::Flows::default(),
         }
     }
 
@@ -274,6 +280,8 @@ impl Store {
                     ended_at: None,
                     failure_reason: None,
                     failure_category: None,
+                    suspended_at: None,
+                    suspension_id: None,
                 });
                 (attempts.len() - 1, None)
             }

@@ -55,6 +55,7 @@ pub fn compare(connection: &mut redis::Connection, expected: &[Expectation]) -> 
                 Type::Text => pipeline.cmd("GET").arg(name),
                 Type::Hash => pipeline.cmd("HGETALL").arg(name),
                 Type::ExpiringHash => pipeline.cmd("HGETALL").arg(name).cmd("PEXPIRETIME").arg(name),
+                Type::Set => pipeline.cmd("SMEMBERS").arg(name),
                 Type::Sorted => pipeline.cmd("ZRANGE").arg(name).arg(0).arg(-1).arg("WITHSCORES"),
             };
         }
@@ -75,6 +76,10 @@ pub fn compare(connection: &mut redis::Connection, expected: &[Expectation]) -> 
                 Type::Hash | Type::ExpiringHash => {
                     let fields: BTreeMap<String, String> = redis::from_redis_value(next())?;
                     (!fields.is_empty()).then_some(Value::Hash(fields))
+                }
+                Type::Set => {
+                    let members: BTreeSet<String> = redis::from_redis_value(next())?;
+                    (!members.is_empty()).then_some(Value::Set(members))
                 }
                 Type::Sorted => {
                     let members: Vec<(String, f64)> = redis::from_redis_value(next())?;

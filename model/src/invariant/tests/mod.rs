@@ -272,7 +272,7 @@ impl World {
     }
 
     fn replaying(&self) -> Script {
-        Script::Replay { execution: self.work, lane: self.lane }
+        Script::Replay { execution: self.work, lane: self.lane, edges: None }
     }
 
     /// A block that goes into the route's index whatever the reason, as a scheduler's does.
