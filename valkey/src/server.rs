@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::Clock;
 
 /// The clock that is preloaded, as the build script compiled it.
-const PRELOADED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clock.so"));
+pub(crate) const PRELOADED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clock.so"));
 
 /// A server that does not answer within this many tries of 10 ms will not.
 const TRIES: u32 = 1_000;
@@ -211,7 +211,7 @@ pub fn connect(address: &Address) -> Result<redis::Connection, Error> {
         .map_err(|source| Error::Unreachable { address: address.clone(), source })
 }
 
-fn io_error(what: &str) -> impl FnOnce(io::Error) -> Error {
+pub(crate) fn io_error(what: &str) -> impl FnOnce(io::Error) -> Error {
     let what = what.to_owned();
     move |source| Error::Io { what, source }
 }
@@ -232,7 +232,7 @@ fn spawn(address: &Address, folder: &Path, library: &Path, clock: &Clock) -> Res
         .arg("--dir")
         .arg(folder)
         .env("LD_PRELOAD", library)
-        .env("CLAIMLAB_CLOCK_CELL", clock.path())
+        .env(crate::CELL_VARIABLE, clock.path())
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)

@@ -10,6 +10,7 @@ use super::quota::Quotas;
 use super::random::Random;
 use super::registry::Registry;
 use crate::intern::ExecutionNo;
+use crate::time::ServerTime;
 
 /// `budget_ids` and `quota_policy_id` of a core hash: nothing that 0.15.0 ships writes them, its
 /// scheduler reads them all the same.
@@ -28,6 +29,14 @@ pub(super) struct Admission {
     quotas: Quotas,
     lanes: BTreeSet<String>,
     random: Random,
+}
+
+impl Admission {
+    /// Drops what is past its expiry.
+    pub(super) fn lapse(&mut self, now: ServerTime) {
+        self.budgets.lapse(now);
+        self.quotas.lapse(now);
+    }
 }
 
 impl Store {

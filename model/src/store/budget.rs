@@ -65,6 +65,10 @@ impl Budgets {
         &self.applied
     }
 
+    pub(super) fn lapse(&mut self, now: ServerTime) {
+        self.applied.retain(|_, until| *until >= now);
+    }
+
     pub(crate) fn entry(&mut self, place: BudgetPlace) -> &mut Budget {
         self.records.entry(place).or_default()
     }

@@ -210,6 +210,7 @@ impl Store {
         self.idempotency.retain(|_, (_, until)| *until >= now);
         self.signal_done.retain(|_, (_, until)| *until >= now);
         self.registry.lapse(now);
+        self.admission.lapse(now);
     }
 
     pub(crate) fn create(&mut self, execution: Execution) {

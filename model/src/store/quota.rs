@@ -79,6 +79,12 @@ impl Quotas {
         listed.map(|(place, _)| place.policy)
     }
 
+    pub(super) fn lapse(&mut self, now: ServerTime) {
+        for quota in self.0.values_mut() {
+            quota.guards.retain(|_, until| *until >= now);
+        }
+    }
+
     pub(crate) fn entry(&mut self, place: QuotaPlace) -> &mut Quota {
         self.0.entry(place).or_default()
     }

@@ -55,13 +55,16 @@ mod live {
     use claimlab_valkey::Server;
     use indicatif::{ProgressBar, ProgressStyle};
 
-    use super::super::{CommandError, print};
+    use super::super::{CommandError, print, under_own_clock};
     use super::ConformArguments;
     use crate::live::sequence::{self, Outcome};
     use crate::live::twin::Error;
     use crate::stopwatch::Stopwatch;
 
     pub(in super::super) fn conform(arguments: &ConformArguments) -> Result<u8, CommandError> {
+        if let Some(code) = under_own_clock()? {
+            return Ok(code);
+        }
         let deviations: Deviations = arguments.deviation.iter().copied().collect();
         let server = Server::named(&arguments.server, sequence::START_MS).map_err(Error::from)?;
         let mut lockstep = sequence::start(server, deviations)?;

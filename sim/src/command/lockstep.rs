@@ -23,7 +23,7 @@ mod live {
     use ff_core::types::LaneId;
     use indicatif::ProgressBar;
 
-    use super::super::print;
+    use super::super::{print, under_own_clock};
     use super::{CommandError, Scenario, Seeds};
     use crate::campaign::run_plan;
     use crate::clock::{ServerClock, TrueTime};
@@ -41,6 +41,9 @@ mod live {
         server: &str,
         limit: Option<u64>,
     ) -> Result<u8, CommandError> {
+        if let Some(code) = under_own_clock()? {
+            return Ok(code);
+        }
         let count = seeds.count.unwrap_or(1);
         let first = draw(scenario, seeds.first);
         let begins = begins(&first);

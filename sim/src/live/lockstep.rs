@@ -103,7 +103,7 @@ impl Lockstep {
     /// When the server cannot be used any more: no verdict.
     pub fn perform(&mut self, call: &Call) -> Result<Step, Error> {
         let now = self.model.now();
-        let (server, minted) = self.twin.perform(now, call)?;
+        let (server, minted) = self.twin.perform(now, now.to_wire(), call)?;
         self.model.give_ids(minted);
         let model = ready(call.perform(&*self.backend as &dyn EngineBackend));
         let (touched, messages) = self.model.take_traffic();

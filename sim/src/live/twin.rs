@@ -8,7 +8,8 @@ use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::projection;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
-use claimlab_valkey::{Server, connect};
+use claimlab_valkey::{Clock, Server, connect, own_clock};
+use ff_core::types::TimestampMs;
 
 use super::call::{Answer, Call};
 use super::client::{Client, Deployment};
@@ -27,6 +28,9 @@ pub enum Error {
     /// The server's clock could not be set.
     #[error("the server's clock cannot be set: {0}")]
     Clock(#[from] std::io::Error),
+    /// This process's own clock is the machine's.
+    #[error("this program must run under its own clock to be compared (claimlab_valkey::relaunch)")]
+    OwnClock,
     /// The server could not be read, or died.
     #[error("the server's state cannot be read: {0}")]
     Read(#[from] redis::RedisError),
@@ -77,6 +81,8 @@ pub struct Twin {
     client: Client,
     reads: redis::Connection,
     server: Server,
+    /// The clock of this process, which the shipped client reads by itself.
+    own: Clock,
 }
 
 impl fmt::Debug for Twin {
@@ -91,11 +97,12 @@ impl Twin {
     /// # Errors
     /// When it is not usable.
     pub fn start(server: Server, deployment: &Deployment, now: ServerTime) -> Result<Self, Error> {
+        let own = own_clock()?.ok_or(Error::OwnClock)?;
         server.clock().set(now.ms())?;
         let mut reads = connect(server.address())?;
         redis::cmd("FLUSHALL").exec(&mut reads)?;
         let client = Client::start(server.address(), deployment)?;
-        Ok(Self { client, reads, server })
+        Ok(Self { client, reads, server, own })
     }
 
     /// Empties the server and initialises it again.
@@ -108,13 +115,19 @@ impl Twin {
         Ok(self.client.initialise(deployment)?)
     }
 
-    /// Performs a call at a server time; gives the answer and the ids that the client minted for it, in
+    /// Performs a call at a server time and a time of the client's own clock; gives the answer and the ids that the client minted for it, in
     /// the order in which the model mints them.
     ///
     /// # Errors
     /// When the client got no answer: then nobody knows what the server did.
-    pub fn perform(&mut self, now: ServerTime, call: &Call) -> Result<(Answer, Vec<uuid::Uuid>), Error> {
+    pub fn perform(
+        &mut self,
+        now: ServerTime,
+        client_now: TimestampMs,
+        call: &Call,
+    ) -> Result<(Answer, Vec<uuid::Uuid>), Error> {
         self.server.clock().set(now.ms())?;
+        self.own.set(client_now.0)?;
         let answer = self.client.perform(call.clone())?;
         if let Some(said) = answer.error().and_then(minted::lost_connection) {
             return Err(Error::NoAnswer { method: call.method(), said });

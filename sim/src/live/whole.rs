@@ -10,6 +10,7 @@ use claimlab_model::port::Unanswered;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use ff_core::engine_error::EngineError;
+use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use super::call::{Answer, Answerer, Call};
@@ -83,8 +84,13 @@ impl Whole {
     }
 
     /// The real server's part of a call: its answer, and the ids that its client minted.
-    pub(crate) fn begin(&mut self, now: ServerTime, call: &Call) -> Option<(Answer, Vec<Uuid>)> {
-        match self.twin.perform(now, call) {
+    pub(crate) fn begin(
+        &mut self,
+        now: ServerTime,
+        client_now: TimestampMs,
+        call: &Call,
+    ) -> Option<(Answer, Vec<Uuid>)> {
+        match self.twin.perform(now, client_now, call) {
             Ok(answered) => Some(answered),
             Err(error) => {
                 self.ended = Some(Err(error));

@@ -24,7 +24,7 @@ impl World {
         let Some(whole) = self.watch.whole.clone() else { return Ended::Unanswered };
         let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.server_clock.at(self.now);
-        let Some((server, minted)) = whole.begin(now, call) else {
+        let Some((server, minted)) = whole.begin(now, self.hub.wall(party).to_wire(), call) else {
             self.over = true;
             return Ended::Unanswered;
         };
