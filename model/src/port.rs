@@ -130,7 +130,9 @@ impl Immediate {
 
     /// The next ids to mint, in this order, before fresh ones: those that another client minted.
     pub fn give_ids(&self, ids: impl IntoIterator<Item = Uuid>) {
-        lock(&self.inner).given.extend(ids);
+        let mut inner = lock(&self.inner);
+        inner.given.clear();
+        inner.given.extend(ids);
     }
 
     /// The executions that messages were about or changed, and those messages, since last asked.

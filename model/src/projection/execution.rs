@@ -10,7 +10,7 @@ use super::text::{Fields, snake};
 use super::{Key, Keys, Type, Value, names};
 use crate::intern::{ExecutionNo, Interner};
 use crate::script::blocking_detail;
-use crate::store::{Attempt, Execution, Grant, Lease, MatchMode, Store, SuspendDone, Suspension, Waitpoint};
+use crate::store::{Attempt, Execution, Grant, Holder, Lease, MatchMode, Store, SuspendDone, Suspension, Waitpoint};
 use crate::time::ServerTime;
 
 /// Adds every key of an execution.
@@ -87,14 +87,16 @@ fn core(ids: &Interner, found: &Execution) -> BTreeMap<String, String> {
 
 fn lease(ids: &Interner, found: &Execution, lease: &Lease) -> BTreeMap<String, String> {
     let mut fields = Fields::default();
-    fields
-        .set("lease_id", &lease.fence.lease_id)
-        .set("lease_epoch", lease.fence.lease_epoch)
-        .set("execution_id", &found.name)
-        .set("attempt_id", &lease.fence.attempt_id)
-        .set("worker_id", ids.worker_id(lease.worker))
-        .set("worker_instance_id", ids.instance_id(lease.instance))
-        .set("expires_at", lease.expires_at);
+    fields.set("expires_at", lease.expires_at);
+    if let Some(Holder { fence, worker, instance }) = &lease.holder {
+        fields
+            .set("lease_id", &fence.lease_id)
+            .set("lease_epoch", fence.lease_epoch)
+            .set("execution_id", &found.name)
+            .set("attempt_id", &fence.attempt_id)
+            .set("worker_id", ids.worker_id(*worker))
+            .set("worker_instance_id", ids.instance_id(*instance));
+    }
     fields.done()
 }
 

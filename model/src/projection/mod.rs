@@ -107,8 +107,8 @@ pub fn places(store: &Store, ids: &Interner, no: ExecutionNo) -> BTreeMap<String
     index::places(store, ids, no)
 }
 
-/// Every key of the store that exists.
-pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
+/// Every key of the store, those past their expiry included.
+pub fn everything(store: &Store, ids: &Interner) -> Keys {
     let mut keys = Keys::new();
     for found in store.executions() {
         execution::render(store, ids, found, &mut keys);
@@ -117,7 +117,6 @@ pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
     server::render(store, ids, &mut keys);
     flow::render(store, ids, &mut keys);
     admission::render(store, ids, &mut keys);
-    keys.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
     keys
 }
 

@@ -47,6 +47,8 @@ pub(super) fn issue_grant_and_claim(store: &mut Store, now: ServerTime, args: &I
             attempt.state = AttemptLifecycle::Started;
             attempt.lease_epoch = Some(fence.lease_epoch);
             attempt.instance = Some(taker.instance);
+            attempt.suspended_at = None;
+            attempt.suspension_id = Some(String::new());
         });
         store.remove(no, IndexKey::Eligible(taker.lane));
         let expires_at = now.plus_ms(taker.ttl_ms);

@@ -223,15 +223,22 @@ pub struct Attempt {
     pub suspension_id: Option<String>,
 }
 
-/// `lease:current`. Nothing reads it to decide; the core hash is the authority.
+/// Who holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub struct Holder {
     /// Lease id, epoch and attempt id.
     pub fence: LeaseFence,
     /// `worker_id`.
     pub worker: WorkerNo,
     /// `worker_instance_id`.
     pub instance: InstanceNo,
+}
+
+/// `lease:current`. Nothing reads it to decide; the core hash is the authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it; none in a record that a renewal wrote after the key had expired.
+    pub holder: Option<Holder>,
     /// `expires_at`.
     pub expires_at: ServerTime,
     /// When the key itself expires; none until the first renewal.

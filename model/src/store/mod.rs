@@ -20,7 +20,9 @@ pub use admission::Attached;
 pub use budget::{Budget, Budgets, Hash};
 pub use change::{Change, Changes};
 pub use dependency::{Dependencies, Dependency, DependencyMeta, DependencyState};
-pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
+pub use execution::{
+    Attempt, Core, Detail, Execution, Grant, Holder, Lease, Reasons, Submission, SuspendDone, Suspension,
+};
 pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes};
 pub use index::{IndexKey, Members};
 pub use quota::{Quota, QuotaDefinition, Quotas};
@@ -298,10 +300,14 @@ impl Store {
     }
 
     /// `HSET` and `PEXPIREAT` on `lease:current` as a renewal does.
-    pub(crate) fn extend_lease(&mut self, no: ExecutionNo, expires_at: ServerTime, grace_ms: u64) {
-        if let Some(lease) = &mut self.execution_mut(no).lease {
-            lease.expires_at = expires_at;
-            lease.key_expires_at = Some(expires_at.plus_ms(grace_ms));
+    pub(crate) fn extend_lease(&mut self, no: ExecutionNo, now: ServerTime, expires_at: ServerTime, grace_ms: u64) {
+        let key_expires_at = expires_at.plus_ms(grace_ms);
+        let lease = &mut self.execution_mut(no).lease;
+        let held = lease.take().filter(|lease| lease.key_expires_at.is_none_or(|expires| expires >= now));
+        let holder = held.and_then(|lease| lease.holder);
+        // A key told to expire now is gone at once.
+        if key_expires_at > now {
+            *lease = Some(Lease { holder, expires_at, key_expires_at: Some(key_expires_at) });
         }
         self.note(no, Change::Lease);
     }

@@ -90,12 +90,12 @@ mod live {
             Outcome::Same => {
                 let _ = writeln!(
                     text,
-                    "HELD  {calls} steps compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
+                    "HELD  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
                 );
                 0
             }
             Outcome::Differs(found) => {
-                let _ = writeln!(text, "VIOLATED  after {calls} steps: the model and the server differ\n");
+                let _ = writeln!(text, "VIOLATED  after {calls} calls: the model and the server differ\n");
                 for step in &found.steps {
                     let _ = writeln!(text, "  {step:?}");
                 }

@@ -114,13 +114,19 @@ pub fn compare(connection: &mut redis::Connection, expected: &[Expectation]) -> 
     Ok(differences)
 }
 
-/// Reads every key of the server and lists what differs from all of the model's.
+/// Reads every key of the server and lists what differs from all of the model's; a key past its expiry
+/// is looked at too, which drops it.
 ///
 /// # Errors
 /// When the server cannot be read.
-pub fn compare_all(connection: &mut redis::Connection, expected: &Keys) -> RedisResult<Vec<Difference>> {
+pub fn compare_all(
+    connection: &mut redis::Connection,
+    now: ServerTime,
+    mut expected: Keys,
+) -> RedisResult<Vec<Difference>> {
     let mut names: BTreeSet<String> = cmd("KEYS").arg("*").query(connection)?;
     names.extend(expected.keys().cloned());
+    expected.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
     let mut differences = Vec::new();
     let names: Vec<String> = names.into_iter().filter(|name| exclusion::excluded(name, "*").is_none()).collect();
     for chunk in names.chunks(512) {

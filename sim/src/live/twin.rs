@@ -169,7 +169,7 @@ impl Twin {
     /// When the server cannot be read.
     pub fn compare_all(&mut self, now: ServerTime, store: &Store, ids: &Interner) -> Result<Vec<Difference>, Error> {
         self.server.clock().set(now.ms())?;
-        Ok(keyspace::compare_all(&mut self.reads, &projection::everything(store, ids, now))?)
+        Ok(keyspace::compare_all(&mut self.reads, now, projection::everything(store, ids))?)
     }
 }
 

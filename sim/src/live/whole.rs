@@ -132,11 +132,10 @@ impl Whole {
     }
 
     /// Lays every key of both sides beside each other, unless the world ended early.
-    pub(crate) fn finish(&mut self, now: ServerTime, store: &mut Store, ids: &Interner) {
+    pub(crate) fn finish(&mut self, now: ServerTime, store: &Store, ids: &Interner) {
         if self.ended.is_some() {
             return;
         }
-        store.lapse_all(now);
         match self.twin.compare_all(now, store, ids) {
             Ok(differences) if differences.is_empty() => {}
             Ok(differences) => self.ended = Some(Ok(End::Keys(differences))),

@@ -3,13 +3,12 @@
 //! The abstract state is how far a sequence has come (does anything exist, was anything claimed), so
 //! that claims follow grants often enough; everything else is left to chance on purpose.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use proptest_state_machine::ReferenceStateMachine;
 
+use super::admission::AdmissionStep;
+use super::flow::FlowStep;
 use super::step::{Goal, Pick, Step, Who};
 
 /// Small picks most of the time: they name what is right.
@@ -46,6 +45,129 @@ macro_rules! step {
     ($variant:ident { $($field:ident: $from:expr),* }) => {
         ($($from),*,).prop_map(|($($field),*,)| Step::$variant { $($field),* }).boxed()
     };
+}
+
+macro_rules! part {
+    ($part:ident, $kind:ident, $variant:ident { $($field:ident: $from:expr),* }) => {
+        ($($from),*,).prop_map(|($($field),*,)| Step::$part($kind::$variant { $($field),* })).boxed()
+    };
+}
+
+/// Steps on flows.
+fn flow_steps() -> BoxedStrategy<Step> {
+    macro_rules! flow {
+        ($($step:tt)*) => { part!(Flow, FlowStep, $($step)*) };
+    }
+    let of = || prop_oneof![4 => Just(0_u8), 1 => 0_u8..4, 1 => Just(7)];
+    let edge = || 0_u8..3;
+    let at = || prop_oneof![4 => Just(0_u8), 1 => pick()];
+    let node = || prop_oneof![3 => Just(0_u8), 3 => Just(2), 1 => 0_u8..4];
+    proptest::strategy::Union::new_weighted(vec![
+        (4, flow!(Create { flow: of(), text: pick() })),
+        (8, flow!(Add { flow: of(), execution: node() })),
+        (
+            8,
+            flow!(Stage {
+                flow: of(),
+                edge: edge(),
+                up: node(),
+                down: node(),
+                revision: 0_u8..6,
+                data: pick(),
+                now: at()
+            }),
+        ),
+        (3, flow!(SetPolicy { flow: of(), down: node(), policy: 0_u8..6 })),
+        (
+            8,
+            flow!(Apply {
+                flow: of(),
+                edge: edge(),
+                up: node(),
+                down: node(),
+                revision: 0_u8..6,
+                data: pick(),
+                now: at()
+            }),
+        ),
+        (
+            8,
+            flow!(Resolve {
+                flow: of(),
+                edge: edge(),
+                up: node(),
+                down: node(),
+                outcome: pick(),
+                lane: lane(),
+                attempt: pick(),
+                now: at()
+            }),
+        ),
+        (2, flow!(Evaluate { execution: node() })),
+        (5, flow!(Cascade { flow: of(), execution: node(), outcome: pick() })),
+        (3, flow!(WaitChildren { handle: pick() })),
+        (1, flow!(Cancel { flow: of(), policy: pick(), header: any::<bool>(), now: at() })),
+        (1, flow!(Acknowledge { flow: of(), execution: node() })),
+        (2, flow!(Siblings { flow: of(), down: node(), reconcile: any::<bool>() })),
+        (1, flow!(Tag { flow: of(), text: pick() })),
+        (4, flow!(Read { flow: of(), edge: edge(), execution: node(), what: any::<u8>() })),
+    ])
+    .boxed()
+}
+
+/// Steps on admission, the operator's calls and the scheduler.
+fn admission_steps() -> BoxedStrategy<Step> {
+    macro_rules! admission {
+        ($($step:tt)*) => { part!(Admission, AdmissionStep, $($step)*) };
+    }
+    let of = || prop_oneof![4 => Just(0_u8), 1 => Just(1)];
+    let at = || prop_oneof![4 => Just(0_u8), 1 => pick()];
+    proptest::strategy::Union::new_weighted(vec![
+        (2, admission!(CreateQuota { quota: of(), window: pick(), rate: pick(), cap: pick(), now: at() })),
+        (
+            5,
+            admission!(Admit {
+                quota: of(),
+                execution: 0_u8..4,
+                dimension: pick(),
+                window: pick(),
+                rate: pick(),
+                cap: pick(),
+                now: at()
+            }),
+        ),
+        (3, admission!(Release { quota: of(), execution: 0_u8..4 })),
+        (1, admission!(ReadQuota { quota: of() })),
+        (2, admission!(ReconcileQuotas { partition: pick(), now: at() })),
+        (
+            3,
+            admission!(CreateBudget {
+                budget: of(),
+                dimensions: pick(),
+                hard: pick(),
+                soft: pick(),
+                interval: pick(),
+                now: at()
+            }),
+        ),
+        (3, admission!(Report { budget: of(), handle: pick(), tokens: pick(), key: pick() })),
+        (3, admission!(ReportAsAdmin { budget: of(), dimensions: pick(), delta: pick(), key: pick(), now: at() })),
+        (4, admission!(Spend { budget: of(), execution: 0_u8..4, delta: pick(), key: pick() })),
+        (2, admission!(ReleaseBudget { budget: of(), execution: 0_u8..4 })),
+        (1, admission!(ResetBudget { budget: of(), now: at() })),
+        (2, admission!(ReadBudget { budget: of(), status: any::<bool>() })),
+        (1, admission!(ReconcileBudgets { partition: pick(), now: at() })),
+        (5, admission!(Schedule { lane: lane(), who: who(), capabilities: pick(), ttl: pick() })),
+        (5, admission!(ClaimBest { lane: lane(), who: who(), capabilities: pick(), ttl: pick() })),
+        (5, admission!(GrantAndClaim { execution: target(), lane: lane(), ttl: pick() })),
+        (4, admission!(FailByFence { handle: pick(), fence: pick(), source: pick(), retry: pick(), text: pick() })),
+        (3, admission!(RenewByFence { handle: pick(), fence: pick(), ttl: pick(), grace: pick() })),
+        (1, admission!(MarkDead { who: who(), text: pick() })),
+        (1, admission!(ListWorkers { namespace: pick(), limit: pick(), after: pick() })),
+        (2, admission!(SetTag { execution: target(), key: pick(), text: pick() })),
+        (3, admission!(Read { execution: target(), what: any::<u8>(), limit: pick() })),
+    ])
+    .boxed()
 }
 
 /// How far a sequence has come.
@@ -127,6 +249,8 @@ impl ReferenceStateMachine for Sequence {
             1 => Just(Goal::Terminal),
         ];
         let before = vec![
+            (12, flow_steps()),
+            (14, admission_steps()),
             (14, step!(Approach { execution: target(), goal: goal })),
             (6, create),
             (8, grant),
@@ -220,11 +344,7 @@ impl ReferenceStateMachine for Sequence {
     }
 }
 
-/// A drawn sequence, and where its runner counts the steps taken: shrinking first drops those that
-/// were never reached.
-pub type Drawn = (Vec<Step>, Option<Arc<AtomicUsize>>);
-
 /// Sequences of so many steps.
-pub fn sequences(steps: usize) -> BoxedStrategy<Drawn> {
-    Sequence::sequential_strategy(1..=steps).prop_map(|(_, steps, taken)| (steps, taken)).boxed()
+pub fn sequences(steps: usize) -> BoxedStrategy<Vec<Step>> {
+    Sequence::sequential_strategy(1..=steps).prop_map(|(_, steps, _)| steps).boxed()
 }

@@ -25,7 +25,7 @@ const EXECUTIONS: u8 = 4;
 /// Partitions that they live on; one more is never used by them.
 pub const PARTITIONS: u16 = 3;
 const LANES: [&str; 2] = ["default", "other"];
-const TTLS_MS: [u64; 6] = [1_000, 30_000, 100, 1, 5_000, 0];
+pub(super) const TTLS_MS: [u64; 6] = [1_000, 30_000, 100, 1, 5_000, 0];
 /// Times relative to now; none is no time at all.
 const OFFSETS_MS: [Option<i64>; 9] =
     [None, None, Some(1_000), Some(-1), Some(0), Some(1), Some(60_000), Some(-700_000), Some(50)];
@@ -53,11 +53,11 @@ fn wrap<T>(list: &[T], pick: Pick) -> Option<&T> {
     list.get(usize::from(pick).checked_rem(list.len())?)
 }
 
-fn one<T: Copy>(list: &[T], pick: Pick) -> T {
+pub(super) fn one<T: Copy>(list: &[T], pick: Pick) -> T {
     list[usize::from(pick) % list.len()]
 }
 
-fn text(pick: Pick) -> String {
+pub(super) fn text(pick: Pick) -> String {
     match pick % 8 {
         6 => "x".repeat(5_000),
         7 => "reason".into(),
@@ -65,7 +65,7 @@ fn text(pick: Pick) -> String {
     }
 }
 
-fn lane(pick: Pick) -> LaneId {
+pub(super) fn lane(pick: Pick) -> LaneId {
     // The first lane is the one that executions are mostly on.
     LaneId::new(LANES[usize::from(pick % 5 == 4)])
 }
@@ -84,15 +84,15 @@ fn partition_of(id: &ExecutionId, pick: Pick) -> Partition {
     Partition { family: PartitionFamily::Execution, index }
 }
 
-fn worker(who: Who) -> WorkerId {
+pub(super) fn worker(who: Who) -> WorkerId {
     WorkerId::new(format!("w{}", who.worker % 2))
 }
 
-fn instance(who: Who) -> WorkerInstanceId {
+pub(super) fn instance(who: Who) -> WorkerInstanceId {
     WorkerInstanceId::new(format!("w{}-{}", who.worker % 2, who.instance % 2))
 }
 
-fn capabilities(pick: Pick) -> BTreeSet<String> {
+pub(super) fn capabilities(pick: Pick) -> BTreeSet<String> {
     let list: &[&str] = match pick % 6 {
         0 | 1 => &[],
         2 => &["gpu"],
@@ -136,7 +136,7 @@ fn near(now: ServerTime, pick: Pick) -> Option<TimestampMs> {
     one(&OFFSETS_MS, pick).map(|offset| TimestampMs(now.ms() + offset))
 }
 
-fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
+pub(super) fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
     // Mostly the server's own time.
     match pick % 16 {
         15 => TimestampMs(now.ms() + 100_000_000),
@@ -145,7 +145,7 @@ fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
     }
 }
 
-fn source(pick: Pick) -> CancelSource {
+pub(super) fn source(pick: Pick) -> CancelSource {
     match pick % 4 {
         0 => CancelSource::OperatorOverride,
         1 => CancelSource::LeaseHolder,
@@ -176,7 +176,7 @@ impl Memory {
     }
 
     /// A handle: the latest for small picks, any for others, a made-up one where there is none.
-    fn handle(&self, pick: Pick) -> Handle {
+    pub(super) fn handle(&self, pick: Pick) -> Handle {
         let from_the_end = usize::from(pick % 16);
         if let Some(handle) = self.handles.iter().rev().nth(from_the_end) {
             return handle.clone();
@@ -195,7 +195,7 @@ impl Memory {
         Handle::new(BackendTag::Valkey, HandleKind::Fresh, opaque)
     }
 
-    fn fence(&self, handle: Pick, pick: Pick) -> (HandlePayload, Option<LeaseFence>) {
+    pub(super) fn fence(&self, handle: Pick, pick: Pick) -> (HandlePayload, Option<LeaseFence>) {
         let payload = handle_codec::decode(&self.handle(handle).opaque).expect("made by the codec").payload;
         let fence = LeaseFence {
             lease_id: payload.lease_id.clone(),
@@ -502,6 +502,8 @@ impl Memory {
                 args.limit = one(&[None, Some(1), Some(0), Some(100)], limit);
                 Call::ListExpiredLeases { args }
             }
+            Step::Flow(ref step) => self.flow_call(step, now),
+            Step::Admission(ref step) => self.admission_call(step, now),
             Step::Read { execution: of, what } => {
                 let id = execution(of);
                 match what % 6 {
@@ -615,7 +617,8 @@ impl Memory {
             Answer::ClaimResumedExecution(Ok(ClaimResumedExecutionResult::Claimed(claimed))) => {
                 self.handles.push(claimed.handle.clone());
             }
-            Answer::ClaimFromResumeGrant(Ok(Some(handle)))
+            Answer::Claim(Ok(Some(handle)))
+            | Answer::ClaimFromResumeGrant(Ok(Some(handle)))
             | Answer::ReclaimExecution(Ok(ReclaimExecutionOutcome::Claimed(handle))) => {
                 self.handles.push(handle.clone())
             }

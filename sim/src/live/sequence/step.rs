@@ -1,6 +1,9 @@
 //! One step of a random sequence: plain small numbers, so that a failing sequence shrinks, prints as
 //! Rust and runs again. [`super::memory`] turns a step into a call.
 
+use super::admission::AdmissionStep;
+use super::flow::FlowStep;
+
 /// A position in a list that wraps around: the list's own length decides what it names.
 pub type Pick = u8;
 
@@ -242,4 +245,6 @@ pub enum Step {
         execution: Pick,
         what: Pick,
     },
+    Flow(FlowStep),
+    Admission(AdmissionStep),
 }
