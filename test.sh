@@ -7,7 +7,7 @@ if ! command -v cargo >/dev/null 2>&1; then
   echo "test.sh: cargo is missing; install Rust (https://rustup.rs) and run this again" >&2
   exit 2
 fi
-# A linker comes with the C compiler; nothing else is needed beside Rust.
+# A linker comes with the C compiler.
 if ! command -v cc >/dev/null 2>&1; then
   if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     apt-get update -qq
@@ -18,4 +18,6 @@ if ! command -v cc >/dev/null 2>&1; then
   fi
 fi
 
-exec cargo test --workspace "$@"
+tests/install-valkey
+
+exec cargo test --workspace --features claimlab/live "$@"

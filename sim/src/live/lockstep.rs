@@ -24,7 +24,7 @@ use crate::world::FIRST_KID;
 #[derive(Debug)]
 pub enum Step {
     /// Both gave this answer and hold the same state.
-    Same(Answer),
+    Same(Box<Answer>),
     /// They differ.
     Differs(Box<Disagreement>),
 }
@@ -124,7 +124,7 @@ impl Lockstep {
         let ids = self.model.ids();
         let twin = &mut self.twin;
         let compared = self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
-        Ok(compared.map_or(Step::Same(server), Step::Differs))
+        Ok(compared.map_or_else(|| Step::Same(Box::new(server)), Step::Differs))
     }
 
     /// Lays every key of both sides beside each other.
@@ -195,7 +195,7 @@ impl Answerer for Arc<Shared> {
             let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
             if first.is_none() {
                 match lockstep.perform(&call) {
-                    Ok(Step::Same(answer)) => return answer,
+                    Ok(Step::Same(answer)) => return *answer,
                     Ok(Step::Differs(disagreement)) => *first = Some(Ok(disagreement)),
                     Err(error) => *first = Some(Err(error)),
                 }

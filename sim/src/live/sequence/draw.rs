@@ -58,8 +58,8 @@ fn flow_steps() -> BoxedStrategy<Step> {
     macro_rules! flow {
         ($($step:tt)*) => { part!(Flow, FlowStep, $($step)*) };
     }
-    let of = || prop_oneof![4 => Just(0_u8), 1 => 0_u8..4, 1 => Just(7)];
-    let edge = || 0_u8..3;
+    let of = || prop_oneof![9 => Just(0_u8), 1 => 0_u8..4, 1 => Just(7)];
+    let edge = || prop_oneof![6 => Just(0_u8), 1 => 0_u8..3];
     let at = || prop_oneof![4 => Just(0_u8), 1 => pick()];
     let node = || prop_oneof![3 => Just(0_u8), 3 => Just(2), 1 => 0_u8..4];
     proptest::strategy::Union::new_weighted(vec![
@@ -243,6 +243,7 @@ impl ReferenceStateMachine for Sequence {
             2 => Just(Goal::Granted),
             5 => Just(Goal::Running),
             4 => Just(Goal::Suspended),
+            3 => Just(Goal::Timed),
             2 => Just(Goal::Interrupted),
             3 => Just(Goal::Expired),
             1 => Just(Goal::Retried),
@@ -250,6 +251,14 @@ impl ReferenceStateMachine for Sequence {
         ];
         let before = vec![
             (12, flow_steps()),
+            (
+                6,
+                step!(Link {
+                    flow: Just(0_u8),
+                    up: prop_oneof![Just(0_u8), Just(2)],
+                    down: prop_oneof![Just(2_u8), Just(0)]
+                }),
+            ),
             (14, admission_steps()),
             (14, step!(Approach { execution: target(), goal: goal })),
             (6, create),

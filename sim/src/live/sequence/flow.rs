@@ -34,7 +34,7 @@ pub enum FlowStep {
 const OUTCOMES: [&str; 6] = ["success", "failed", "cancelled", "skipped", "expired", "none"];
 
 /// The flow of a pick: each on the partition where the executions of the same pick live.
-fn flow(pick: Pick) -> FlowId {
+pub(super) fn flow(pick: Pick) -> FlowId {
     let config = PartitionConfig { num_flow_partitions: PARTITIONS, ..PartitionConfig::default() };
     let wanted = u16::from(pick % 2);
     let nth = usize::from(pick % 4 / 2);
@@ -42,8 +42,13 @@ fn flow(pick: Pick) -> FlowId {
     ids.filter(|id| flow_partition(id, &config).index == wanted).nth(nth).unwrap_or_default()
 }
 
-fn edge(pick: Pick) -> EdgeId {
-    EdgeId::from_uuid(Uuid::from_u128((0xed_u128 << 120) | u128::from(pick % 6)))
+/// The edge of a pick: 0 is the one that joins these two.
+pub(super) fn edge(pick: Pick, up: Pick, down: Pick) -> EdgeId {
+    let number = match pick {
+        0 => 16 + u128::from(up % 4) * 4 + u128::from(down % 4),
+        pick => u128::from(pick % 6),
+    };
+    EdgeId::from_uuid(Uuid::from_u128((0xed_u128 << 120) | number))
 }
 
 fn data(pick: Pick) -> Option<String> {
@@ -73,12 +78,12 @@ impl Memory {
                 Call::StageDependencyEdge {
                     args: StageDependencyEdgeArgs {
                         flow_id: flow(of),
-                        edge_id: edge(by),
+                        edge_id: edge(by, up, down),
                         upstream_execution_id: execution(up),
                         downstream_execution_id: execution(down),
                         dependency_kind: "success_only".into(),
                         data_passing_ref: data(with),
-                        expected_graph_revision: u64::from(revision % 8),
+                        expected_graph_revision: u64::from(revision),
                         now: caller_now(now, at),
                     },
                 }
@@ -97,10 +102,10 @@ impl Memory {
                 Call::ApplyDependencyToChild {
                     args: ApplyDependencyToChildArgs {
                         flow_id: flow(of),
-                        edge_id: edge(by),
+                        edge_id: edge(by, up, down),
                         downstream_execution_id: execution(down),
                         upstream_execution_id: execution(up),
-                        graph_revision: u64::from(revision % 8),
+                        graph_revision: u64::from(revision),
                         dependency_kind: "success_only".into(),
                         data_passing_ref: data(with),
                         now: caller_now(now, at),
@@ -115,7 +120,7 @@ impl Memory {
                         flow(of),
                         child,
                         execution(up),
-                        edge(by),
+                        edge(by, up, down),
                         lane(on),
                         AttemptIndex::new(u32::from(attempt % 3)),
                         one(&OUTCOMES, outcome).into(),
@@ -172,7 +177,7 @@ impl Memory {
                     0 => Call::DescribeFlow { flow: flow(of) },
                     1 => Call::ListEdges { flow: flow(of), direction: EdgeDirection::Outgoing { from_node: id } },
                     2 => Call::ListEdges { flow: flow(of), direction: EdgeDirection::Incoming { to_node: id } },
-                    3 => Call::DescribeEdge { flow: flow(of), edge: edge(by) },
+                    3 => Call::DescribeEdge { flow: flow(of), edge: edge(by, 0, node) },
                     4 => Call::ResolveExecutionFlowId { id },
                     5 => Call::GetFlowTag { flow: flow(of), key: "a.b".into() },
                     _ => Call::ListFlows {

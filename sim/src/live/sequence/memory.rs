@@ -214,7 +214,11 @@ impl Memory {
     /// The call of a step; none for a step of the clock.
     pub fn call(&mut self, step: &Step, now: ServerTime) -> Option<Call> {
         Some(match *step {
-            Step::Wait { .. } | Step::ToBoundary { .. } | Step::Back { .. } | Step::Approach { .. } => return None,
+            Step::Wait { .. }
+            | Step::ToBoundary { .. }
+            | Step::Back { .. }
+            | Step::Approach { .. }
+            | Step::Link { .. } => return None,
             Step::Create { execution: of, lane: on, priority, key, delay, deadline, policy: under, text: with } => {
                 let id = execution(of);
                 Call::CreateExecution {

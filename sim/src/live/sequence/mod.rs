@@ -119,6 +119,19 @@ fn take(lockstep: &mut Lockstep, memory: &mut Memory, step: &Step) -> Result<Opt
         }
         return Ok(None);
     }
+    if let Step::Link { flow, up, down } = step {
+        for _ in 0..approach::LONGEST {
+            let next = {
+                let ids = lockstep.model().ids();
+                lockstep.model().look(|store| approach::link(store, &ids, *flow, *up, *down))
+            };
+            let Some(next) = next else { break };
+            if let Some(difference) = take(lockstep, memory, &next)? {
+                return Ok(Some(difference));
+            }
+        }
+        return Ok(None);
+    }
     let now = lockstep.now();
     lockstep.set_now(moved(lockstep, now, step));
     let Some(call) = memory.call(step, lockstep.now()) else { return Ok(None) };

@@ -25,6 +25,8 @@ pub enum Goal {
     Running,
     /// Parked on a waitpoint.
     Suspended,
+    /// Parked on a waitpoint until a time.
+    Timed,
     /// Runnable with an attempt to continue.
     Interrupted,
     /// Under a lease that was marked expired.
@@ -244,6 +246,12 @@ pub enum Step {
     Read {
         execution: Pick,
         what: Pick,
+    },
+    /// Joins two executions by an applied dependency, by right calls.
+    Link {
+        flow: Pick,
+        up: Pick,
+        down: Pick,
     },
     Flow(FlowStep),
     Admission(AdmissionStep),
