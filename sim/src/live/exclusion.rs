@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn only_what_a_row_names_is_left_out() {
-        let core = "ff:exec:{fp:1}:{fp:1}:00000000-0000-4000-8000-000000000001:core";
-        assert!(excluded(core, "creator_identity").is_some());
-        assert!(excluded(core, "lifecycle_phase").is_none());
+        let attempt = "ff:attempt:{fp:1}:{fp:1}:00000000-0000-4000-8000-000000000001:0";
+        assert!(excluded(attempt, "created_at").is_some());
+        assert!(excluded(attempt, "attempt_state").is_none());
         assert!(excluded("ff:part:{fp:1}:signal_delivery", "*").is_some());
     }
 
