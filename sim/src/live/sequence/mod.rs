@@ -47,10 +47,9 @@ impl Found {
     /// A Rust test that runs the sequence again.
     pub fn test(&self) -> String {
         let mut text = String::from(
-            "#[test]\nfn the_model_answers_as_the_server_does() {\n    use claimlab::live::sequence::Step::*;\n",
-        );
-        text.push_str(
-            "    use claimlab::live::sequence::{AdmissionStep, FlowStep, Goal::*, Who};\n    assert_same(&[\n",
+            "use claimlab::live::sequence::Step::*;\n\
+             use claimlab::live::sequence::{AdmissionStep, FlowStep, Goal::*, Who, assert_same};\n\n\
+             #[test]\nfn the_model_answers_as_the_server_does() {\n    assert_same(&[\n",
         );
         for step in &self.steps {
             let step = format!("{step:?}")
@@ -70,6 +69,28 @@ pub enum Outcome {
     Same,
     /// A difference.
     Differs(Found),
+}
+
+/// Runs a sequence on a private server and fails where the model and the server differ; for tests.
+///
+/// The shipped client needs a clock of its own, so the test's program is started again with it, for this
+/// test alone.
+///
+/// # Panics
+/// When they differ, or no server can be had.
+pub fn assert_same(steps: &[Step]) {
+    let own = claimlab_valkey::own_clock().expect("the clock's cell is there");
+    if own.is_none() {
+        let name = std::thread::current().name().expect("a test's thread has its name").to_owned();
+        let code = claimlab_valkey::relaunch_with([name.as_str(), "--exact", "--nocapture"]);
+        assert_eq!(code.expect("the test's program starts again"), 0, "{name} failed under its own clock");
+        return;
+    }
+    let server = Server::start(START_MS).expect("valkey-server starts");
+    let mut lockstep = start(server, Deviations::default()).expect("the shipped backend is set up");
+    if let Some((number, difference)) = run(&mut lockstep, steps).expect("the server answers") {
+        panic!("after step {number}\n{difference}");
+    }
 }
 
 /// A lockstep on a server for sequences.
