@@ -118,8 +118,10 @@ fn seeds(arguments: &RunArguments) -> Result<Seeds, CommandError> {
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     let scenario = load(&arguments.scenario, arguments.workers, &arguments.deviation)?;
     if let Some(server) = &arguments.lockstep {
-        let whole = load(&arguments.scenario, None, &arguments.deviation)?;
-        let scenario = whole.with_workers(arguments.workers.unwrap_or(u32::MAX));
+        // What is shipped has no switches, so a scenario's own are left out.
+        let mut scenario = scenario::read(&arguments.scenario)?;
+        scenario.deviations.clone_from(&arguments.deviation);
+        let scenario = scenario.with_workers(arguments.workers.unwrap_or(u32::MAX));
         return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
