@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use crate::backend::Method;
@@ -42,6 +43,9 @@ pub trait Server: Send + Sync + 'static {
     /// A fresh id where the client library mints one.
     fn mint(&self) -> Uuid;
 
+    /// What the client's own wall clock shows, where the client library reads it.
+    fn caller_now(&self) -> TimestampMs;
+
     /// The start of a trait method; its number comes back with [`Self::method_ended`].
     fn method_started(&self, method: Method) -> u64;
 
@@ -60,6 +64,7 @@ pub struct Immediate {
 struct Inner {
     store: Store,
     now: ServerTime,
+    caller_now: Option<TimestampMs>,
     minted: u128,
     messages: Vec<&'static str>,
     methods: Vec<Method>,
@@ -73,7 +78,14 @@ impl Immediate {
     /// A server over a store, its clock at `now`.
     pub fn new(store: Store, now: ServerTime) -> Self {
         Self {
-            inner: Mutex::new(Inner { store, now, minted: 0, messages: Vec::new(), methods: Vec::new() }),
+            inner: Mutex::new(Inner {
+                store,
+                now,
+                caller_now: None,
+                minted: 0,
+                messages: Vec::new(),
+                methods: Vec::new(),
+            }),
             ids: Mutex::default(),
         }
     }
@@ -81,6 +93,11 @@ impl Immediate {
     /// Moves the server's clock, backwards too.
     pub fn set_now(&self, now: ServerTime) {
         lock(&self.inner).now = now;
+    }
+
+    /// Lets the client's clock show this from now on; until then it shows what the server's does.
+    pub fn set_caller_now(&self, now: TimestampMs) {
+        lock(&self.inner).caller_now = Some(now);
     }
 
     /// The server's clock.
@@ -120,6 +137,11 @@ impl Server for std::sync::Arc<Immediate> {
         let mut inner = lock(&self.inner);
         inner.minted += 1;
         Uuid::from_u128(inner.minted | (0xc1a1_u128 << 96))
+    }
+
+    fn caller_now(&self) -> TimestampMs {
+        let inner = lock(&self.inner);
+        inner.caller_now.unwrap_or(inner.now.to_wire())
     }
 
     fn method_started(&self, method: Method) -> u64 {

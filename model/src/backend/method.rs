@@ -64,6 +64,17 @@ methods! {
     GetExecutionResult => "get_execution_result",
     ServerTime => "server_time_ms",
     Ping => "ping",
+    SuspendByTriple => "suspend_by_triple",
+    ResumeExecution => "resume_execution",
+    DeliverApprovalSignal => "deliver_approval_signal",
+    ObserveSignals => "observe_signals",
+    CreateWaitpoint => "create_waitpoint",
+    CloseWaitpoint => "close_waitpoint",
+    ReadWaitpointToken => "read_waitpoint_token",
+    ListPendingWaitpoints => "list_pending_waitpoints",
+    ListSuspended => "list_suspended",
+    RotateWaitpointSecrets => "rotate_waitpoint_hmac_secret_all",
+    SeedWaitpointSecrets => "seed_waitpoint_hmac_secret",
 }
 
 /// One call of a method under way; ends it once, and not at all when the caller is dropped.

@@ -13,7 +13,10 @@ mod method;
 mod reading;
 mod scanning;
 mod scheduling;
+mod secrets;
+mod signalling;
 mod suspending;
+mod waitpoints;
 mod wire;
 
 pub use error::class;
@@ -31,9 +34,9 @@ use ff_core::backend::{
 use ff_core::contracts::*;
 use ff_core::engine_backend::{EngineBackend, ExpirePhase};
 use ff_core::engine_error::EngineError;
-use ff_core::partition::{Partition, PartitionConfig};
+use ff_core::partition::{Partition, PartitionConfig, PartitionKey};
 use ff_core::state::PublicState;
-use ff_core::types::{AttemptIndex, BudgetId, ExecutionId, FlowId, LaneId, TimestampMs};
+use ff_core::types::{AttemptIndex, BudgetId, ExecutionId, FlowId, LaneId, LeaseFence, TimestampMs, WaitpointId};
 
 use crate::intern::ExecutionNo;
 use crate::message::{Done, Message, Place, Reply, Script};
@@ -160,12 +163,17 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, Suspend, self.suspend_handle(handle, args))
     }
 
-    async fn create_waitpoint(&self, _: &Handle, _: &str, _: Duration) -> Result<PendingWaitpoint, EngineError> {
-        Err(EngineError::Unavailable { op: "create_waitpoint" })
+    async fn create_waitpoint(
+        &self,
+        handle: &Handle,
+        waitpoint_key: &str,
+        expires_in: Duration,
+    ) -> Result<PendingWaitpoint, EngineError> {
+        method!(self, CreateWaitpoint, self.create_pending(handle, waitpoint_key, expires_in))
     }
 
-    async fn observe_signals(&self, _: &Handle) -> Result<Vec<ResumeSignal>, EngineError> {
-        Err(EngineError::Unavailable { op: "observe_signals" })
+    async fn observe_signals(&self, handle: &Handle) -> Result<Vec<ResumeSignal>, EngineError> {
+        method!(self, ObserveSignals, self.observe(handle))
     }
 
     async fn claim_from_resume_grant(&self, token: ResumeToken) -> Result<Option<Handle>, EngineError> {
@@ -395,5 +403,76 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
 
     async fn server_time_ms(&self) -> Result<u64, EngineError> {
         method!(self, ServerTime, self.time())
+    }
+
+    async fn suspend_by_triple(
+        &self,
+        exec_id: ExecutionId,
+        triple: LeaseFence,
+        args: SuspendArgs,
+    ) -> Result<SuspendOutcome, EngineError> {
+        method!(self, SuspendByTriple, self.suspend_fence(exec_id, triple, args))
+    }
+
+    async fn resume_execution(&self, args: ResumeExecutionArgs) -> Result<ResumeExecutionResult, EngineError> {
+        method!(self, ResumeExecution, self.resume(args))
+    }
+
+    async fn deliver_approval_signal(
+        &self,
+        args: DeliverApprovalSignalArgs,
+    ) -> Result<DeliverSignalResult, EngineError> {
+        method!(self, DeliverApprovalSignal, self.approve(args), |result| match result {
+            DeliverSignalResult::Accepted { .. } => "accepted",
+            DeliverSignalResult::Duplicate { .. } => "duplicate",
+        })
+    }
+
+    async fn close_waitpoint(
+        &self,
+        partition: Partition,
+        execution_id: &ExecutionId,
+        waitpoint_id: &str,
+        _: TimestampMs,
+    ) -> Result<(), EngineError> {
+        method!(self, CloseWaitpoint, self.close(partition, execution_id, waitpoint_id))
+    }
+
+    async fn read_waitpoint_token(
+        &self,
+        partition: PartitionKey,
+        waitpoint_id: &WaitpointId,
+    ) -> Result<Option<String>, EngineError> {
+        method!(self, ReadWaitpointToken, self.token(partition, waitpoint_id))
+    }
+
+    async fn list_pending_waitpoints(
+        &self,
+        args: ListPendingWaitpointsArgs,
+    ) -> Result<ListPendingWaitpointsResult, EngineError> {
+        method!(self, ListPendingWaitpoints, self.pending_waitpoints(args))
+    }
+
+    async fn list_suspended(
+        &self,
+        partition: PartitionKey,
+        cursor: Option<ExecutionId>,
+        limit: usize,
+    ) -> Result<ListSuspendedPage, EngineError> {
+        method!(self, ListSuspended, self.suspended(partition, cursor, limit))
+    }
+
+    async fn rotate_waitpoint_hmac_secret_all(
+        &self,
+        args: RotateWaitpointHmacSecretAllArgs,
+    ) -> Result<RotateWaitpointHmacSecretAllResult, EngineError> {
+        method!(self, RotateWaitpointSecrets, async { Ok(self.rotate_secrets(args).await) })
+    }
+
+    async fn seed_waitpoint_hmac_secret(&self, args: SeedWaitpointHmacSecretArgs) -> Result<SeedOutcome, EngineError> {
+        method!(self, SeedWaitpointSecrets, self.seed_secrets(args), |outcome| match outcome {
+            SeedOutcome::Seeded { .. } => "seeded",
+            _ => "already_seeded",
+        })
     }
 }

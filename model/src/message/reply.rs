@@ -1,13 +1,15 @@
 //! What the server answers: values of reads, a script's success or its refusal.
 
+use ff_core::contracts::SuspensionReasonCode;
 use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptType, BlockingReason, PublicState, TerminalOutcome};
 use ff_core::types::{AttemptId, AttemptIndex, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId};
 
+use super::{SuspensionView, WaitpointView};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
 use crate::script::Refusal;
-use crate::store::{Submission, SuspendDone};
+use crate::store::{SignalRecord, Submission, SuspendDone};
 use crate::time::ServerTime;
 
 /// The core fields that preludes read.
@@ -100,6 +102,10 @@ pub enum Done {
     DuplicateSignal(SignalId),
     /// A heartbeat counted, with the registered time to live.
     Alive(u64),
+    /// A pending waitpoint was created, with its token.
+    WaitpointCreated(String),
+    /// Another key id mints now: with the one before it, and how many expired ones were reaped.
+    Rotated(Option<String>, u32),
 }
 
 impl Done {
@@ -116,6 +122,8 @@ impl Done {
             Self::RetryScheduled(_) => "retry_scheduled",
             Self::Suspended(_) => "suspended",
             Self::Alive(_) => "refreshed",
+            Self::WaitpointCreated(_) => "waitpoint_created",
+            Self::Rotated(..) => "rotated",
         }
     }
 }
@@ -145,6 +153,30 @@ pub enum Reply {
     Done(Done),
     /// A script's refusal.
     Refused(Refusal),
+    /// A suspension; none for a missing key.
+    Suspension(Option<Box<SuspensionView>>),
+    /// How many.
+    Count(usize),
+    /// The signal that satisfied a matcher, where one did.
+    Matched(Option<SignalId>),
+    /// Signals; none for a missing key.
+    Signals(Vec<Option<SignalRecord>>),
+    /// One text field; none for a missing key or field.
+    Text(Option<String>),
+    /// Waitpoint ids in no order.
+    Waitpoints(Vec<WaitpointId>),
+    /// Waitpoints; none for a missing key.
+    WaitpointHeads(Vec<Option<WaitpointView>>),
+    /// The matchers' names of several conditions.
+    Names(Vec<Vec<String>>),
+    /// Lanes.
+    Lanes(Vec<LaneNo>),
+    /// Suspension reasons; none for a missing key.
+    Reasons(Vec<Option<SuspensionReasonCode>>),
+    /// An execution; none for a missing key.
+    Owner(Option<ExecutionNo>),
+    /// A plain write was done.
+    Written,
 }
 
 impl Reply {

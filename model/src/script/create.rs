@@ -89,6 +89,8 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         suspend_done: Vec::new(),
         members: Vec::new(),
         signals: Vec::new(),
+        waitpoints: Vec::new(),
+        composite: None,
         result: None,
         reasons: Reasons::default(),
     });

@@ -21,7 +21,7 @@ pub(super) fn complete_execution(
     store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, overriding)?;
     fence::validate(store, now, no, triple)?;
-    end_attempt(store, now, held, AttemptLifecycle::EndedSuccess);
+    end_attempt(store, now, held, AttemptLifecycle::EndedSuccess, None);
     if !payload.is_empty() {
         store.set_result(no, payload.to_vec());
     }
@@ -52,7 +52,7 @@ pub(super) fn fail_execution(
     store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, false)?;
     fence::validate(store, now, no, triple)?;
-    end_attempt(store, now, held, AttemptLifecycle::EndedFailure);
+    end_attempt(store, now, held, AttemptLifecycle::EndedFailure, Some(reason));
     store.write_reasons(no, |reasons| reasons.failure = Some(reason.to_owned()));
     let retry_count = store.execution(no).map_or(0, |found| found.core.retry_count);
     let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
@@ -82,10 +82,13 @@ pub(super) fn fail_execution(
     Ok(Done::RetryScheduled(due))
 }
 
-fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLifecycle) {
+fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLifecycle, failure: Option<&str>) {
     store.write_attempt(held.execution, held.attempt_index, |attempt| {
         attempt.state = state;
         attempt.ended_at = Some(now);
+        if let Some(failure) = failure {
+            attempt.failure_reason = Some(failure.to_owned());
+        }
     });
 }
 

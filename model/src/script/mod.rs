@@ -15,15 +15,19 @@ mod fence;
 mod finish;
 mod grant;
 mod lease;
+mod parked;
 mod priority;
 mod read;
 mod reclaim;
 mod refusal;
 mod registry;
 mod replay;
+mod resume;
+mod secret;
 mod signal;
 mod suspend;
 mod vector;
+mod waitpoint;
 
 pub use refusal::Refusal;
 
@@ -95,6 +99,14 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
         Script::Heartbeat { namespace, instance, now: caller_now } => {
             registry::heartbeat_worker(store, now, *namespace, *instance, *caller_now)
         }
+        Script::CreateWaitpoint(args) => waitpoint::create_pending_waitpoint(store, now, args),
+        Script::Resume { execution, lane, waitpoint, delay_ms } => {
+            resume::resume_execution(store, now, *execution, *lane, waitpoint, *delay_ms)
+        }
+        Script::CloseWaitpoint { place, waitpoint } => {
+            waitpoint::close_waitpoint(store, now, *place, waitpoint.as_ref())
+        }
+        Script::RotateSecret(args) => secret::rotate_secret(store, now, args),
     }
 }
 

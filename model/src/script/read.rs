@@ -1,6 +1,7 @@
 //! Plain commands: the reads that preludes and scanners send.
 
 use crate::message::{CoreView, Described, Message, Reply};
+use crate::number::Score;
 use crate::store::{Core, Detail, Execution, Store};
 use crate::time::ServerTime;
 
@@ -26,6 +27,7 @@ pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> R
             Reply::Capabilities(store.registry().capabilities(*namespace, now))
         }
         Message::Script(_) => unreachable!("scripts are run, not read"),
+        parked => super::parked::answer(store, parked),
     }
 }
 
@@ -78,8 +80,14 @@ fn render_detail(found: &Execution) -> String {
             let waitpoint = found.suspension.as_ref().map(|open| open.waitpoint.to_string()).unwrap_or_default();
             format!("suspended: waitpoint {waitpoint} awaiting {}", reason.as_wire_str())
         }
-        Detail::ResumeDelay(delay_ms) => format!("resume delay {delay_ms}ms after signal"),
-        Detail::Escalated(at) => format!("suspension escalated: timeout at {}", at.0),
+        Detail::ResumeDelay(delay_ms) => {
+            let signal = found.reasons.resume_signal.as_deref().unwrap_or_default();
+            format!("resume delay {}ms after signal {signal}", Score::count(delay_ms).to_lua_string())
+        }
+        Detail::Escalated(at) => format!("suspension escalated: timeout at {}", Score::at_ms(at.0).to_lua_string()),
         Detail::Caller => found.reasons.blocking_detail.clone().unwrap_or_default(),
+        Detail::OperatorResumeDelay(delay_ms) => {
+            format!("resume delay {}ms", Score::count(delay_ms).to_lua_string())
+        }
     }
 }

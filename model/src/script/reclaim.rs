@@ -1,6 +1,6 @@
 //! `ff_reclaim_execution`: work is taken from a holder whose lease expired or was revoked.
 
-use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, TerminalOutcome};
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, OwnershipState, TerminalOutcome};
 
 use super::claim;
 use super::{Answer, Refusal, grant, vector};
@@ -28,11 +28,18 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
         give_up(store, now, args);
         return Err(Refusal::MaxRetriesExhausted(cap));
     }
+    let failure = match ownership {
+        OwnershipState::LeaseExpiredReclaimable => "lease_lease_expired_reclaimable",
+        OwnershipState::LeaseRevoked => "lease_lease_revoked",
+        OwnershipState::Leased => "lease_leased",
+        OwnershipState::Unowned => "lease_unowned",
+    };
     claim::check_grant(store, &args.taker)?;
     claim::consume_grant(store, args.taker.execution);
     store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
         attempt.state = AttemptLifecycle::InterruptedReclaimed;
         attempt.ended_at = Some(now);
+        attempt.failure_reason = Some(failure.into());
     });
     let taker = &args.taker;
     let lease =

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
+use ff_core::contracts::SuspensionReasonCode;
 use ff_core::policy::ExecutionPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptType, StateVector};
 use ff_core::types::{
@@ -14,7 +14,9 @@ use ff_core::types::{
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
+use crate::store::composite::Composite;
 use crate::store::index::IndexKey;
+use crate::store::suspension::{Stamp, Suspension};
 use crate::time::ServerTime;
 
 /// What `create_execution` stores and nothing changes afterwards.
@@ -52,12 +54,14 @@ pub enum Detail {
     LeaseRevoked,
     /// `suspended: waitpoint … awaiting …`.
     Suspended(SuspensionReasonCode),
-    /// `resume delay …ms after signal …`.
+    /// `resume delay …ms after signal …`, whose name is kept in [`Reasons`].
     ResumeDelay(u64),
     /// `suspension escalated: timeout at …`.
     Escalated(TimestampMs),
     /// The caller's own text, kept in [`Reasons`].
     Caller,
+    /// `resume delay …ms`, without a signal.
+    OperatorResumeDelay(u64),
 }
 
 /// The scalar fields of the core hash.
@@ -191,6 +195,12 @@ pub struct Attempt {
     pub previous: Option<AttemptIndex>,
     /// `ended_at`.
     pub ended_at: Option<ServerTime>,
+    /// `suspended_at`.
+    pub suspended_at: Stamp,
+    /// `suspension_id`: a suspension's id or the word of whoever else parked it; none where nobody wrote it.
+    pub suspension_id: Option<String>,
+    /// `failure_reason`; none where nobody wrote it.
+    pub failure_reason: Option<String>,
 }
 
 /// `lease:current`. Nothing reads it to decide; the core hash is the authority.
@@ -221,38 +231,6 @@ pub struct Grant {
     pub expires_at: ServerTime,
 }
 
-/// `suspension:current`; a closed one stays until the next suspend deletes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspension {
-    /// `suspension_id`.
-    pub id: SuspensionId,
-    /// `waitpoint_id`.
-    pub waitpoint: WaitpointId,
-    /// `attempt_index`.
-    pub attempt_index: AttemptIndex,
-    /// `timeout_at`, from the suspender's clock.
-    pub timeout_at: Option<TimestampMs>,
-    /// `timeout_behavior`; none after an escalation.
-    pub timeout_behavior: Option<TimeoutBehavior>,
-    /// `closed_at`.
-    pub closed_at: Option<ServerTime>,
-    /// `close_reason`.
-    pub close_reason: &'static str,
-}
-
-/// What a suspend call answered, kept for its idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SuspendDone {
-    /// The suspension.
-    pub suspension: SuspensionId,
-    /// Its waitpoint.
-    pub waitpoint: WaitpointId,
-    /// The waitpoint's key.
-    pub waitpoint_key: String,
-    /// The waitpoint's token.
-    pub token: String,
-}
-
 /// Free texts of the core hash that no check reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasons {
@@ -268,6 +246,8 @@ pub struct Reasons {
     pub revoke: Option<String>,
     /// `progress_message`.
     pub progress: Option<String>,
+    /// The signal that `blocking_detail` names after a delayed resume.
+    pub resume_signal: Option<String>,
 }
 
 /// One execution with all its records.
@@ -292,11 +272,15 @@ pub struct Execution {
     /// `suspension:current`.
     pub suspension: Option<Suspension>,
     /// Suspend outcomes by idempotency key, with the key's expiry.
-    pub suspend_done: Vec<(String, ServerTime, SuspendDone)>,
+    pub suspend_done: Vec<(String, ServerTime, crate::store::SuspendDone)>,
     /// Every index that holds this execution, with its score.
     pub members: Vec<(IndexKey, Score)>,
-    /// Signals ever accepted.
-    pub signals: Vec<SignalId>,
+    /// `signals`: every signal ever accepted, with its score.
+    pub signals: Vec<(SignalId, Score)>,
+    /// `waitpoints`: every waitpoint that a suspension used, in order of addition.
+    pub waitpoints: Vec<WaitpointId>,
+    /// The keys of a composite condition; none where there are none.
+    pub composite: Option<Composite>,
     /// The `result` key: the last payload that a completion carried; replay keeps it.
     pub result: Option<Vec<u8>>,
     /// Texts.

@@ -5,17 +5,30 @@
 //! list of changes a script leaves behind cannot be incomplete. A store is never cloned or hashed.
 
 mod change;
+mod composite;
+mod document;
 mod execution;
 mod index;
+mod parking;
+mod pending;
 mod registry;
+mod render;
+mod secrets;
+mod signal;
 mod suspension;
 
 pub use change::{Change, Changes};
-pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
+pub use composite::{Composite, Offer};
+pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission};
 pub use index::{IndexKey, Members};
+pub use parking::Stray;
 pub use registry::{Registration, Registry};
-pub use suspension::{Condition, MatchMode, Matcher, Waitpoint, WaitpointState};
+pub use render::Fields;
+pub use secrets::{Keystore, Kid, Rotation};
+pub use signal::{Entry, SignalRecord};
+pub use suspension::{Condition, MatchMode, Matcher, Stamp, SuspendDone, Suspension, Terms, Waitpoint, WaitpointState};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ff_core::types::{AttemptIndex, SignalId, WaitpointId};
@@ -37,8 +50,11 @@ pub struct Store {
     idempotency: HashMap<(u16, NamespaceNo, String), (ExecutionNo, ServerTime), FxBuildHasher>,
     waitpoints: HashMap<(u16, WaitpointId), Waitpoint, FxBuildHasher>,
     signal_done: HashMap<(u16, WaitpointId, String), (SignalId, ServerTime), FxBuildHasher>,
+    signals: HashMap<(u16, SignalId), SignalRecord, FxBuildHasher>,
+    strays: BTreeMap<u16, Stray>,
+    pending: pending::PendingExpiry,
     registry: Registry,
-    secret: Secret,
+    secrets: secrets::Secrets,
     deviations: Deviations,
     changes: Changes,
 }
@@ -46,6 +62,10 @@ pub struct Store {
 impl Store {
     /// An empty server with one waitpoint secret, as a deployment has after its initialisation.
     pub fn new(secret: Secret, deviations: Deviations) -> Self {
+        Self::over(Keystore::seeded(&secret), deviations)
+    }
+
+    fn over(keystore: Keystore, deviations: Deviations) -> Self {
         Self {
             executions: Vec::new(),
             created: 0,
@@ -53,8 +73,11 @@ impl Store {
             idempotency: HashMap::default(),
             waitpoints: HashMap::default(),
             signal_done: HashMap::default(),
+            signals: HashMap::default(),
+            strays: BTreeMap::new(),
+            pending: pending::PendingExpiry::default(),
             registry: Registry::default(),
-            secret,
+            secrets: secrets::Secrets::new(keystore),
             deviations,
             changes: Changes::default(),
         }
@@ -95,11 +118,6 @@ impl Store {
         self.indexes.range(partition, key)
     }
 
-    /// A waitpoint of a partition.
-    pub fn waitpoint(&self, partition: u16, id: &WaitpointId) -> Option<&Waitpoint> {
-        self.waitpoints.get(&(partition, id.clone()))
-    }
-
     /// The execution that an idempotency key still names.
     pub fn idempotent(
         &self,
@@ -127,11 +145,6 @@ impl Store {
     /// The worker registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// The waitpoint secret.
-    pub fn secret(&self) -> &Secret {
-        &self.secret
     }
 
     fn execution_mut(&mut self, no: ExecutionNo) -> &mut Execution {
@@ -223,6 +236,9 @@ impl Store {
                     instance: None,
                     previous: None,
                     ended_at: None,
+                    suspended_at: Stamp::Absent,
+                    suspension_id: None,
+                    failure_reason: None,
                 });
                 (attempts.len() - 1, None)
             }
@@ -261,39 +277,6 @@ impl Store {
         if let Some(grant) = self.execution_mut(no).grant.take() {
             self.note(no, Change::GrantDeleted(grant));
         }
-    }
-
-    pub(crate) fn write_suspension(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
-        write(&mut self.execution_mut(no).suspension);
-        self.note(no, Change::Suspension);
-    }
-
-    pub(crate) fn put_waitpoint(&mut self, partition: u16, waitpoint: Waitpoint) {
-        let no = waitpoint.execution;
-        self.waitpoints.insert((partition, waitpoint.id.clone()), waitpoint);
-        self.note(no, Change::Suspension);
-    }
-
-    /// `HSET` on a waitpoint or its condition; nothing where the waitpoint does not exist.
-    pub(crate) fn write_waitpoint(
-        &mut self,
-        no: ExecutionNo,
-        partition: u16,
-        id: &WaitpointId,
-        write: impl FnOnce(&mut Waitpoint),
-    ) {
-        if let Some(waitpoint) = self.waitpoints.get_mut(&(partition, id.clone())) {
-            write(waitpoint);
-            self.note(no, Change::Suspension);
-        }
-    }
-
-    pub(crate) fn accept_signal(&mut self, no: ExecutionNo, signal: SignalId) {
-        let signals = &mut self.execution_mut(no).signals;
-        if !signals.contains(&signal) {
-            signals.push(signal);
-        }
-        self.note(no, Change::Note);
     }
 
     pub(crate) fn remember_signal(

@@ -9,6 +9,7 @@ use claimlab_model::intern::Interner;
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
 use ff_core::partition::PartitionConfig;
+use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use super::hub::{Ended, Hub, Outgoing, PartyNo, TaskFuture, WaitFuture};
@@ -128,6 +129,10 @@ impl Server for Party {
 
     fn mint(&self) -> Uuid {
         self.uuid()
+    }
+
+    fn caller_now(&self) -> TimestampMs {
+        self.now().to_wire()
     }
 
     fn method_started(&self, method: Method) -> u64 {
