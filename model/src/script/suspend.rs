@@ -239,3 +239,119 @@ fn blocking_reason(reason: SuspensionReasonCode) -> BlockingReason {
         _ => BlockingReason::WaitingForSignal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ff_core::contracts::{ResumePolicy, SignalMatcher, SuspensionRequester, TimeoutBehavior};
+    use ff_core::state::AttemptState;
+    use ff_core::types::{
+        AttemptId, AttemptIndex, ExecutionId, LaneId, LeaseEpoch, LeaseFence, LeaseId, Namespace, SignalId,
+        SuspensionId, TimestampMs, WorkerInstanceId,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::deviation::Deviations;
+    use crate::intern::Interner;
+    use crate::message::{Create, CreateWaitpoint, Held};
+    use crate::script::{create, waitpoint};
+    use crate::store::{Entry, Submission, Terms};
+    use crate::token::Secret;
+
+    const NOW: ServerTime = ServerTime::from_ms(1_000);
+
+    /// No call of the trait puts a signal on a pending waitpoint, so the test does.
+    #[test]
+    fn signals_that_wait_on_a_pending_waitpoint_satisfy_the_condition_at_once_and_the_lease_stays() {
+        let mut ids = Interner::default();
+        let id = ExecutionId::parse("{fp:1}:00000000-0000-0000-0000-00000000000a").unwrap();
+        let (no, lane) = (ids.execution(&id), ids.lane(&LaneId::new("default")));
+        let mut store = Store::new(Secret::new("k1", vec![7; 32]), Deviations::default());
+        let submission = Submission {
+            namespace: ids.namespace(&Namespace::new("ns")),
+            lane,
+            kind: String::new(),
+            payload: Vec::new(),
+            tags: Default::default(),
+            policy: None,
+            required: Vec::new(),
+        };
+        let (name, partition) = (ids.execution_name(no).clone(), ids.partition(no));
+        let args = Create {
+            execution: no,
+            name,
+            partition,
+            submission,
+            priority: 0,
+            idempotency_key: None,
+            delay_until: None,
+            deadline_at: None,
+        };
+        create::create_execution(&mut store, NOW, &args).unwrap();
+        let fence = LeaseFence {
+            lease_id: LeaseId::from_uuid(Uuid::from_u128(1)),
+            lease_epoch: LeaseEpoch::new(1),
+            attempt_id: AttemptId::from_uuid(Uuid::from_u128(2)),
+        };
+        store.edit(no, |core| {
+            core.vector = vector::leased();
+            core.current_lease_id = Some(fence.lease_id.clone());
+            core.current_lease_epoch = fence.lease_epoch;
+            core.current_attempt_id = Some(fence.attempt_id.clone());
+            core.current_attempt_index = Some(AttemptIndex::new(0));
+            core.lease_expires_at = Some(NOW.plus_ms(1));
+        });
+        let (pending, signal) = (WaitpointId::from_uuid(Uuid::from_u128(3)), SignalId::from_uuid(Uuid::from_u128(4)));
+        let args = CreateWaitpoint {
+            execution: no,
+            attempt_index: AttemptIndex::new(0),
+            waitpoint: pending.clone(),
+            key: "key".into(),
+            expires_at: TimestampMs(2_000),
+        };
+        waitpoint::create_pending_waitpoint(&mut store, NOW, &args).unwrap();
+        let entry = Entry {
+            signal: signal.clone(),
+            name: "go".into(),
+            category: String::new(),
+            source_type: String::new(),
+            source_identity: String::new(),
+            accepted_at: NOW,
+        };
+        store.accept_signal(no, partition, &pending, entry, false);
+        let terms = Terms {
+            condition: ResumeCondition::Single {
+                waitpoint_key: "key".into(),
+                matcher: SignalMatcher::ByName("go".into()),
+            },
+            policy: ResumePolicy::normal(),
+            timeout_behavior: TimeoutBehavior::Fail,
+        };
+        let instance = ids.instance(&WorkerInstanceId::new("w-1"));
+        let args = Suspend {
+            held: Held { execution: no, attempt_index: AttemptIndex::new(0), fence: Some(fence), lane, instance },
+            suspension: SuspensionId::from_uuid(Uuid::from_u128(5)),
+            waitpoint: pending.clone(),
+            key: None,
+            extras: Vec::new(),
+            terms: Arc::new(terms),
+            reason: SuspensionReasonCode::WaitingForSignal,
+            requested_by: SuspensionRequester::Worker,
+            timeout_at: None,
+            continuation: None,
+            idempotency_key: None,
+            dedup_ttl_ms: 0,
+        };
+        let Ok(Done::Suspended(done)) = suspend_execution(&mut store, NOW, &args) else { panic!("refused") };
+        assert!(done.already_satisfied);
+        let found = store.execution(no).unwrap();
+        assert_eq!(found.core.vector.attempt_state, AttemptState::RunningAttempt);
+        assert!(found.suspension.is_none() && found.waitpoints.is_empty());
+        let waitpoint = store.waitpoint(partition, &pending).unwrap();
+        let condition = waitpoint.condition.as_ref().unwrap();
+        assert_eq!((waitpoint.state, condition.closed), (WaitpointState::Closed, false));
+        assert_eq!(condition.matchers[0].signal.as_ref(), Some(&signal));
+    }
+}
