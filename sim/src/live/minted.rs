@@ -2,6 +2,7 @@
 
 use ferriskey::ErrorKind;
 use ff_core::backend::Handle;
+use ff_core::contracts::DeliverSignalResult;
 use ff_core::engine_error::EngineError;
 use ff_core::handle_codec::{self, HandlePayload};
 use ff_core::keys::ExecKeyContext;
@@ -49,6 +50,8 @@ pub(super) fn ids(call: &Call, answer: &Answer, reads: &mut redis::Connection) -
         Answer::ClaimFromResumeGrant(Ok(Some(handle))) => {
             opened(handle).map(|payload| payload.lease_id.0).into_iter().collect()
         }
+        Answer::CreateWaitpoint(Ok(pending)) => vec![pending.waitpoint_id.0],
+        Answer::DeliverApprovalSignal(Ok(DeliverSignalResult::Accepted { signal_id, .. })) => vec![signal_id.0],
         // Each partition that was tried minted a pair; only the last one was kept.
         Answer::Claim(Ok(Some(handle))) => {
             let pair = opened(handle).map(|payload| [payload.lease_id.0, payload.attempt_id.0]);

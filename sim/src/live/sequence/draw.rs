@@ -9,6 +9,7 @@ use proptest_state_machine::ReferenceStateMachine;
 
 use super::admission::AdmissionStep;
 use super::flow::FlowStep;
+use super::parking::ParkingStep;
 use super::step::{Goal, Pick, Step, Who};
 
 /// Small picks most of the time: they name what is right.
@@ -170,6 +171,47 @@ fn admission_steps() -> BoxedStrategy<Step> {
     .boxed()
 }
 
+/// Steps on waitpoints and their secrets.
+fn parking_steps() -> BoxedStrategy<Step> {
+    macro_rules! parking {
+        ($($step:tt)*) => { part!(Parking, ParkingStep, $($step)*) };
+    }
+    let rarely = || prop_oneof![8 => Just(0_u8), 1 => pick()];
+    proptest::strategy::Union::new_weighted(vec![
+        (
+            8,
+            parking!(Suspend {
+                handle: rarely(),
+                waitpoints: pick(),
+                condition: 0_u8..10,
+                timeout: pick(),
+                behavior: 0_u8..5,
+                key: pick()
+            }),
+        ),
+        (
+            3,
+            parking!(ByTriple {
+                handle: rarely(),
+                fence: pick(),
+                execution: rarely(),
+                condition: pick(),
+                timeout: pick()
+            }),
+        ),
+        (6, parking!(CreateWaitpoint { handle: rarely(), key: rarely(), expires: pick() })),
+        (6, parking!(UsePending { handle: rarely(), waitpoint: rarely(), condition: 0_u8..8, key: pick() })),
+        (2, parking!(CloseWaitpoint { execution: target(), waitpoint: pick(), partition: place() })),
+        (3, parking!(Resume { execution: target(), delay: pick() })),
+        (3, parking!(Approve { waitpoint: pick(), execution: rarely(), name: pick(), suffix: pick(), cap: pick() })),
+        (3, parking!(Observe { handle: pick() })),
+        (1, parking!(Rotate { kid: pick(), secret: pick(), grace: pick() })),
+        (1, parking!(Seed { kid: pick(), secret: pick() })),
+        (4, parking!(Read { execution: target(), waitpoint: pick(), what: any::<u8>(), limit: pick() })),
+    ])
+    .boxed()
+}
+
 /// How far a sequence has come.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
@@ -251,6 +293,7 @@ impl ReferenceStateMachine for Sequence {
         ];
         let before = vec![
             (12, flow_steps()),
+            (14, parking_steps()),
             (
                 6,
                 step!(Link {

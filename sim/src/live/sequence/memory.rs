@@ -78,7 +78,7 @@ pub fn execution(pick: Pick) -> ExecutionId {
     ExecutionId::parse(&text).expect("a partition and a UUID")
 }
 
-fn partition_of(id: &ExecutionId, pick: Pick) -> Partition {
+pub(super) fn partition_of(id: &ExecutionId, pick: Pick) -> Partition {
     // Now and then the partition that the caller names is not the execution's.
     let index = if pick % 8 == 7 { (id.partition() + 1) % PARTITIONS } else { id.partition() };
     Partition { family: PartitionFamily::Execution, index }
@@ -132,7 +132,7 @@ fn policy(pick: Pick) -> Option<ExecutionPolicy> {
     }
 }
 
-fn near(now: ServerTime, pick: Pick) -> Option<TimestampMs> {
+pub(super) fn near(now: ServerTime, pick: Pick) -> Option<TimestampMs> {
     one(&OFFSETS_MS, pick).map(|offset| TimestampMs(now.ms() + offset))
 }
 
@@ -170,7 +170,7 @@ pub fn boundaries(store: &Store) -> Vec<i64> {
 }
 
 impl Memory {
-    fn uuid(&mut self) -> Uuid {
+    pub(super) fn uuid(&mut self) -> Uuid {
         self.minted += 1;
         Uuid::from_u128((0xf << 124) | self.minted)
     }
@@ -193,6 +193,19 @@ impl Memory {
         );
         let opaque = handle_codec::encode(BackendTag::Valkey, &payload);
         Handle::new(BackendTag::Valkey, HandleKind::Fresh, opaque)
+    }
+
+    /// A waitpoint: the latest for 0, an unknown one where there is none.
+    pub(super) fn waitpoint(&self, pick: Pick) -> WaitpointId {
+        self.owned_waitpoint(pick, 0).1
+    }
+
+    /// A waitpoint with the execution that it was made for, or now and then another one.
+    pub(super) fn owned_waitpoint(&self, pick: Pick, of: Pick) -> (ExecutionId, WaitpointId) {
+        let known = self.waitpoints.iter().rev().nth(usize::from(pick % 4)).or_else(|| wrap(&self.waitpoints, pick));
+        let unknown = (execution(of), WaitpointId::from_uuid(Uuid::from_u128(7)));
+        let (owner, waitpoint) = known.map_or(unknown, |(owner, id, _)| (owner.clone(), id.clone()));
+        (if of % 8 == 7 { execution(of) } else { owner }, waitpoint)
     }
 
     pub(super) fn fence(&self, handle: Pick, pick: Pick) -> (HandlePayload, Option<LeaseFence>) {
@@ -508,6 +521,7 @@ impl Memory {
             }
             Step::Flow(ref step) => self.flow_call(step, now),
             Step::Admission(ref step) => self.admission_call(step, now),
+            Step::Parking(ref step) => self.parking_call(step, now),
             Step::Read { execution: of, what } => {
                 let id = execution(of);
                 match what % 6 {
@@ -629,21 +643,42 @@ impl Memory {
             Answer::Suspend(Ok(outcome)) => {
                 let Call::Suspend { handle, .. } = call else { return };
                 let owner = handle_codec::decode(&handle.opaque).map(|decoded| decoded.payload.execution_id);
-                let details = match outcome {
-                    SuspendOutcome::Suspended { details, handle } => {
-                        self.handles.push(handle.clone());
-                        details
-                    }
-                    SuspendOutcome::AlreadySatisfied { details } => details,
-                    _ => return,
-                };
                 if let Ok(owner) = owner {
-                    let token = details.waitpoint_token.token().clone();
-                    self.waitpoints.push((owner, details.waitpoint_id.clone(), token));
+                    self.learn_suspension(owner, outcome);
+                }
+            }
+            Answer::SuspendByTriple(Ok(outcome)) => {
+                if let Call::SuspendByTriple { execution, .. } = call {
+                    self.learn_suspension(execution.clone(), outcome);
+                }
+            }
+            Answer::CreateWaitpoint(Ok(pending)) => {
+                let Call::CreateWaitpoint { handle, .. } = call else { return };
+                let owner = handle_codec::decode(&handle.opaque).map(|decoded| decoded.payload.execution_id);
+                if let Ok(owner) = owner {
+                    let token = pending.hmac_token.token().clone();
+                    self.waitpoints.push((owner, pending.waitpoint_id.clone(), token));
                 }
             }
             _ => {}
         }
+    }
+
+    fn learn_suspension(&mut self, owner: ExecutionId, outcome: &SuspendOutcome) {
+        let details = match outcome {
+            SuspendOutcome::Suspended { details, handle } => {
+                self.handles.push(handle.clone());
+                details
+            }
+            SuspendOutcome::AlreadySatisfied { details } => details,
+            _ => return,
+        };
+        for extra in &details.additional_waitpoints {
+            let token = extra.waitpoint_token.token().clone();
+            self.waitpoints.push((owner.clone(), extra.waitpoint_id.clone(), token));
+        }
+        let token = details.waitpoint_token.token().clone();
+        self.waitpoints.push((owner, details.waitpoint_id.clone(), token));
     }
 }
 

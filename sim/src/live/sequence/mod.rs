@@ -6,6 +6,7 @@ mod approach;
 mod draw;
 mod flow;
 mod memory;
+mod parking;
 mod shrink;
 mod step;
 
@@ -13,6 +14,7 @@ pub use admission::AdmissionStep;
 pub use draw::{Progress, Sequence, sequences};
 pub use flow::FlowStep;
 pub use memory::{Memory, PARTITIONS};
+pub use parking::ParkingStep;
 pub use step::{Goal, Pick, Step, Who};
 
 use std::fmt::Write as _;
@@ -48,13 +50,14 @@ impl Found {
     pub fn test(&self) -> String {
         let mut text = String::from(
             "use claimlab::live::sequence::Step::*;\n\
-             use claimlab::live::sequence::{AdmissionStep, FlowStep, Goal::*, Who, assert_same};\n\n\
+             use claimlab::live::sequence::{AdmissionStep, FlowStep, Goal::*, ParkingStep, Who, assert_same};\n\n\
              #[test]\nfn the_model_answers_as_the_server_does() {\n    assert_same(&[\n",
         );
         for step in &self.steps {
             let step = format!("{step:?}")
                 .replace("Flow(", "Flow(FlowStep::")
-                .replace("Admission(", "Admission(AdmissionStep::");
+                .replace("Admission(", "Admission(AdmissionStep::")
+                .replace("Parking(", "Parking(ParkingStep::");
             let _ = writeln!(text, "        {step},");
         }
         text.push_str("    ]);\n}\n");

@@ -3,6 +3,7 @@
 
 use super::admission::AdmissionStep;
 use super::flow::FlowStep;
+use super::parking::ParkingStep;
 
 /// A position in a list that wraps around: the list's own length decides what it names.
 pub type Pick = u8;
@@ -255,4 +256,5 @@ pub enum Step {
     },
     Flow(FlowStep),
     Admission(AdmissionStep),
+    Parking(ParkingStep),
 }
