@@ -226,7 +226,7 @@ fn an_operators_resume_needs_a_waitpoint_and_leaves_no_signal_to_observe() {
         lab.backend.resume_execution(args).block_on()
     };
     assert!(matches!(resume(0), Err(EngineError::State(StateKind::ExecutionNotSuspended))));
-    assert_eq!(lab.server.messages().last(), Some(&"HMGET core"));
+    assert_eq!(lab.server.messages().last().map(|(name, _)| *name), Some("HMGET core"));
     let handle = lab.claim(&id, 30_000);
     lab.suspend(&handle, lab.suspend_args("go"));
     assert_eq!(resume(70).unwrap(), ResumeExecutionResult::Resumed { public_state: PublicState::Delayed });
