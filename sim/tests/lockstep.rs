@@ -3,7 +3,9 @@
 //! The numbers of calls are what a CI run affords; the same commands with larger ones are for by hand.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use claimlab_valkey::{Server, connect};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -97,6 +99,31 @@ fn an_address_that_cannot_be_used_claims_no_verdict() {
         assert!(complained.contains(complaint), "{complained}");
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_claims_no_verdict() {
+    let server = Server::start(1_700_000_000_000).expect("valkey-server starts");
+    let address = format!("{}?clock={}", server.address(), server.clock().path().display());
+    let command = Command::new(env!("CARGO_BIN_EXE_claimlab"))
+        .args(["conform", "--calls", "100000000", "--server", &address])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // It is under way once its sequences have made keys.
+    let mut connection = connect(server.address()).expect("the server answers");
+    let mut keys = || redis::cmd("DBSIZE").query::<u64>(&mut connection).expect("the server answers");
+    while keys() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(server);
+    let output = command.wait_with_output().expect("the command ends");
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complained}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(complained.contains("claimlab:"), "{complained}");
 }
 
 #[test]
