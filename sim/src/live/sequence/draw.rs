@@ -29,6 +29,11 @@ fn who() -> impl Strategy<Value = Who> + Clone {
     ]
 }
 
+/// Capabilities: too many of them now and then.
+fn tokens() -> impl Strategy<Value = Pick> + Clone {
+    prop_oneof![30 => pick(), 1 => Just(u8::MAX)]
+}
+
 /// A partition argument: the right one but for every eighth.
 fn place() -> impl Strategy<Value = Pick> + Clone {
     prop_oneof![9 => Just(0_u8), 1 => Just(7)]
@@ -59,7 +64,7 @@ fn flow_steps() -> BoxedStrategy<Step> {
     macro_rules! flow {
         ($($step:tt)*) => { part!(Flow, FlowStep, $($step)*) };
     }
-    let of = || prop_oneof![9 => Just(0_u8), 1 => 0_u8..4, 1 => Just(7)];
+    let of = || prop_oneof![9 => Just(0_u8), 1 => Just(2), 1 => 0_u8..4, 1 => Just(7)];
     let edge = || prop_oneof![6 => Just(0_u8), 1 => 0_u8..3];
     let at = || prop_oneof![4 => Just(0_u8), 1 => pick()];
     let node = || prop_oneof![3 => Just(0_u8), 3 => Just(2), 1 => 0_u8..4];
@@ -249,7 +254,7 @@ impl ReferenceStateMachine for Sequence {
             execution: target(),
             lane: lane(),
             who: who(),
-            capabilities: pick(),
+            capabilities: tokens(),
             ttl: pick(),
             partition: place()
         });
@@ -332,7 +337,7 @@ impl ReferenceStateMachine for Sequence {
                     execution: target(),
                     lane: lane(),
                     who: who(),
-                    capabilities: pick(),
+                    capabilities: tokens(),
                     ttl: pick()
                 }),
             ),
