@@ -9,6 +9,7 @@ use claimlab_model::deviation::Deviations;
 use claimlab_model::port::Immediate;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
+use common::model as open;
 use common::{Lab, START_MS, partition};
 use ff_core::backend::Handle;
 use ff_core::contracts::*;
