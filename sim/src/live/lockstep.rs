@@ -132,19 +132,20 @@ impl Lockstep {
     }
 }
 
-fn fresh_model(
+pub(super) fn fresh_model(
     deployment: &Deployment,
     deviations: Deviations,
     now: ServerTime,
 ) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
-    let store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
+    let mut store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
+    store.seed_lanes(deployment.lanes.iter().map(ToString::to_string));
     let model = Arc::new(Immediate::new(store, now));
     let backend = Arc::new(ModelBackend::new(Arc::clone(&model), deployment.partitions).with_scheduler());
     (model, backend)
 }
 
 /// The value of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,

@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod exclusion;
 pub mod keyspace;
 pub mod lockstep;
+pub mod matrix;
 mod minted;
 pub mod sequence;
 pub mod twin;
