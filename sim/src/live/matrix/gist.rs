@@ -13,9 +13,11 @@ use ff_script::error::ScriptError;
 
 use crate::live::call::Answer;
 
-/// Fields that are a backend's own: words, keys and tokens of its making, and where it keeps things.
+/// Fields that are a backend's own: words, keys and tokens of its making, where it keeps things, and
+/// what it measures.
 const OWN: &[&str] = &[
     "backend",
+    "blocking_detail",
     "detail",
     "grant_key",
     "hmac_token",
@@ -24,6 +26,7 @@ const OWN: &[&str] = &[
     "opaque",
     "partition",
     "partition_key",
+    "retry_after_ms",
     "token_fingerprint",
     "waitpoint_token",
 ];
@@ -34,6 +37,9 @@ const TIMES_BEGIN: u64 = 100_000_000_000;
 pub fn gist(answer: &Answer) -> String {
     if let Some(error) = answer.error() {
         return of_error(error);
+    }
+    if let Answer::ReadWaitpointToken(Ok(Some(_))) = answer {
+        return "a token".into();
     }
     let text = answer.text();
     let inside = text.strip_prefix("Ok(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(&text);
@@ -52,6 +58,41 @@ pub fn gist(answer: &Answer) -> String {
         }
         Some(Err(_)) => format!("{gist} with a handle that cannot be opened"),
         None => gist,
+    }
+}
+
+/// Two gists without what they have in common, where both are of one structure.
+pub fn apart(one: &str, other: &str) -> (String, String) {
+    let whole = |text: &str| {
+        let mut letters = text.chars().peekable();
+        let value = read(&mut letters);
+        // What is no value to its end is compared as it is.
+        letters.next().is_none().then_some(value)
+    };
+    match (whole(one), whole(other)) {
+        (Some(mut a), Some(mut b)) => {
+            drop_common(&mut a, &mut b);
+            (a.to_string(), b.to_string())
+        }
+        _ => (one.to_owned(), other.to_owned()),
+    }
+}
+
+/// Drops from two structures of one name the fields that are equal in both.
+fn drop_common(one: &mut Value, other: &mut Value) {
+    let (Value::Whole(name, _, fields), Value::Whole(other_name, _, other_fields)) = (one, other) else { return };
+    let is_named = |fields: &[(Option<String>, Value)]| fields.iter().all(|(name, _)| name.is_some());
+    if name != other_name || name.is_empty() || !is_named(fields) || !is_named(other_fields) {
+        return;
+    }
+    let common: Vec<_> =
+        fields.iter().filter(|field| other_fields.contains(field)).map(|(name, _)| name.clone()).collect();
+    fields.retain(|(name, _)| !common.contains(name));
+    other_fields.retain(|(name, _)| !common.contains(name));
+    for (name, field) in fields {
+        if let Some((_, other)) = other_fields.iter_mut().find(|(other, _)| other == name) {
+            drop_common(field, other);
+        }
     }
 }
 
@@ -191,10 +232,9 @@ impl std::fmt::Display for Value {
     }
 }
 
-/// A UUID, alone or behind a partition.
+/// A UUID, alone or as a part between colons.
 fn is_id(word: &str) -> bool {
-    let bare = word.trim_matches('"');
-    uuid::Uuid::parse_str(bare.rsplit(':').next().unwrap_or(bare)).is_ok()
+    word.trim_matches('"').split(':').any(|part| uuid::Uuid::parse_str(part).is_ok())
 }
 
 fn is_time(word: &str) -> bool {
@@ -227,6 +267,16 @@ mod tests {
         assert_eq!(plain("X { at: Some(TimestampMs(1700000000000)), other: None }"), "X {at: one, other: None}");
         assert_eq!(plain(&format!("[ExecutionId({ID}), ExecutionId({ID})]")), "[2]");
         assert_eq!(plain("[]"), "empty");
+    }
+
+    #[test]
+    fn what_two_gists_share_is_left_out() {
+        let (one, other) = apart("Info {a: 1, b: State {c: X, d: Y}, e: {}}", "Info {a: 1, b: State {c: Z, d: Y}}");
+        assert_eq!((one.as_str(), other.as_str()), ("Info {b: State {c: X}, e: {}}", "Info {b: State {c: Z}}"));
+        let both = ("Contention(LeaseConflict)".to_owned(), "Ok".to_owned());
+        assert_eq!(apart(&both.0, &both.1), both);
+        let both = ("Handle {kind: Fresh} epoch 1".to_owned(), "Handle {kind: Fresh} epoch 2".to_owned());
+        assert_eq!(apart(&both.0, &both.1), both);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::gist::apart;
 use super::{Row, Verdict};
 
 /// Why a step of the setup is done by hand where it is.
 const BY_HAND: &[(&str, &str)] = &[
     ("promote", "a created execution stays submitted and nothing of this backend makes it claimable: raw SQL does"),
+    ("mark", "nothing of this backend makes a lapsed lease reclaimable: raw SQL does"),
     ("grant", "this backend has no issue_claim_grant: raw SQL writes the grant that claims look for"),
 ];
 
@@ -70,14 +72,18 @@ pub fn text(backend: &str, rows: &[Row]) -> String {
         }
         let (verdict, situation) = (row.verdict.name(), row.situation);
         match row.verdict {
-            Verdict::Same => {
-                let _ = writeln!(text, "  {verdict:12} {situation}: {}", row.answer);
-            }
-            _ => {
+            Verdict::Differs => {
                 let _ = writeln!(text, "  {verdict:12} {situation}");
-                for (who, said) in [("valkey", &row.valkey), (backend, &row.answer)] {
+                let (valkey, answer) = apart(&row.valkey, &row.answer);
+                for (who, said) in [("valkey", valkey), (backend, answer)] {
                     let _ = writeln!(text, "               {who:8} {said}");
                 }
+            }
+            Verdict::Unavailable if row.answer == "Unavailable" => {
+                let _ = writeln!(text, "  {verdict:12} {situation}");
+            }
+            _ => {
+                let _ = writeln!(text, "  {verdict:12} {situation}: {}", row.answer);
             }
         }
     }

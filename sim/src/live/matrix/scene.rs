@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use claimlab_model::time::ServerTime;
-use ff_core::backend::{CapabilitySet, ClaimPolicy, Handle, ResumeToken};
+use ff_core::backend::{CapabilitySet, ClaimPolicy, FailOutcome, FailureClass, FailureReason, Handle, ResumeToken};
 use ff_core::contracts::*;
+use ff_core::engine_error::EngineError;
 use ff_core::handle_codec;
 use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
 use ff_core::policy::{BackoffStrategy, ExecutionPolicy, RetryPolicy, RoutingRequirements};
@@ -267,10 +268,38 @@ impl<'a> Scene<'a> {
         Ok(held)
     }
 
-    /// Claimed by `w`, revoked, and reclaimed by `v`; gives both.
+    /// Claimed, and lapsed as far as a reclaim needs.
+    pub fn reclaimable(&mut self) -> Result<Held, Stop> {
+        let held = self.lapsed()?;
+        self.marked(&held)?;
+        Ok(held)
+    }
+
+    fn marked(&mut self, held: &Held) -> Result<(), Stop> {
+        if self.subject.mark(&held.id)? {
+            self.by_hand.insert("mark");
+        }
+        match self.subject.marks_leases() {
+            true => self.right(mark(&held.id)).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// Lets `v` lose the lease that it reclaimed with a short time to live.
+    pub fn lost_again(&mut self, held: &Held) -> Result<(), Stop> {
+        self.pass(SHORT_MS + 1)?;
+        self.marked(held)
+    }
+
+    /// Claimed by `w`, lapsed, and reclaimed by `v`; gives both.
     pub fn reclaimed(&mut self) -> Result<(Held, Held), Stop> {
+        self.reclaimed_for(LONG_MS)
+    }
+
+    /// The same, with the new lease's time to live.
+    pub fn reclaimed_for(&mut self, ttl_ms: u64) -> Result<(Held, Held), Stop> {
         let old = self.reclaim_granted()?;
-        let call = self.reclaim_call(&old, V, None);
+        let call = self.reclaim_call_for(&old, V, None, ttl_ms);
         let answer = self.right(call.clone())?;
         match answer {
             Answer::ReclaimExecution(Ok(ReclaimExecutionOutcome::Claimed(handle))) => Ok((old, held(handle)?)),
@@ -278,9 +307,9 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Claimed by `w`, revoked, with a reclaim grant of `v`.
+    /// Claimed by `w`, lapsed, with a reclaim grant of `v`.
     pub fn reclaim_granted(&mut self) -> Result<Held, Stop> {
-        let old = self.revoked()?;
+        let old = self.reclaimable()?;
         self.grant_reclaim(&old.id, LONG_MS)?;
         Ok(old)
     }
@@ -304,15 +333,38 @@ impl<'a> Scene<'a> {
     /// Claimed and failed for good.
     pub fn failed(&mut self) -> Result<Held, Stop> {
         let held = self.claimed()?;
-        self.right(fail(&held))?;
-        Ok(held)
+        let call = fail_for_good(&held);
+        match self.right(call.clone())? {
+            Answer::Fail(Ok(FailOutcome::TerminalFailed)) => Ok(held),
+            other => Err(wrong(&call, &other)),
+        }
     }
 
     /// Claimed and failed, with a retry to come in 20 ms.
     pub fn retrying(&mut self) -> Result<Held, Stop> {
-        let held = self.claimed_under(retries(2))?;
-        self.right(fail(&held))?;
-        Ok(held)
+        self.retrying_under(retries(2))
+    }
+
+    /// The same under a policy of retries.
+    pub fn retrying_under(&mut self, policy: ExecutionPolicy) -> Result<Held, Stop> {
+        let held = self.claimed_under(policy)?;
+        let call = fail(&held);
+        match self.right(call.clone())? {
+            Answer::Fail(Ok(FailOutcome::RetryScheduled { .. })) => Ok(held),
+            other => Err(wrong(&call, &other)),
+        }
+    }
+
+    /// Waits for a retry's time and makes it claimable, where it is not so at once.
+    pub fn due_again(&mut self, id: &ExecutionId) -> Result<(), Stop> {
+        self.pass(25)?;
+        let now = self.now()?;
+        let call = Call::PromoteDelayed { partition: partition(), lane: lane(), id: id.clone(), now };
+        let answer = self.perform(&call)?;
+        match answer.error() {
+            None | Some(EngineError::Unavailable { .. }) => Ok(()),
+            Some(_) => Err(wrong(&call, &answer)),
+        }
     }
 
     /// Cancelled by an operator while it was claimed.
@@ -417,6 +469,10 @@ impl<'a> Scene<'a> {
 
     /// A reclaim with whatever grant there is.
     pub fn reclaim_call(&mut self, old: &Held, worker: &str, cap: Option<u32>) -> Call {
+        self.reclaim_call_for(old, worker, cap, LONG_MS)
+    }
+
+    fn reclaim_call_for(&mut self, old: &Held, worker: &str, cap: Option<u32>, ttl_ms: u64) -> Call {
         let (worker, instance) = who(worker);
         let args = ReclaimExecutionArgs::new(
             old.id.clone(),
@@ -425,7 +481,7 @@ impl<'a> Scene<'a> {
             lane(),
             None,
             LeaseId::from_uuid(self.uuid()),
-            LONG_MS,
+            ttl_ms,
             AttemptId::from_uuid(self.uuid()),
             "{}".into(),
             cap,
@@ -590,8 +646,16 @@ pub fn complete(held: &Held) -> Call {
 
 /// Failure by handle.
 pub fn fail(held: &Held) -> Call {
-    let reason = ff_core::backend::FailureReason::new("reason");
-    Call::Fail { handle: held.handle.clone(), reason, class: ff_core::backend::FailureClass::Transient }
+    fail_as(held, FailureClass::Transient)
+}
+
+/// Failure by handle that no backend retries without a policy.
+pub fn fail_for_good(held: &Held) -> Call {
+    fail_as(held, FailureClass::Permanent)
+}
+
+fn fail_as(held: &Held, class: FailureClass) -> Call {
+    Call::Fail { handle: held.handle.clone(), reason: FailureReason::new("reason"), class }
 }
 
 /// Cancellation by handle.

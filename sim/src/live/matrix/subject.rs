@@ -50,6 +50,19 @@ pub trait Subject {
         false
     }
 
+    /// Whether a lapsed lease must be marked before another worker may reclaim it.
+    fn marks_leases(&self) -> bool {
+        true
+    }
+
+    /// Marks a lapsed lease reclaimable by hand; tells whether that was needed.
+    ///
+    /// # Errors
+    /// When the database refuses it.
+    fn mark(&mut self, _id: &ExecutionId) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     /// Makes a created execution claimable by hand; tells whether that was needed.
     ///
     /// # Errors

@@ -86,6 +86,10 @@ impl Subject for Postgres {
         true
     }
 
+    fn marks_leases(&self) -> bool {
+        false
+    }
+
     fn promote(&mut self, id: &ExecutionId) -> Result<bool, subject::Error> {
         let done = self.driven.runtime.block_on(sqlx::query(PROMOTE).bind(bare(id)).execute(&self.pool));
         done.map_err(Error::Sql)?;

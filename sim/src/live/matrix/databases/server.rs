@@ -3,6 +3,7 @@
 //! PostgreSQL refuses to run as root; then it runs as `nobody`.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -18,6 +19,8 @@ use super::{Error, io_error};
 
 /// The superuser of the cluster.
 const USER: &str = "claimlab";
+/// Where Debian keeps a folder for each version.
+const DEBIANS: &str = "/usr/lib/postgresql";
 /// How often, ten milliseconds apart, the socket is looked for.
 const TRIES: u32 = 3_000;
 /// Nothing here outlives the process, so nothing needs to reach a disk; the schema has thousands of
@@ -54,6 +57,8 @@ impl Server {
     /// # Errors
     /// When PostgreSQL is missing, or does not come up.
     pub(super) fn start() -> Result<Self, Error> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let program = |name| program(name, &path, Path::new(DEBIANS));
         let (initdb, postgres, pg_ctl) = (program("initdb")?, program("postgres")?, program("pg_ctl")?);
         let account = account()?;
         let folder = TempDir::new().map_err(io_error("making the server's folder"))?;
@@ -137,16 +142,15 @@ fn command(program: &Path, account: Option<Account>, folder: &Path) -> Command {
 }
 
 /// Where a program is: in the path, or where Debian keeps those of the newest version.
-fn program(name: &'static str) -> Result<PathBuf, Error> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let in_path = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
-    let versions = || {
-        let folders = fs::read_dir("/usr/lib/postgresql").ok()?;
+fn program(name: &'static str, path: &OsStr, versions: &Path) -> Result<PathBuf, Error> {
+    let in_path = env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let newest = || {
+        let folders = fs::read_dir(versions).ok()?;
         let number = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<u32>().ok();
         let newest = folders.filter_map(|entry| Some(entry.ok()?.path())).max_by_key(number)?;
         Some(newest.join("bin").join(name)).filter(|file| file.is_file())
     };
-    in_path.or_else(versions).ok_or(Error::NoPostgres { program: name })
+    in_path.or_else(newest).ok_or(Error::NoPostgres { program: name })
 }
 
 /// Nobody, where this process is root; else whoever it is.
@@ -165,4 +169,34 @@ fn account() -> Result<Option<Account>, Error> {
 
 fn last_line(text: &[u8]) -> String {
     String::from_utf8_lossy(text).lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(files: &[&str]) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        for file in files {
+            let file = folder.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_program_in_the_path_goes_before_the_newest_version() {
+        let (path, versions) = (with(&["initdb"]), with(&["9/bin/initdb", "15/bin/initdb", "15/bin/postgres"]));
+        let found = |name| program(name, path.path().as_os_str(), versions.path()).unwrap();
+        assert_eq!(found("initdb"), path.path().join("initdb"));
+        assert_eq!(found("postgres"), versions.path().join("15/bin/postgres"));
+    }
+
+    #[test]
+    fn a_missing_server_is_named_with_the_line_that_installs_it() {
+        let nothing = with(&[]);
+        let error = program("postgres", nothing.path().as_os_str(), nothing.path()).unwrap_err().to_string();
+        assert!(error.contains("tests/install-postgres") && error.contains("CLAIMLAB_SKIP=postgres"), "{error}");
+    }
 }

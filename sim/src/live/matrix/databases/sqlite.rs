@@ -16,6 +16,10 @@ use crate::live::call::{Answer, Call};
 /// `runnable`, and nothing in ff-backend-sqlite leads from one to the other.
 const PROMOTE: &str = "UPDATE ff_exec_core SET lifecycle_phase = 'runnable', attempt_state = 'pending_first_attempt' \
                        WHERE partition_key = 0 AND execution_id = ?1 AND lifecycle_phase = 'submitted'";
+/// What makes a lapsed lease reclaimable: `issue_reclaim_grant` looks for this ownership, which nothing in
+/// ff-backend-sqlite writes.
+const MARK: &str = "UPDATE ff_exec_core SET ownership_state = 'lease_expired_reclaimable' \
+                    WHERE partition_key = 0 AND execution_id = ?1 AND lifecycle_phase = 'active'";
 const GRANT: &str = "INSERT INTO ff_claim_grant (partition_key, grant_id, execution_id, kind, worker_id, \
                      worker_instance_id, lane_id, grant_ttl_ms, issued_at_ms, expires_at_ms) \
                      VALUES (0, ?1, ?2, 'claim', ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -35,6 +39,15 @@ impl Sqlite {
         let runtime = runtime()?;
         let backend = runtime.block_on(fresh(0))?;
         Ok(Self { driven: Driven { backend, runtime }, number: 0 })
+    }
+}
+
+impl Sqlite {
+    fn update(&self, statement: &'static str, id: &ExecutionId) -> Result<bool, subject::Error> {
+        let pool = self.driven.backend.pool_for_test();
+        let done = self.driven.runtime.block_on(sqlx::query(statement).bind(bare(id)).execute(pool));
+        done.map_err(Error::Sql)?;
+        Ok(true)
     }
 }
 
@@ -73,11 +86,16 @@ impl Subject for Sqlite {
         true
     }
 
+    fn marks_leases(&self) -> bool {
+        false
+    }
+
+    fn mark(&mut self, id: &ExecutionId) -> Result<bool, subject::Error> {
+        self.update(MARK, id)
+    }
+
     fn promote(&mut self, id: &ExecutionId) -> Result<bool, subject::Error> {
-        let pool = self.driven.backend.pool_for_test();
-        let done = self.driven.runtime.block_on(sqlx::query(PROMOTE).bind(bare(id)).execute(pool));
-        done.map_err(Error::Sql)?;
-        Ok(true)
+        self.update(PROMOTE, id)
     }
 
     fn grant(&mut self, args: &IssueClaimGrantArgs) -> Result<bool, subject::Error> {

@@ -5,7 +5,7 @@ use ff_core::contracts::{ClaimForWorkerArgs, ClaimForWorkerOutcome, IssueClaimGr
 use ff_core::types::{ExecutionId, LaneId};
 
 use super::super::scene::{
-    LONG_MS, Probe, SHORT_MS, Scene, V, W, able, claim_by_resume_grant, fail, lane, requires, who, wrong,
+    LONG_MS, Probe, SHORT_MS, Scene, V, W, able, claim_by_resume_grant, lane, requires, who, wrong,
 };
 use super::{Family, at, of};
 use crate::live::call::{Answer, Call};
@@ -149,12 +149,8 @@ pub(super) const FAMILIES: &[Family] = &[
                 s.claim_call(&held.id, W, LONG_MS)
             }),
             at("own grant, second attempt", |s| {
-                let held = s.retrying()?;
-                s.pass(25)?;
-                let now = s.now()?;
-                let id = held.id;
-                let partition = super::super::scene::partition();
-                s.right(Call::PromoteDelayed { partition, lane: lane(), id: id.clone(), now })?;
+                let id = s.retrying()?.id;
+                s.due_again(&id)?;
                 s.grant(&id, W, LONG_MS)?;
                 s.claim_call(&id, W, LONG_MS)
             }),
@@ -275,9 +271,8 @@ pub(super) const FAMILIES: &[Family] = &[
                 let parked = s.suspended()?;
                 s.resume_call(&parked.held.id, W)
             }),
-            at("own grant, after a failure", |s| {
-                let held = s.claimed()?;
-                s.right(fail(&held))?;
+            at("after a failure", |s| {
+                let held = s.failed()?;
                 s.resume_call(&held.id, W)
             }),
             at("no such execution", |s| {

@@ -3,7 +3,7 @@
 use ff_core::contracts::{CreateExecutionArgs, ScanEligibleArgs};
 use ff_core::types::TimestampMs;
 
-use super::super::scene::{Scene, Stop, fail, lane, partition, requires, retries};
+use super::super::scene::{LONG_MS, Scene, Stop, fail, lane, partition, requires, retries};
 use super::{Family, at, of};
 use crate::live::call::Call;
 
@@ -110,7 +110,9 @@ pub(super) const FAMILIES: &[Family] = &[
             at("failed", |s| Ok(Call::ReadExecutionState { id: s.failed()?.id })),
             at("waiting for a retry", |s| Ok(Call::ReadExecutionState { id: s.retrying()?.id })),
             at("retries used up", |s| {
-                let held = s.claimed_under(retries(0))?;
+                let held = s.retrying_under(retries(1))?;
+                s.due_again(&held.id)?;
+                let held = s.claim(&held.id, LONG_MS)?;
                 s.right(fail(&held))?;
                 Ok(Call::ReadExecutionState { id: held.id })
             }),

@@ -1,12 +1,11 @@
 //! How a claimed execution ends or steps aside.
 
-use ff_core::backend::{FailureClass, FailureReason};
 use ff_core::contracts::FailExecutionArgs;
 use ff_core::engine_backend::ExpirePhase;
 use ff_core::types::{CancelSource, LeaseFence};
 
 use super::super::scene::{
-    Held, LONG_MS, Scene, Stop, W, cancel, complete, fail, lane, other_epoch, partition, renew, retries,
+    Held, LONG_MS, Scene, Stop, W, cancel, complete, fail, fail_for_good, other_epoch, partition, renew, retries,
 };
 use super::{Family, at, of};
 use crate::live::call::Call;
@@ -41,12 +40,9 @@ fn expire(s: &mut Scene<'_>, id: ff_core::types::ExecutionId, phase: ExpirePhase
 
 /// Failed once, due again, promoted and claimed a second time.
 fn second_attempt(s: &mut Scene<'_>, max_retries: u32) -> Result<Held, Stop> {
-    let held = s.claimed_under(retries(max_retries))?;
-    s.right(fail(&held))?;
-    s.pass(25)?;
-    let (id, now) = (held.id, s.now()?);
-    s.right(Call::PromoteDelayed { partition: partition(), lane: lane(), id: id.clone(), now })?;
-    s.claim(&id, LONG_MS)
+    let held = s.retrying_under(retries(max_retries))?;
+    s.due_again(&held.id)?;
+    s.claim(&held.id, LONG_MS)
 }
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -66,11 +62,8 @@ pub(super) const FAMILIES: &[Family] = &[
             at("suspended", |s| Ok(complete(&s.suspended()?.held))),
             at("second attempt", |s| Ok(complete(&second_attempt(s, 2)?))),
             at("handle of the first attempt in the second", |s| {
-                let held = s.claimed_under(retries(2))?;
-                s.right(fail(&held))?;
-                s.pass(25)?;
-                let now = s.now()?;
-                s.right(Call::PromoteDelayed { partition: partition(), lane: lane(), id: held.id.clone(), now })?;
+                let held = s.retrying()?;
+                s.due_again(&held.id)?;
                 s.claim(&held.id, LONG_MS)?;
                 Ok(complete(&held))
             }),
@@ -126,9 +119,9 @@ pub(super) const FAMILIES: &[Family] = &[
             at("retries left", |s| Ok(fail(&s.claimed_under(retries(2))?))),
             at("retries left, permanent failure", |s| {
                 let held = s.claimed_under(retries(2))?;
-                let reason = FailureReason::new("reason");
-                Ok(Call::Fail { handle: held.handle, reason, class: FailureClass::Permanent })
+                Ok(fail_for_good(&held))
             }),
+            at("no retry policy, permanent failure", |s| Ok(fail_for_good(&s.claimed()?))),
             at("last retry used up", |s| Ok(fail(&second_attempt(s, 1)?))),
             at("repeated for good", |s| Ok(fail(&s.failed()?))),
             at("repeated while a retry is to come", |s| Ok(fail(&s.retrying()?))),

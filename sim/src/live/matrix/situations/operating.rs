@@ -5,7 +5,7 @@ use ff_core::contracts::{
 };
 use ff_core::types::{CancelSource, ExecutionId};
 
-use super::super::scene::{Held, LONG_MS, Probe, Scene, fail, lane, other_epoch, partition};
+use super::super::scene::{Held, LONG_MS, Probe, Scene, fail_for_good, lane, other_epoch, partition};
 use super::{Family, at, of};
 use crate::live::call::Call;
 
@@ -132,11 +132,11 @@ pub(super) const FAMILIES: &[Family] = &[
             at("as often as its policy allows", |s| {
                 let policy = ff_core::policy::ExecutionPolicy { max_replay_count: 1, ..Default::default() };
                 let held = s.claimed_under(policy)?;
-                s.right(fail(&held))?;
+                s.right(fail_for_good(&held))?;
                 let call = s.replay(&held.id)?;
                 s.right(call)?;
                 let held = s.claim(&held.id, LONG_MS)?;
-                s.right(fail(&held))?;
+                s.right(fail_for_good(&held))?;
                 s.replay(&held.id)
             }),
             at("no such execution", |s| {

@@ -52,17 +52,17 @@ pub(super) const FAMILIES: &[Family] = &[
     of(
         "reclaim_execution",
         &[
-            at("own grant, lease revoked", |s| {
+            at("own grant, lease lapsed", |s| {
                 let held = s.reclaim_granted()?;
                 Ok(s.reclaim_call(&held, V, None))
             }),
-            at("own grant, lease marked expired", |s| {
-                let held = s.expired()?;
+            at("own grant, lease revoked", |s| {
+                let held = s.revoked()?;
                 s.grant_reclaim(&held.id, LONG_MS)?;
                 Ok(s.reclaim_call(&held, V, None))
             }),
             at("no grant", |s| {
-                let held = s.revoked()?;
+                let held = s.reclaimable()?;
                 Ok(s.reclaim_call(&held, V, None))
             }),
             at("grant of another worker", |s| {
@@ -70,7 +70,7 @@ pub(super) const FAMILIES: &[Family] = &[
                 Ok(s.reclaim_call(&held, "u", None))
             }),
             at("grant expired", |s| {
-                let held = s.revoked()?;
+                let held = s.reclaimable()?;
                 s.grant_reclaim(&held.id, SHORT_MS)?;
                 s.pass(SHORT_MS + 1)?;
                 Ok(s.reclaim_call(&held, V, None))
@@ -80,18 +80,12 @@ pub(super) const FAMILIES: &[Family] = &[
                 Ok(s.reclaim_call(&held, V, Some(0)))
             }),
             at("no grant, cap of none", |s| {
-                let held = s.revoked()?;
+                let held = s.reclaimable()?;
                 Ok(s.reclaim_call(&held, V, Some(0)))
             }),
             at("own grant, second time under a cap of one", |s| {
-                let (_, held) = s.reclaimed()?;
-                let args = ff_core::contracts::RevokeLeaseArgs {
-                    execution_id: held.id.clone(),
-                    expected_lease_id: None,
-                    worker_instance_id: super::super::scene::who(V).1,
-                    reason: "reason".into(),
-                };
-                s.right(crate::live::call::Call::RevokeLease { args })?;
+                let (_, held) = s.reclaimed_for(SHORT_MS)?;
+                s.lost_again(&held)?;
                 s.grant_reclaim(&held.id, LONG_MS)?;
                 Ok(s.reclaim_call(&held, V, Some(1)))
             }),
