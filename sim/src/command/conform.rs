@@ -39,7 +39,7 @@ pub(super) struct ConformArguments {
     /// Switch a deviation on in the model: the comparison must then find it
     #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
     deviation: Vec<Deviation>,
-    /// Print how often each method and each script ended how
+    /// Print how often each method and each script ended how, and what was not reached
     #[arg(long)]
     coverage: bool,
 }
@@ -62,6 +62,7 @@ mod live {
 
     use super::super::{CommandError, print, under_own_clock};
     use super::ConformArguments;
+    use crate::live::library;
     use crate::live::sequence::{self, Outcome};
     use crate::live::twin::Error;
     use crate::stopwatch::Stopwatch;
@@ -91,6 +92,11 @@ mod live {
         let mut text = String::new();
         if arguments.coverage {
             let _ = writeln!(text, "methods\n{}\nmessages\n{}", of_calls.table(), of_scripts.table());
+            let unreached = library::unreached(ff_script::LIBRARY_SOURCE, of_scripts);
+            let _ = writeln!(text, "refusals of the library that were not reached: {}", unreached.len());
+            for (function, code) in unreached {
+                let _ = writeln!(text, "  {function}  {code}");
+            }
         }
         let pairs = of_scripts.pairs();
         let rate = per_second(calls, seconds);
@@ -98,12 +104,12 @@ mod live {
             Outcome::Same => {
                 let _ = writeln!(
                     text,
-                    "HELD  {calls} steps compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
+                    "HELD  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
                 );
                 0
             }
             Outcome::Differs(found) => {
-                let _ = writeln!(text, "VIOLATED  after {calls} steps: the model and the server differ\n");
+                let _ = writeln!(text, "VIOLATED  after {calls} calls: the model and the server differ\n");
                 for step in &found.steps {
                     let _ = writeln!(text, "  {step:?}");
                 }

@@ -24,7 +24,7 @@ use crate::world::FIRST_KID;
 #[derive(Debug)]
 pub enum Step {
     /// Both gave this answer and hold the same state.
-    Same(Answer),
+    Same(Box<Answer>),
     /// They differ.
     Differs(Box<Disagreement>),
 }
@@ -37,6 +37,7 @@ pub struct Lockstep {
     deviations: Deviations,
     model: Arc<Immediate>,
     backend: Arc<ModelBackend<Arc<Immediate>>>,
+    performed: u64,
     calls: Coverage,
     scripts: Coverage,
 }
@@ -62,6 +63,7 @@ impl Lockstep {
             deviations,
             model,
             backend,
+            performed: 0,
             calls: Coverage::default(),
             scripts: Coverage::default(),
         })
@@ -92,6 +94,11 @@ impl Lockstep {
         &self.model
     }
 
+    /// Calls compared since the start.
+    pub fn calls(&self) -> u64 {
+        self.performed
+    }
+
     /// How often each method ended how, and each script.
     pub fn coverage(&self) -> (&Coverage, &Coverage) {
         (&self.calls, &self.scripts)
@@ -102,6 +109,7 @@ impl Lockstep {
     /// # Errors
     /// When the server cannot be used any more: no verdict.
     pub fn perform(&mut self, call: &Call) -> Result<Step, Error> {
+        self.performed += 1;
         let now = self.model.now();
         let (server, minted) = self.twin.perform(now, now.to_wire(), call)?;
         self.model.give_ids(minted);
@@ -116,7 +124,7 @@ impl Lockstep {
         let ids = self.model.ids();
         let twin = &mut self.twin;
         let compared = self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
-        Ok(compared.map_or(Step::Same(server), Step::Differs))
+        Ok(compared.map_or_else(|| Step::Same(Box::new(server)), Step::Differs))
     }
 
     /// Lays every key of both sides beside each other.
@@ -125,10 +133,11 @@ impl Lockstep {
     /// When the server cannot be read.
     pub fn compare_all(&mut self) -> Result<Vec<Difference>, Error> {
         let now = self.model.now();
-        self.model.lapse(None);
         let ids = self.model.ids();
         let twin = &mut self.twin;
-        self.model.look(|store| twin.compare_all(now, store, &ids))
+        let differences = self.model.look(|store| twin.compare_all(now, store, &ids));
+        self.model.lapse(None);
+        differences
     }
 }
 
@@ -138,7 +147,7 @@ pub(super) fn fresh_model(
     now: ServerTime,
 ) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
     let mut store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
-    store.seed_lanes(deployment.lanes.iter().map(ToString::to_string));
+    store.seed_lanes(deployment.lanes.iter().map(|lane| lane.as_str().to_owned()));
     let model = Arc::new(Immediate::new(store, now));
     let backend = Arc::new(ModelBackend::new(Arc::clone(&model), deployment.partitions).with_scheduler());
     (model, backend)
@@ -186,7 +195,7 @@ impl Answerer for Arc<Shared> {
             let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
             if first.is_none() {
                 match lockstep.perform(&call) {
-                    Ok(Step::Same(answer)) => return answer,
+                    Ok(Step::Same(answer)) => return *answer,
                     Ok(Step::Differs(disagreement)) => *first = Some(Ok(disagreement)),
                     Err(error) => *first = Some(Err(error)),
                 }

@@ -11,6 +11,7 @@ pub mod client;
 pub mod coverage;
 pub mod exclusion;
 pub mod keyspace;
+pub mod library;
 pub mod lockstep;
 pub mod matrix;
 mod minted;

@@ -70,7 +70,7 @@ pub fn apart(one: &str, other: &str) -> (String, String) {
         letters.next().is_none().then_some(value)
     };
     match (whole(one), whole(other)) {
-        (Some(mut a), Some(mut b)) => {
+        (Some(mut a @ Value::Whole(..)), Some(mut b @ Value::Whole(..))) if a.name() == b.name() => {
             drop_common(&mut a, &mut b);
             (a.to_string(), b.to_string())
         }
@@ -180,6 +180,12 @@ fn read_word(text: &mut Text<'_>) -> String {
 }
 
 impl Value {
+    fn name(&self) -> &str {
+        match self {
+            Self::Word(name) | Self::Whole(name, ..) => name,
+        }
+    }
+
     /// Without ids, times and what is a backend's own; nothing when nothing else is in it.
     fn plain(self) -> Option<Self> {
         match self {

@@ -14,21 +14,6 @@ use crate::live::call::{Answer, Call};
 use crate::live::lockstep::{fresh_model, ready};
 use crate::live::sequence::START_MS;
 
-/// Operations that the model does not answer yet.
-pub const UNMODELLED: &[&str] = &[
-    "close_waitpoint",
-    "create_waitpoint",
-    "deliver_approval_signal",
-    "list_pending_waitpoints",
-    "list_suspended",
-    "observe_signals",
-    "read_waitpoint_token",
-    "resume_execution",
-    "rotate_waitpoint_hmac_secret_all",
-    "seed_waitpoint_hmac_secret",
-    "suspend_by_triple",
-];
-
 /// The model.
 #[derive(Debug)]
 pub struct Reference {

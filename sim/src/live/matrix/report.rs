@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn the_json_holds_every_row() {
-        let text = json("sqlite", &[row(Verdict::NoReference, &[])]).unwrap();
+        let text = json("sqlite", &[row(Verdict::Same, &[])]).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["rows"][0]["verdict"], "no_reference");
-        assert_eq!(value["verdicts"]["no reference"], 1);
+        assert_eq!(value["rows"][0]["verdict"], "same");
+        assert_eq!(value["verdicts"]["same"], 1);
     }
 }
