@@ -80,6 +80,12 @@ pub(super) const FAMILIES: &[Family] = &[
                 let id = s.created_under(requires("gpu"))?;
                 grant(s, &id, W)
             }),
+            at("worker with too many capabilities", |s| {
+                let id = s.created()?;
+                let mut args = s.grant_args(&id, W, LONG_MS)?;
+                args.worker_capabilities = (0..257).map(|number| format!("c{number}")).collect();
+                Ok(Call::IssueClaimGrant { args })
+            }),
             at("required capability there", |s| {
                 let id = s.created_under(requires("gpu"))?;
                 let mut args = s.grant_args(&id, W, LONG_MS)?;

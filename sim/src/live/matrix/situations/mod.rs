@@ -7,6 +7,7 @@ mod creating;
 mod finishing;
 mod flows;
 mod leases;
+mod mending;
 mod operating;
 mod reading;
 mod reclaiming;
@@ -53,6 +54,7 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
         flows::FAMILIES,
         workers::FAMILIES,
         reading::FAMILIES,
+        mending::FAMILIES,
     ];
     PARTS.iter().copied().flatten()
 }

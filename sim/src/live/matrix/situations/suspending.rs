@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use ff_core::backend::PendingWaitpoint;
 use ff_core::contracts::{
-    DeliverApprovalSignalArgs, DeliverSignalArgs, ListPendingWaitpointsArgs, ResumeCondition, ResumeExecutionArgs,
-    RotateWaitpointHmacSecretAllArgs, SeedWaitpointHmacSecretArgs, SignalMatcher, SuspendArgs, TimeoutBehavior,
+    ClaimResumedExecutionResult, CompositeBody, DeliverApprovalSignalArgs, DeliverSignalArgs,
+    ListPendingWaitpointsArgs, ResumeCondition, ResumeExecutionArgs, ResumePolicy, RotateWaitpointHmacSecretAllArgs,
+    SeedWaitpointHmacSecretArgs, SignalMatcher, SuspendArgs, SuspensionReasonCode, TimeoutBehavior, WaitpointBinding,
 };
-use ff_core::types::{ExecutionId, WaitpointId, WaitpointToken};
+use ff_core::types::{ExecutionId, SuspensionId, WaitpointId, WaitpointToken};
 use uuid::Uuid;
 
-use super::super::scene::{Held, Parked, Probe, Scene, Stop, lane, other_epoch, partition, partition_key};
+use super::super::scene::{
+    Held, LONG_MS, Parked, Probe, SHORT_MS, Scene, Stop, W, lane, other_epoch, partition, partition_key,
+};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::live::call::{Answer, Call};
 
 fn suspend(s: &mut Scene<'_>, held: Held) -> Probe {
     Ok(Call::Suspend { handle: held.handle, args: s.suspend_args()? })
@@ -73,6 +77,29 @@ fn waitpoint(held: Held) -> Call {
     Call::CreateWaitpoint { handle: held.handle, key: "wp".into(), expires_in: Duration::from_secs(60) }
 }
 
+/// Gives the holder a pending waitpoint.
+fn pending(s: &mut Scene<'_>, held: &Held, expires_in_ms: u64) -> Result<PendingWaitpoint, Stop> {
+    let expires_in = Duration::from_millis(expires_in_ms);
+    let call = Call::CreateWaitpoint { handle: held.handle.clone(), key: "wp".into(), expires_in };
+    match s.right(call)? {
+        Answer::CreateWaitpoint(Ok(pending)) => Ok(pending),
+        other => unreachable!("{other}"),
+    }
+}
+
+/// A suspension on a waitpoint that is there before it.
+fn suspend_using(s: &mut Scene<'_>, held: Held, waitpoint_id: WaitpointId) -> Probe {
+    let args = SuspendArgs::new(
+        SuspensionId::from_uuid(s.uuid()),
+        WaitpointBinding::UsePending { waitpoint_id },
+        on("wp", "go"),
+        ResumePolicy::normal(),
+        SuspensionReasonCode::WaitingForSignal,
+        s.now()?,
+    );
+    Ok(Call::Suspend { handle: held.handle, args })
+}
+
 fn no_waitpoint() -> WaitpointId {
     WaitpointId::from_uuid(Uuid::from_u128(9))
 }
@@ -104,6 +131,36 @@ pub(super) const FAMILIES: &[Family] = &[
                 let past = s.in_ms(-700_000)?;
                 let args = s.suspend_args()?.with_timeout(past, TimeoutBehavior::Fail);
                 Ok(Call::Suspend { handle: held.handle, args })
+            }),
+            at("on conditions of which there are none", |s| {
+                suspend_on(s, ResumeCondition::Composite(CompositeBody::all_of([])))
+            }),
+            at("on a pending waitpoint", |s| {
+                let held = s.claimed()?;
+                let waitpoint = pending(s, &held, LONG_MS)?.waitpoint_id;
+                suspend_using(s, held, waitpoint)
+            }),
+            at("on a pending waitpoint that is not there", |s| {
+                let held = s.claimed()?;
+                suspend_using(s, held, no_waitpoint())
+            }),
+            at("on a pending waitpoint that has expired", |s| {
+                let held = s.claimed()?;
+                let waitpoint = pending(s, &held, SHORT_MS)?.waitpoint_id;
+                s.pass(SHORT_MS + 1)?;
+                suspend_using(s, held, waitpoint)
+            }),
+            at("on a pending waitpoint that was closed", |s| {
+                let held = s.claimed()?;
+                let (pending, now) = (pending(s, &held, LONG_MS)?.waitpoint_id, s.now()?);
+                let (id, waitpoint) = (held.id.clone(), pending.to_string());
+                s.right(Call::CloseWaitpoint { partition: partition(), id, waitpoint, now })?;
+                suspend_using(s, held, pending)
+            }),
+            at("on a pending waitpoint of another execution", |s| {
+                let (held, other) = (s.claimed()?, s.claimed()?);
+                let waitpoint = pending(s, &other, LONG_MS)?.waitpoint_id;
+                suspend_using(s, held, waitpoint)
             }),
             at("repeated", |s| {
                 let parked = s.suspended()?;
@@ -209,6 +266,26 @@ pub(super) const FAMILIES: &[Family] = &[
                 let (parked, other) = (s.suspended()?, s.suspended()?);
                 let args = DeliverSignalArgs { waitpoint_token: other.token, ..s.signal_args(&parked, "go")? };
                 Ok(Call::DeliverSignal { args })
+            }),
+            at("to a waitpoint that is pending", |s| {
+                let held = s.claimed()?;
+                let pending = pending(s, &held, LONG_MS)?;
+                let (handle, token) = (held.handle.clone(), pending.hmac_token.token().clone());
+                s.signal(&Parked { held, handle, waitpoint: pending.waitpoint_id, token }, "go")
+            }),
+            at("to the suspension before this one", |s| {
+                let parked = s.suspended()?;
+                let call = s.signal(&parked, "go")?;
+                s.right(call)?;
+                s.grant(&parked.held.id, W, LONG_MS)?;
+                let call = s.resume_call(&parked.held.id, W)?;
+                let handle = match s.right(call)? {
+                    Answer::ClaimResumedExecution(Ok(ClaimResumedExecutionResult::Claimed(claimed))) => claimed.handle,
+                    other => unreachable!("{other}"),
+                };
+                let args = s.suspend_args()?;
+                s.right(Call::Suspend { handle, args })?;
+                s.signal(&parked, "go")
             }),
             at("no such waitpoint", |s| {
                 let parked = s.suspended()?;
