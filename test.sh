@@ -18,6 +18,11 @@ if ! command -v cc >/dev/null 2>&1; then
   fi
 fi
 
+# Servers that some tests start for themselves; CLAIMLAB_SKIP=postgres leaves one out, and says so.
 tests/install-valkey
+case ",${CLAIMLAB_SKIP:-}," in
+*,postgres,*) echo "test.sh: CLAIMLAB_SKIP=$CLAIMLAB_SKIP: PostgreSQL is not tested" >&2 ;;
+*) tests/install-postgres ;;
+esac
 
-exec cargo test --workspace --features claimlab/live "$@"
+exec cargo test --workspace --features claimlab/databases "$@"

@@ -13,8 +13,11 @@ Examples:
   claimlab conform --calls 200000 --seed 7           more of them, from another seed
   claimlab conform --server 'valkey://127.0.0.1:7000?clock=/tmp/cell'
                                                      against a server that runs under claimlab's clock
+  claimlab conform --backend valkey                  the matrix: a fixed list of situations, answer by answer
+  claimlab conform --backend sqlite                  the same on SQLite in memory, beside Valkey's answers
+  claimlab conform --backend postgres --only renew   and on a private PostgreSQL, of one operation
 
-Needs a build with the feature `live`: cargo run --release --features live -- conform";
+Needs a build with the feature `live`, for databases `databases`: cargo run --features databases -- conform";
 
 #[derive(Debug, Args)]
 pub(super) struct ConformArguments {
@@ -31,6 +34,8 @@ pub(super) struct ConformArguments {
     /// claimlab's clock, and empties it
     #[arg(long, default_value = "valkey", value_name = "SERVER")]
     server: String,
+    #[command(flatten)]
+    matrix: super::matrix::MatrixArguments,
     /// Switch a deviation on in the model: the comparison must then find it
     #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
     deviation: Vec<Deviation>,
@@ -63,6 +68,9 @@ mod live {
     use crate::stopwatch::Stopwatch;
 
     pub(in super::super) fn conform(arguments: &ConformArguments) -> Result<u8, CommandError> {
+        if let Some(backend) = arguments.matrix.backend {
+            return super::super::matrix::matrix(&arguments.matrix, backend, &arguments.server);
+        }
         if let Some(code) = under_own_clock()? {
             return Ok(code);
         }

@@ -141,7 +141,7 @@ impl Lockstep {
     }
 }
 
-fn fresh_model(
+pub(super) fn fresh_model(
     deployment: &Deployment,
     deviations: Deviations,
     now: ServerTime,
@@ -154,7 +154,7 @@ fn fresh_model(
 }
 
 /// The value of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,

@@ -13,6 +13,7 @@ pub mod exclusion;
 pub mod keyspace;
 pub mod library;
 pub mod lockstep;
+pub mod matrix;
 mod minted;
 pub mod sequence;
 pub mod twin;
