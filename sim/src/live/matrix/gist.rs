@@ -70,7 +70,7 @@ pub fn apart(one: &str, other: &str) -> (String, String) {
         letters.next().is_none().then_some(value)
     };
     match (whole(one), whole(other)) {
-        (Some(mut a @ Value::Whole(..)), Some(mut b @ Value::Whole(..))) if a.name() == b.name() => {
+        (Some(mut a @ Value::Whole(_, '{', _)), Some(mut b @ Value::Whole(_, '{', _))) if a.name() == b.name() => {
             drop_common(&mut a, &mut b);
             (a.to_string(), b.to_string())
         }
@@ -280,6 +280,8 @@ mod tests {
         let (one, other) = apart("Info {a: 1, b: State {c: X, d: Y}, e: {}}", "Info {a: 1, b: State {c: Z, d: Y}}");
         assert_eq!((one.as_str(), other.as_str()), ("Info {b: State {c: X}, e: {}}", "Info {b: State {c: Z}}"));
         let both = ("Contention(LeaseConflict)".to_owned(), "Ok".to_owned());
+        assert_eq!(apart(&both.0, &both.1), both);
+        let both = ("Contention(LeaseConflict)".to_owned(), "Contention(NoActiveLease)".to_owned());
         assert_eq!(apart(&both.0, &both.1), both);
         let both = ("Handle {kind: Fresh} epoch 1".to_owned(), "Handle {kind: Fresh} epoch 2".to_owned());
         assert_eq!(apart(&both.0, &both.1), both);

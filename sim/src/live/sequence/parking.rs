@@ -194,7 +194,7 @@ impl Memory {
 }
 
 fn one_of(pick: Pick, keys: usize) -> ResumeCondition {
-    if pick % 2 == 0 { named(KEYS[0], "go") } else { condition(pick, keys) }
+    if pick.is_multiple_of(2) { named(KEYS[0], "go") } else { condition(pick, keys) }
 }
 
 fn secret_hex(pick: Pick) -> String {
