@@ -4,8 +4,17 @@ use super::CommandError;
 use crate::campaign::Seeds;
 use crate::scenario::Scenario;
 
+/// What is delivered as one piece to both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum UnitName {
+    /// A call with everything that it asks of the server
+    Call,
+    /// One command or function call: others' slip between a read and its script, replies are lost
+    Message,
+}
+
 #[cfg(not(feature = "live"))]
-pub(super) fn run(_: &Scenario, _: Seeds, _: &str, _: Option<u64>) -> Result<u8, CommandError> {
+pub(super) fn run(_: &Scenario, _: Seeds, _: &str, _: Option<u64>, _: UnitName) -> Result<u8, CommandError> {
     Err(CommandError::NotLive { what: "--lockstep" })
 }
 
@@ -15,7 +24,7 @@ pub(super) use live::run;
 #[cfg(feature = "live")]
 mod live {
     use std::fmt::Write as _;
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::Arc;
 
     use claimlab_model::time::ServerTime;
     use claimlab_valkey::Server;
@@ -24,12 +33,13 @@ mod live {
     use indicatif::ProgressBar;
 
     use super::super::{print, under_own_clock};
-    use super::{CommandError, Scenario, Seeds};
+    use super::{CommandError, Scenario, Seeds, UnitName};
     use crate::campaign::run_plan;
     use crate::clock::{ServerClock, TrueTime};
     use crate::live::client::Deployment;
+    use crate::live::record::Record;
     use crate::live::twin::{Error, Twin};
-    use crate::live::whole::Whole;
+    use crate::live::unit::Unit;
     use crate::plan::{Plan, draw};
     use crate::report::grouped;
     use crate::stopwatch::Stopwatch;
@@ -40,6 +50,7 @@ mod live {
         seeds: Seeds,
         server: &str,
         limit: Option<u64>,
+        by: UnitName,
     ) -> Result<u8, CommandError> {
         if let Some(code) = under_own_clock()? {
             return Ok(code);
@@ -49,31 +60,28 @@ mod live {
         let begins = begins(&first);
         let server = Server::named(server, begins.ms()).map_err(Error::from)?;
         let twin = Twin::start(server, &deployment(&first), begins)?;
-        let whole = Arc::new(Mutex::new(Whole::new(twin, limit)));
-        let lock = || whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let unit = match by {
+            UnitName::Call => Unit::calls(twin, limit),
+            UnitName::Message => Unit::messages(twin, limit)?,
+        };
         let bar = ProgressBar::new(count);
         let watch = Stopwatch::start();
         let mut calls = 0;
         for seed in (0..count).filter_map(|offset| seeds.first.checked_add(offset)) {
             let plan = Arc::new(draw(scenario, seed));
-            lock().next_world(&deployment(&plan), self::begins(&plan))?;
-            run_plan(&plan, Watch { whole: Some(Arc::clone(&whole)), ..Watch::default() });
-            let mut lock = lock();
-            calls += lock.calls();
-            if let Some(end) = lock.take_end() {
+            unit.next_world(&deployment(&plan), self::begins(&plan))?;
+            run_plan(&plan, Watch { unit: Some(unit.clone()), ..Watch::default() });
+            let of_seed = unit.record(|record| record.calls());
+            calls += of_seed;
+            if let Some(end) = unit.record(Record::take_end) {
                 bar.finish_and_clear();
                 let end = end?;
-                print(&format!(
-                    "VIOLATED  seed {seed}: the model and the server differ at call {}\n\n{end}\n",
-                    lock.calls()
-                ))?;
+                print(&format!("VIOLATED  seed {seed}: the model and the server differ at call {of_seed}\n\n{end}\n"))?;
                 return Ok(1);
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let lock = lock();
-        let (of_calls, of_messages) = lock.coverage();
         let mut text = String::new();
         let rate = calls.saturating_mul(1_000) / u64::try_from(watch.elapsed().as_millis().max(1)).unwrap_or(u64::MAX);
         let _ = writeln!(
@@ -83,7 +91,16 @@ mod live {
             grouped(calls),
             grouped(rate)
         );
-        let _ = writeln!(text, "{} pairs of message and outcome\n{}", of_messages.pairs(), of_calls.table());
+        unit.record(|record| {
+            let (of_calls, of_messages) = record.coverage();
+            let _ = writeln!(
+                text,
+                "{} messages, {} pairs of message and outcome\n{}",
+                grouped(record.messages()),
+                of_messages.pairs(),
+                of_calls.table()
+            );
+        });
         print(&text)?;
         Ok(0)
     }

@@ -9,6 +9,7 @@ use claimlab_model::deviation::Deviation;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::lockstep::UnitName;
 use super::out::Folder;
 use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
 use crate::campaign::{self, Options, Seeds, Summary};
@@ -63,6 +64,9 @@ pub(super) struct RunArguments {
     /// valkey://HOST:PORT?clock=FILE takes one that runs under claimlab's clock, and empties it
     #[arg(long, value_name = "SERVER", conflicts_with_all = ["out", "jobs", "time", "format"])]
     pub(super) lockstep: Option<String>,
+    /// With --lockstep: what is delivered to both sides as one piece
+    #[arg(long, value_enum, default_value_t = UnitName::Call, requires = "lockstep")]
+    unit: UnitName,
     /// With --lockstep: end each seed after so many compared calls that ran a script
     #[arg(long, value_name = "N", requires = "lockstep")]
     pub(super) calls: Option<u64>,
@@ -122,7 +126,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
         let mut scenario = scenario::read(&arguments.scenario)?;
         scenario.deviations.clone_from(&arguments.deviation);
         let scenario = scenario.with_workers(arguments.workers.unwrap_or(u32::MAX));
-        return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls);
+        return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls, arguments.unit);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = arguments.jobs.unwrap_or(cores);

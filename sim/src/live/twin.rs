@@ -8,7 +8,7 @@ use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::projection;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
-use claimlab_valkey::{Clock, Server, connect, own_clock};
+use claimlab_valkey::{Address, Clock, Server, connect, own_clock};
 use ff_core::types::TimestampMs;
 
 use super::call::{Answer, Call};
@@ -34,6 +34,20 @@ pub enum Error {
     /// The server could not be read, or died.
     #[error("the server's state cannot be read: {0}")]
     Read(#[from] redis::RedisError),
+    /// The gate before the server failed.
+    #[error("the gate between the shipped clients and the server: {0}")]
+    Gate(#[source] std::io::Error),
+    /// The scheduler's rotation would differ.
+    #[error(
+        "the world has {partitions} partitions; message by message, each call has a shipped scheduler of its own, \
+         whose rotation stays in step only where the number of partitions divides {step}"
+    )]
+    Rotation {
+        /// The world's.
+        partitions: u16,
+        /// By how many a scheduler's rotation moves on.
+        step: u16,
+    },
     /// The shipped client got no answer.
     #[error("the shipped client got no answer to {method}: {said}")]
     NoAnswer {
@@ -117,8 +131,29 @@ impl Twin {
         Ok(self.client.initialise(deployment)?)
     }
 
-    /// Performs a call at a server time and a time of the client's own clock; gives the answer and the ids that the client minted for it, in
-    /// the order in which the model mints them.
+    /// Where the server is.
+    pub fn address(&self) -> &Address {
+        self.server.address()
+    }
+
+    /// Sets the server's clock.
+    ///
+    /// # Errors
+    /// When its cell cannot be written.
+    pub fn set_server_clock(&self, now: ServerTime) -> std::io::Result<()> {
+        self.server.clock().set(now.ms())
+    }
+
+    /// Sets the clock that shipped clients read by themselves.
+    ///
+    /// # Errors
+    /// When its cell cannot be written.
+    pub fn set_client_clock(&self, now: TimestampMs) -> std::io::Result<()> {
+        self.own.set(now.0)
+    }
+
+    /// Performs a call at a server time and a time of the client's own clock; gives the answer and the ids
+    /// that the client minted for it, in the order in which the model mints them.
     ///
     /// # Errors
     /// When the client got no answer: then nobody knows what the server did.
@@ -128,8 +163,8 @@ impl Twin {
         client_now: TimestampMs,
         call: &Call,
     ) -> Result<(Answer, Vec<uuid::Uuid>), Error> {
-        self.server.clock().set(now.ms())?;
-        self.own.set(client_now.0)?;
+        self.set_server_clock(now)?;
+        self.set_client_clock(client_now)?;
         let answer = self.client.perform(call.clone())?;
         if let Some(said) = answer.error().and_then(minted::lost_connection) {
             return Err(Error::NoAnswer { method: call.method(), said });
@@ -153,11 +188,7 @@ impl Twin {
         ids: &Interner,
         touched: &BTreeSet<ExecutionNo>,
     ) -> Result<Option<Box<Disagreement>>, Error> {
-        let expected: Vec<Expectation> = touched.iter().map(|no| expectation(store, ids, *no, now)).collect();
-        let state = match expected.is_empty() {
-            true => Vec::new(),
-            false => keyspace::compare(&mut self.reads, &expected)?,
-        };
+        let state = self.differences(now, store, ids, touched)?;
         let (model, server) = (model.text(), server.text());
         if model == server && state.is_empty() {
             return Ok(None);
@@ -165,12 +196,30 @@ impl Twin {
         Ok(Some(Box::new(Disagreement { call: call.clone(), now, model, server, state })))
     }
 
+    /// Lays the touched executions' keys beside each other.
+    ///
+    /// # Errors
+    /// When the server cannot be read.
+    pub fn differences(
+        &mut self,
+        now: ServerTime,
+        store: &Store,
+        ids: &Interner,
+        touched: &BTreeSet<ExecutionNo>,
+    ) -> Result<Vec<Difference>, Error> {
+        if touched.is_empty() {
+            return Ok(Vec::new());
+        }
+        let expected: Vec<Expectation> = touched.iter().map(|no| expectation(store, ids, *no, now)).collect();
+        Ok(keyspace::compare(&mut self.reads, &expected)?)
+    }
+
     /// Lays every key of both beside each other.
     ///
     /// # Errors
     /// When the server cannot be read.
     pub fn compare_all(&mut self, now: ServerTime, store: &Store, ids: &Interner) -> Result<Vec<Difference>, Error> {
-        self.server.clock().set(now.ms())?;
+        self.set_server_clock(now)?;
         Ok(keyspace::compare_all(&mut self.reads, now, projection::everything(store, ids, self.partitions))?)
     }
 }

@@ -2,7 +2,6 @@
 //! real server at the same virtual time.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use async_trait::async_trait;
 use claimlab_model::intern::{ExecutionNo, Interner};
@@ -15,60 +14,28 @@ use uuid::Uuid;
 
 use super::call::{Answer, Answerer, Call};
 use super::client::Deployment;
-use super::coverage::Coverage;
-use super::keyspace::Difference;
-use super::twin::{Disagreement, Error, Twin};
+use super::record::{End, Record};
+use super::twin::{Error, Twin};
 use crate::world::Party;
-
-/// Why a world ended early.
-#[derive(Debug)]
-pub enum End {
-    /// A call showed a difference.
-    Call(Box<Disagreement>),
-    /// All keys were compared at the end, and these differ.
-    Keys(Vec<Difference>),
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(disagreement) => disagreement.fmt(f),
-            Self::Keys(differences) => {
-                writeln!(f, "all keys compared at the end")?;
-                differences.iter().try_for_each(|difference| writeln!(f, "    {difference}"))
-            }
-        }
-    }
-}
 
 /// The real server of one world after the other.
 #[derive(Debug)]
 pub struct Whole {
     twin: Twin,
-    limit: Option<u64>,
-    calls: u64,
-    /// Calls that ran a script; the others only read.
-    scripted: u64,
+    record: Record,
     runs_script: bool,
-    of_calls: Coverage,
-    of_messages: Coverage,
-    ended: Option<Result<End, Error>>,
 }
 
 impl Whole {
     /// Over a real server; each world ends after so many compared calls that ran a script, if a limit is
     /// given.
     pub fn new(twin: Twin, limit: Option<u64>) -> Self {
-        Self {
-            twin,
-            limit,
-            calls: 0,
-            scripted: 0,
-            runs_script: false,
-            of_calls: Coverage::default(),
-            of_messages: Coverage::default(),
-            ended: None,
-        }
+        Self { twin, record: Record::new(limit), runs_script: false }
+    }
+
+    /// What was counted.
+    pub fn record(&mut self) -> &mut Record {
+        &mut self.record
     }
 
     /// An empty server for the next world.
@@ -76,25 +43,8 @@ impl Whole {
     /// # Errors
     /// When the server cannot be used any more.
     pub fn next_world(&mut self, deployment: &Deployment, now: ServerTime) -> Result<(), Error> {
-        self.calls = 0;
-        self.scripted = 0;
-        self.ended = None;
+        self.record.next_world();
         self.twin.reset(deployment, now)
-    }
-
-    /// Calls compared in this world.
-    pub fn calls(&self) -> u64 {
-        self.calls
-    }
-
-    /// What ended this world, if it was a disagreement or a failure.
-    pub fn take_end(&mut self) -> Option<Result<End, Error>> {
-        self.ended.take()
-    }
-
-    /// How often each method ended how, and each message.
-    pub fn coverage(&self) -> (&Coverage, &Coverage) {
-        (&self.of_calls, &self.of_messages)
     }
 
     /// The real server's part of a call: its answer, and the ids that its client minted.
@@ -107,7 +57,7 @@ impl Whole {
         match self.twin.perform(now, client_now, call) {
             Ok(answered) => Some(answered),
             Err(error) => {
-                self.ended = Some(Err(error));
+                self.record.end(Err(error));
                 None
             }
         }
@@ -115,8 +65,8 @@ impl Whole {
 
     /// Counts a message of the model's conversation.
     pub(crate) fn message(&mut self, name: &str, outcome: &str) {
-        self.runs_script |= name.starts_with(|letter: char| letter.is_ascii_lowercase());
-        self.of_messages.note(name, outcome);
+        self.runs_script |= Record::is_script(name);
+        self.record.message(name, outcome);
     }
 
     /// Compares; tells whether the world goes on.
@@ -131,31 +81,24 @@ impl Whole {
         ids: &Interner,
         touched: &BTreeSet<ExecutionNo>,
     ) -> bool {
-        self.calls += 1;
-        self.scripted += u64::from(std::mem::take(&mut self.runs_script));
-        self.of_calls.note(call.method(), &model.label());
+        self.record.call(call.method(), &model.label(), std::mem::take(&mut self.runs_script));
         match self.twin.compare(now, call, model, server, store, ids, touched) {
-            Ok(None) => self.limit.is_none_or(|limit| self.scripted < limit),
-            Ok(Some(disagreement)) => {
-                self.ended = Some(Ok(End::Call(disagreement)));
-                false
-            }
-            Err(error) => {
-                self.ended = Some(Err(error));
-                false
-            }
+            Ok(None) => {}
+            Ok(Some(disagreement)) => self.record.end(Ok(End::Call(disagreement))),
+            Err(error) => self.record.end(Err(error)),
         }
+        !self.record.is_over()
     }
 
     /// Lays every key of both sides beside each other, unless the world ended early.
     pub(crate) fn finish(&mut self, now: ServerTime, store: &Store, ids: &Interner) {
-        if self.ended.is_some() {
+        if self.record.has_ended() {
             return;
         }
         match self.twin.compare_all(now, store, ids) {
             Ok(differences) if differences.is_empty() => {}
-            Ok(differences) => self.ended = Some(Ok(End::Keys(differences))),
-            Err(error) => self.ended = Some(Err(error)),
+            Ok(differences) => self.record.end(Ok(End::Keys(differences))),
+            Err(error) => self.record.end(Err(error)),
         }
     }
 }

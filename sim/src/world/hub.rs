@@ -59,13 +59,46 @@ struct Wait {
     state: WaitState,
 }
 
+/// What one message carries.
+pub enum Load {
+    /// One command or function call.
+    Message(Message),
+    /// One command or function call which a shipped client sends too.
+    #[cfg(feature = "live")]
+    Held(Message, Arc<crate::live::shadow::Held>),
+    /// A call of the trait with all that it asks of the server.
+    #[cfg(feature = "live")]
+    Whole(Box<crate::live::call::Call>),
+}
+
+impl Load {
+    /// A short name: the command, the function, or the method.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Message(message) => message.name(),
+            #[cfg(feature = "live")]
+            Self::Held(message, _) => message.name(),
+            #[cfg(feature = "live")]
+            Self::Whole(call) => call.method(),
+        }
+    }
+
+    /// The execution that a message is about; a whole call's messages tell that themselves.
+    pub fn execution(&self) -> Option<ExecutionNo> {
+        match self {
+            Self::Message(message) => message.execution(),
+            #[cfg(feature = "live")]
+            Self::Held(message, _) => message.execution(),
+            #[cfg(feature = "live")]
+            Self::Whole(_) => None,
+        }
+    }
+}
+
 /// What a party wants of its world.
 pub enum Outgoing {
     /// A message to the server.
-    Send { wait: WaitNo, message: Message },
-    /// A whole call to the server, delivered as one message.
-    #[cfg(feature = "live")]
-    Whole { wait: WaitNo, call: Box<crate::live::call::Call> },
+    Send { wait: WaitNo, load: Load },
     /// A timer, in microseconds of the party's own counting.
     Sleep { wait: WaitNo, timer_us: u64 },
     /// A timer until a true time, for parties that follow the plan.
@@ -120,7 +153,8 @@ pub struct Hub {
     ids: Mutex<Interner>,
     given: Mutex<VecDeque<Uuid>>,
     deviations: Deviations,
-    whole_calls: bool,
+    #[cfg(feature = "live")]
+    unit: std::sync::OnceLock<crate::live::unit::Unit>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -129,7 +163,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hub {
     /// An empty meeting place.
-    pub fn new(recording: bool, deviations: Deviations, whole_calls: bool) -> Arc<Self> {
+    pub fn new(recording: bool, deviations: Deviations) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 now: TrueTime::default(),
@@ -150,7 +184,8 @@ impl Hub {
             ids: Mutex::default(),
             given: Mutex::default(),
             deviations,
-            whole_calls,
+            #[cfg(feature = "live")]
+            unit: std::sync::OnceLock::new(),
         })
     }
 
@@ -214,9 +249,17 @@ impl Hub {
         lock(&self.inner).parties[party].jitter.below(bound)
     }
 
-    /// Whether each call is delivered as one message.
-    pub fn whole_calls(&self) -> bool {
-        self.whole_calls
+    /// Lays a real server beside the model.
+    #[cfg(feature = "live")]
+    pub fn lay_beside(&self, unit: crate::live::unit::Unit) {
+        // A world has one real side; it is given before anything happens.
+        let _ = self.unit.set(unit);
+    }
+
+    /// What is compared with a real server, if anything is.
+    #[cfg(feature = "live")]
+    pub fn unit(&self) -> Option<&crate::live::unit::Unit> {
+        self.unit.get()
     }
 
     /// The switches of this run.
@@ -436,7 +479,7 @@ mod tests {
     #[test]
     fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
         let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let hub = Hub::new(false, Deviations::default(), false);
+        let hub = Hub::new(false, Deviations::default());
         let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
@@ -456,7 +499,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_wait_is_not_ended_by_a_late_event() {
-        let hub = Hub::new(false, Deviations::default(), false);
+        let hub = Hub::new(false, Deviations::default());
         hub.enter(TrueTime::default(), 7);
         let first = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
         hub.forget(first);

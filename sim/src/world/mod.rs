@@ -12,6 +12,8 @@ mod liveness;
 mod party;
 mod seat;
 mod server;
+#[cfg(feature = "live")]
+mod shadow;
 mod tally;
 #[cfg(feature = "live")]
 mod whole;
@@ -39,7 +41,7 @@ use crate::plan::{PartyKey, Plan, What, When};
 use crate::stream::{Purpose, Stream};
 use crate::worker::Cast;
 use heap::{Event, Heap, Slab};
-use hub::{Ended, Outgoing, TaskFuture, TaskNo, WaitNo};
+use hub::{Ended, Load, Outgoing, TaskFuture, TaskNo, WaitNo};
 use seat::Seat;
 
 /// How long a party waits for another's answer, in milliseconds of its own counting.
@@ -67,9 +69,9 @@ pub struct Watch {
     pub recheck_every: Option<u64>,
     /// Ends the run before the liveness phase, at this true time.
     pub until: Option<TrueTime>,
-    /// Delivers each call as one message, which a real server performs too.
+    /// The real server that performs what this world's does, and what is delivered as one piece.
     #[cfg(feature = "live")]
-    pub whole: Option<Arc<std::sync::Mutex<crate::live::whole::Whole>>>,
+    pub unit: Option<crate::live::unit::Unit>,
     /// Runs the bare substrate: every worker sends empty requests one after the other, nobody performs them.
     pub bare: bool,
 }
@@ -111,34 +113,6 @@ struct Flight {
     reply_due: bool,
     /// Whether a reply was ever sent.
     answered: bool,
-}
-
-/// What one message carries.
-enum Load {
-    /// One command or function call.
-    Message(claimlab_model::message::Message),
-    /// A call of the trait with all that it asks of the server.
-    #[cfg(feature = "live")]
-    Whole(Box<crate::live::call::Call>),
-}
-
-impl Load {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Message(message) => message.name(),
-            #[cfg(feature = "live")]
-            Self::Whole(call) => call.method(),
-        }
-    }
-
-    /// The execution that a message is about; a whole call's messages tell that themselves.
-    fn execution(&self) -> Option<claimlab_model::intern::ExecutionNo> {
-        match self {
-            Self::Message(message) => message.execution(),
-            #[cfg(feature = "live")]
-            Self::Whole(_) => None,
-        }
-    }
 }
 
 struct Task {
@@ -194,11 +168,9 @@ pub fn run(plan: &Arc<Plan>, watch: Watch) -> RunResult {
 impl World {
     fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let deviations: Deviations = plan.world.deviations.iter().copied().collect();
+        let hub = Hub::new(!watch.observers.is_empty(), deviations);
         #[cfg(feature = "live")]
-        let whole_calls = watch.whole.is_some();
-        #[cfg(not(feature = "live"))]
-        let whole_calls = false;
-        let hub = Hub::new(!watch.observers.is_empty(), deviations, whole_calls);
+        watch.unit.iter().for_each(|unit| hub.lay_beside(unit.clone()));
         let secret = Secret::new(FIRST_KID, secret_of(plan.seed).to_vec());
         let cast = Cast::new(Arc::clone(&plan), Arc::clone(&hub));
         let server_clock = ServerClock::new(plan.world.server);
@@ -299,6 +271,10 @@ impl World {
             self.now = at;
             self.tally.events += 1;
             self.happen(event);
+            #[cfg(feature = "live")]
+            if self.told_apart() {
+                break;
+            }
             if self.tally.events.is_multiple_of(4_096) && self.watch.stop.load(Ordering::Relaxed) {
                 undecided = Some("interrupted".to_owned());
                 break;
@@ -309,7 +285,7 @@ impl World {
 
     fn finish(mut self, interrupted: Option<String>) -> RunResult {
         #[cfg(feature = "live")]
-        self.finish_whole();
+        self.finish_comparison();
         let (started, overlapped, saturated) = self.hub.run_counts();
         if saturated > 0 {
             let detail = format!("{saturated} granting or claiming calls without a free permit");
@@ -480,9 +456,7 @@ impl World {
                 continue;
             }
             match outgoing {
-                Outgoing::Send { wait, message } => self.send(task, wait, Load::Message(message)),
-                #[cfg(feature = "live")]
-                Outgoing::Whole { wait, call } => self.send(task, wait, Load::Whole(call)),
+                Outgoing::Send { wait, load } => self.send(task, wait, load),
                 Outgoing::Sleep { wait, timer_us } => {
                     let until = self.now.plus_us(self.hub.clock(party).true_us_of(timer_us));
                     self.schedule(until, party, Event::Elapse(party as u32, wait));

@@ -14,20 +14,30 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use super::hub::{Ended, Hub, Outgoing, PartyNo, TaskFuture, WaitFuture};
+use super::hub::{Ended, Hub, Load, Outgoing, PartyNo, TaskFuture, WaitFuture};
 use crate::clock::{TrueTime, WorkerTime};
+#[cfg(feature = "live")]
+use crate::live::unit::Unit;
 
 /// One party's access to its world.
 #[derive(Clone)]
 pub struct Party {
     hub: Arc<Hub>,
     no: PartyNo,
+    /// The shipped client that goes through the same call.
+    #[cfg(feature = "live")]
+    shadow: Option<Box<super::shadow::Conversation>>,
 }
 
 impl Party {
     /// The access of the party at a position.
     pub fn new(hub: Arc<Hub>, no: PartyNo) -> Self {
-        Self { hub, no }
+        Self {
+            hub,
+            no,
+            #[cfg(feature = "live")]
+            shadow: None,
+        }
     }
 
     /// The party's position.
@@ -49,8 +59,8 @@ impl Party {
     /// where the world's watch asks for that.
     pub fn trait_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
         #[cfg(feature = "live")]
-        if self.hub.whole_calls() {
-            return Arc::new(crate::live::call::Caller(self.clone()));
+        if let Some(backend) = self.compared_backend(partitions) {
+            return backend;
         }
         Arc::new(self.backend(partitions))
     }
@@ -58,17 +68,31 @@ impl Party {
     /// The same with the scheduler installed.
     pub fn scheduler_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
         #[cfg(feature = "live")]
-        if self.hub.whole_calls() {
-            return Arc::new(crate::live::call::Caller(self.clone()));
+        if let Some(backend) = self.compared_backend(partitions) {
+            return backend;
         }
         Arc::new(self.backend(partitions).with_scheduler())
+    }
+
+    #[cfg(feature = "live")]
+    fn compared_backend(&self, partitions: PartitionConfig) -> Option<Arc<dyn EngineBackend>> {
+        match self.hub.unit()? {
+            Unit::Call(_) => Some(Arc::new(crate::live::call::Caller(self.clone()))),
+            Unit::Message(shadow) => Some(super::shadow::backend(self, shadow, partitions)),
+        }
+    }
+
+    /// This party within a call that a shipped client goes through too.
+    #[cfg(feature = "live")]
+    pub(super) fn shadowed(&self, conversation: super::shadow::Conversation) -> Self {
+        Self { shadow: Some(Box::new(conversation)), ..self.clone() }
     }
 
     /// Sends a call as a whole; none when no answer came in time.
     #[cfg(feature = "live")]
     pub(crate) async fn whole(&self, call: crate::live::call::Call) -> Option<crate::live::call::Answer> {
         let call = Box::new(call);
-        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Whole { wait, call });
+        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call) });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|answer| *answer),
             _ => None,
@@ -148,11 +172,25 @@ impl Party {
 
 impl Server for Party {
     async fn call(&self, message: Message) -> Result<Reply, Unanswered> {
-        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, message });
-        match call.await {
+        #[cfg(feature = "live")]
+        let held = self.shadow.as_ref().and_then(|shadow| shadow.sent(&message));
+        #[cfg(feature = "live")]
+        let load = match &held {
+            Some(held) => Load::Held(message, Arc::clone(held)),
+            None => Load::Message(message),
+        };
+        #[cfg(not(feature = "live"))]
+        let load = Load::Message(message);
+        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load });
+        let reply = match call.await {
             Ended::Answered(reply) => Ok(reply),
             _ => Err(Unanswered),
+        };
+        #[cfg(feature = "live")]
+        if let Some(shadow) = &self.shadow {
+            shadow.heard(reply.is_ok().then_some(held).flatten());
         }
+        reply
     }
 
     fn ids(&self) -> MutexGuard<'_, Interner> {

@@ -8,8 +8,8 @@ use claimlab_model::store::{Change, Core};
 use ff_core::state::LifecyclePhase;
 
 use super::heap::Event;
-use super::hub::{Ended, PartyNo, WaitNo};
-use super::{Flight, Load, Task, World};
+use super::hub::{Ended, Load, PartyNo, WaitNo};
+use super::{Flight, Task, World};
 use crate::history::{Finding, Kind, Transition};
 use crate::plan::What;
 
@@ -88,6 +88,12 @@ impl World {
         let Some(mut flight) = self.flights.lend(position) else { return };
         let reply = match &flight.load {
             Load::Message(message) => Ended::Answered(self.perform(flight.party, flight.number, message)),
+            #[cfg(feature = "live")]
+            Load::Held(message, held) => {
+                let reply = self.perform(flight.party, flight.number, message);
+                self.deliver_shadow(held, message, &reply);
+                Ended::Answered(reply)
+            }
             #[cfg(feature = "live")]
             Load::Whole(call) => self.perform_whole(flight.party, flight.number, call),
         };

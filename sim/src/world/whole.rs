@@ -2,7 +2,7 @@
 //! and to a real server alike.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use claimlab_model::backend::ModelBackend;
@@ -10,9 +10,10 @@ use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 
 use super::World;
-use super::hub::{Ended, Outgoing, PartyNo, TaskNo};
+use super::hub::{Ended, Load, Outgoing, PartyNo, TaskNo};
 use super::party::Party;
 use crate::live::call::{Answer, Call};
+use crate::live::unit::{Unit, lock};
 use crate::plan::PartyKey;
 
 /// A task that is not on the list: the server's own.
@@ -21,8 +22,8 @@ const SERVERS_OWN: TaskNo = TaskNo::MAX;
 impl World {
     /// Performs a call on the real server, then on the model, and compares.
     pub(super) fn perform_whole(&mut self, party: PartyNo, number: u64, call: &Call) -> Ended {
-        let Some(whole) = self.watch.whole.clone() else { return Ended::Unanswered };
-        let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Unit::Call(whole)) = self.watch.unit.clone() else { return Ended::Unanswered };
+        let mut whole = lock(&whole);
         let now = self.server_clock.at(self.now);
         let Some((server, minted)) = whole.begin(now, self.hub.wall(party).to_wire(), call) else {
             self.over = true;
@@ -40,14 +41,6 @@ impl World {
         drop(ids);
         self.over |= !goes_on;
         Ended::Value(Box::new(model))
-    }
-
-    /// Compares all keys at the end of the world.
-    pub(super) fn finish_whole(&mut self) {
-        let Some(whole) = self.watch.whole.clone() else { return };
-        let now = self.server_clock.at(self.now);
-        let ids = self.hub.ids();
-        whole.lock().unwrap_or_else(PoisonError::into_inner).finish(now, &self.store, &ids);
     }
 
     /// Runs a call's conversation with the model's server, each message answered at once.
@@ -69,7 +62,7 @@ impl World {
             }
             self.hub.drain(&mut outbox);
             for outgoing in outbox.drain(..) {
-                if let Outgoing::Send { wait, message } = outgoing {
+                if let Outgoing::Send { wait, load: Load::Message(message) } = outgoing {
                     let reply = self.perform(party, number, &message);
                     heard(message.name(), reply.label());
                     touched.extend(message.execution().into_iter().chain(self.store.changes().executions()));
