@@ -38,19 +38,59 @@ fn random_sequences_over_the_whole_surface_are_answered_alike() {
     }
 }
 
-#[test]
-fn every_scenario_runs_in_lockstep_with_its_clocks_and_faults() {
-    let mut scenarios: Vec<_> = std::fs::read_dir(root().join("scenarios"))
-        .expect("the scenarios are there")
-        .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
+fn scenarios() -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("scenarios")).expect("the scenarios are there");
+    let names = entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
+    let mut scenarios: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
     scenarios.sort();
     assert!(scenarios.len() >= 6);
-    for scenario in scenarios {
-        let name = scenario.file_name().expect("a file").to_string_lossy().into_owned();
+    scenarios
+}
+
+#[test]
+fn every_scenario_runs_in_lockstep_with_its_clocks_and_faults() {
+    for name in scenarios() {
         assert_held(&format!("run scenarios/{name} --workers 16 --seeds 2 --calls 1500 --lockstep valkey"));
     }
+}
+
+#[test]
+fn every_scenario_runs_in_lockstep_message_by_message() {
+    for name in scenarios() {
+        let common = "--workers 16 --seeds 2 --calls 300 --lockstep valkey --unit message";
+        assert_held(&format!("run scenarios/{name} {common}"));
+    }
+}
+
+#[test]
+fn lost_replies_are_lost_on_both_sides() {
+    let common = "--workers 16 --seeds 1 --calls 300 --lockstep valkey --unit message";
+    let said = assert_held(&format!("run scenarios/lost-replies.toml {common}"));
+    assert!(said.contains("Transport(Valkey)"), "no call ended without a reply:\n{said}");
+}
+
+/// Each run ends at the first message that shows the planted change.
+#[test]
+fn a_planted_defect_is_found_message_by_message() {
+    for deviation in ["bug-grant-survives-claim", "fix-list-expired-leases-reads-scores"] {
+        let common = "--workers 16 --seeds 2 --calls 2000 --lockstep valkey --unit message";
+        let output = claimlab(&format!("run scenarios/crash-and-skew.toml {common} --deviation {deviation}"));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{deviation} was not found\n{said}");
+        assert!(said.contains("VIOLATED"), "{said}");
+    }
+}
+
+#[test]
+fn schedulers_that_would_not_stay_in_step_claim_no_verdict() {
+    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("uneven-partitions.toml");
+    let text = "[world]\npartitions = 12\nfor_ms = 1000\n\n[workers]\ncount = 2\n\n[work]\nrun_ms = [1, 2]\n";
+    std::fs::write(&path, text).expect("the scenario is written");
+    let output = claimlab(&format!("run {} --lockstep valkey --unit message", path.display()));
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complained}");
+    assert!(complained.contains("12 partitions") && complained.contains("divides 32"), "{complained}");
+    assert!(output.stdout.is_empty());
 }
 
 /// Each planted defect is one changed line of one script.
@@ -101,10 +141,37 @@ fn an_address_that_cannot_be_used_claims_no_verdict() {
     }
 }
 
+/// A server's address, as `--server` takes it.
+fn address_of(server: &Server) -> String {
+    format!("{}?clock={}", server.address(), server.clock().path().display())
+}
+
+#[test]
+fn another_library_under_the_shipped_version_claims_no_verdict() {
+    let server = Server::start(1_700_000_000_000).expect("valkey-server starts");
+    let mut connection = connect(server.address()).expect("the server answers");
+    let changed = format!("{}\n-- a patch\n", ff_script::LIBRARY_SOURCE);
+    redis::cmd("FUNCTION").arg("LOAD").arg(changed).exec(&mut connection).expect("the library loads");
+    let output = claimlab(&format!("conform --calls 10 --server {}", address_of(&server)));
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complained}");
+    assert!(complained.contains("FUNCTION DELETE flowfabric"), "{complained}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn an_old_library_gives_way_to_the_shipped_one() {
+    let server = Server::start(1_700_000_000_000).expect("valkey-server starts");
+    let mut connection = connect(server.address()).expect("the server answers");
+    let old = "#!lua name=flowfabric\nserver.register_function('ff_version', function() return '1' end)";
+    redis::cmd("FUNCTION").arg("LOAD").arg(old).exec(&mut connection).expect("the library loads");
+    assert_held(&format!("conform --calls 200 --server {}", address_of(&server)));
+}
+
 #[test]
 fn a_server_that_dies_in_the_middle_claims_no_verdict() {
     let server = Server::start(1_700_000_000_000).expect("valkey-server starts");
-    let address = format!("{}?clock={}", server.address(), server.clock().path().display());
+    let address = address_of(&server);
     let command = Command::new(env!("CARGO_BIN_EXE_claimlab"))
         .args(["conform", "--calls", "100000000", "--server", &address])
         .current_dir(root())

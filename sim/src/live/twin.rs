@@ -1,7 +1,7 @@
 //! The real half of a comparison: performs a call on the real server at a set time, then lays its
 //! answer and its keys beside the model's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use claimlab_model::intern::{ExecutionNo, Interner};
@@ -15,6 +15,9 @@ use super::call::{Answer, Call};
 use super::client::{Client, Deployment};
 use super::keyspace::{self, Difference, Expectation};
 use super::{client, minted};
+
+/// Name of the library of scripts (`ff-script/src/flowfabric.lua`).
+const LIBRARY: &str = "flowfabric";
 
 /// Why no comparison could be made; none of these is a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,18 @@ pub enum Error {
     /// The server could not be read, or died.
     #[error("the server's state cannot be read: {0}")]
     Read(#[from] redis::RedisError),
+    /// The server runs other scripts than the shipped ones; the shipped loader looks at the version alone.
+    #[error(
+        "{address}: the library {} that is loaded there is not the one of ff-script {}, although it says so; \
+         FUNCTION DELETE {} lets the shipped one be loaded",
+        LIBRARY,
+        ff_script::LIBRARY_VERSION,
+        LIBRARY
+    )]
+    Library {
+        /// Where.
+        address: Address,
+    },
     /// The gate before the server failed.
     #[error("the gate between the shipped clients and the server: {0}")]
     Gate(#[source] std::io::Error),
@@ -117,6 +132,9 @@ impl Twin {
         let mut reads = connect(server.address())?;
         redis::cmd("FLUSHALL").exec(&mut reads)?;
         let client = Client::start(server.address(), deployment)?;
+        if !loaded(&mut reads)?.is_some_and(|source| source == ff_script::LIBRARY_SOURCE) {
+            return Err(Error::Library { address: server.address().clone() });
+        }
         Ok(Self { client, reads, server, partitions: deployment.partitions.num_flow_partitions, own })
     }
 
@@ -222,6 +240,15 @@ impl Twin {
         self.set_server_clock(now)?;
         Ok(keyspace::compare_all(&mut self.reads, now, projection::everything(store, ids, self.partitions))?)
     }
+}
+
+/// The source of the scripts that a server runs.
+fn loaded(connection: &mut redis::Connection) -> redis::RedisResult<Option<String>> {
+    let mut list = redis::cmd("FUNCTION");
+    list.arg("LIST").arg("LIBRARYNAME").arg(LIBRARY).arg("WITHCODE");
+    let libraries: Vec<BTreeMap<String, redis::Value>> = list.query(connection)?;
+    let code = libraries.into_iter().next().and_then(|mut library| library.remove("library_code"));
+    code.map(redis::from_redis_value).transpose().map_err(Into::into)
 }
 
 fn expectation(store: &Store, ids: &Interner, no: ExecutionNo, now: ServerTime) -> Expectation {
