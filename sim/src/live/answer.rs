@@ -19,23 +19,27 @@ pub(super) fn text<T: Debug>(result: &Result<T, EngineError>) -> String {
 
 /// The first words of the answer: variant, or kind of error.
 pub(super) fn label<T: Debug>(result: &Result<T, EngineError>) -> String {
-    let words = |text: &str| {
-        let end = text.find([' ', '{', '[', '"']).unwrap_or(text.len());
-        text[..end].trim_end_matches('(').to_owned()
-    };
     match result {
         Ok(value) => {
             let text = format!("{value:?}");
-            let variant = words(&text);
-            match (variant.as_str(), text.as_str()) {
-                ("", "[]") => "Ok(empty)".into(),
-                ("()" | "", _) => "Ok".into(),
-                _ if variant.starts_with(|letter: char| letter.is_ascii_digit()) => "Ok".into(),
-                _ => variant,
+            match until(&text, &[' ', '{', '[', '(', '"']) {
+                "" if text == "[]" => "Ok(empty)".into(),
+                variant if variant.starts_with(|letter: char| letter.is_ascii_alphabetic()) => variant.into(),
+                _ => "Ok".into(),
             }
         }
-        Err(error) => words(&error_text(error)),
+        Err(error) => {
+            let text = error_text(error);
+            let kind = until(&text, &[' ', '{', '[', '"']).trim_end_matches('(');
+            let open = kind.matches('(').count().saturating_sub(kind.matches(')').count());
+            format!("{kind}{}", ")".repeat(open))
+        }
     }
+}
+
+/// The text before the first of these letters.
+fn until<'a>(text: &'a str, ends: &[char]) -> &'a str {
+    text.find(ends).map_or(text, |end| &text[..end])
 }
 
 fn error_text(error: &EngineError) -> String {
@@ -114,6 +118,17 @@ mod tests {
         assert_eq!(label(&Ok(())), "Ok");
         assert_eq!(label(&Ok(7_u64)), "Ok");
         assert_eq!(label::<()>(&Err(EngineError::Unavailable { op: "x" })), "Unavailable");
-        assert_eq!(label(&Ok(Some(3))), "Some(3)");
+        assert_eq!(label(&Ok(Some(3))), "Some");
+        assert_eq!(label(&Ok(Vec::<u8>::new())), "Ok(empty)");
+        let source = Box::new(ScriptError::ExecutionNotEligible);
+        let refused = EngineError::Transport { backend: "valkey", source };
+        assert_eq!(label::<()>(&Err(refused)), "Transport(ExecutionNotEligible)");
+        let inactive = EngineError::Contention(ff_core::engine_error::ContentionKind::ExecutionNotActive {
+            terminal_outcome: String::new(),
+            lease_epoch: String::new(),
+            lifecycle_phase: String::new(),
+            attempt_id: String::new(),
+        });
+        assert_eq!(label::<()>(&Err(inactive)), "Contention(ExecutionNotActive)");
     }
 }
