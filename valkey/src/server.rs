@@ -229,6 +229,8 @@ fn spawn(address: &Address, folder: &Path, library: &Path, clock: &Clock) -> Res
     Command::new("valkey-server")
         .args(["--bind", &address.host, "--port", &address.port.to_string()])
         .args(["--save", "", "--appendonly", "no", "--enable-debug-command", "local"])
+        // Its waits end by the wall clock: under one that stands still it would never rest.
+        .args(["--jemalloc-bg-thread", "no"])
         .arg("--dir")
         .arg(folder)
         .env("LD_PRELOAD", library)
