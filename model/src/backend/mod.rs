@@ -22,12 +22,14 @@ mod reading;
 mod scanning;
 mod scheduling;
 mod suspending;
+mod sweeping;
 mod wire;
 mod workers;
 
 pub use error::class;
 pub use method::{Method, error_label};
 pub use scanning::Due;
+pub use sweeping::OwedGroup;
 pub use wire::blocking_reason_text;
 
 use std::time::Duration;
