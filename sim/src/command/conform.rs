@@ -11,6 +11,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   claimlab conform                                   20,000 random calls against a private valkey-server
   claimlab conform --calls 200000 --seed 7           more of them, from another seed
+  claimlab conform --scanners                        passes of the shipped scanners and scheduler too
   claimlab conform --server 'valkey://127.0.0.1:7000?clock=/tmp/cell'
                                                      against a server that runs under claimlab's clock
 
@@ -20,23 +21,27 @@ Needs a build with the feature `live`: cargo run --release --features live -- co
 pub(super) struct ConformArguments {
     /// How many calls to compare
     #[arg(long, default_value_t = 20_000, value_name = "N")]
-    calls: u64,
+    pub(super) calls: u64,
     /// Where the random sequences start
     #[arg(long, default_value_t = 0, value_name = "SEED")]
-    seed: u64,
+    pub(super) seed: u64,
     /// Longest sequence, in steps
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2_000))]
-    steps: u16,
+    pub(super) steps: u16,
     /// `valkey` starts a private server; valkey://HOST:PORT?clock=FILE takes one that runs under
     /// claimlab's clock, and empties it
     #[arg(long, default_value = "valkey", value_name = "SERVER")]
-    server: String,
+    pub(super) server: String,
     /// Switch a deviation on in the model: the comparison must then find it
     #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
-    deviation: Vec<Deviation>,
+    pub(super) deviation: Vec<Deviation>,
+    /// Let the shipped scanners and scheduler act on random states, and compare every key after each pass;
+    /// then N counts moves
+    #[arg(long)]
+    scanners: bool,
     /// Print how often each method and each script ended how
     #[arg(long)]
-    coverage: bool,
+    pub(super) coverage: bool,
 }
 
 #[cfg(not(feature = "live"))]
@@ -64,6 +69,9 @@ mod live {
     pub(in super::super) fn conform(arguments: &ConformArguments) -> Result<u8, CommandError> {
         if let Some(code) = under_own_clock()? {
             return Ok(code);
+        }
+        if arguments.scanners {
+            return super::super::engines::run(arguments);
         }
         let deviations: Deviations = arguments.deviation.iter().copied().collect();
         let server = Server::named(&arguments.server, sequence::START_MS).map_err(Error::from)?;

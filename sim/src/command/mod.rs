@@ -1,6 +1,8 @@
 //! The command line: `run`, `replay`, `invariants`.
 
 mod conform;
+#[cfg(feature = "live")]
+mod engines;
 mod invariants;
 mod lockstep;
 mod out;

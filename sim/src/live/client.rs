@@ -71,11 +71,10 @@ impl Client {
     pub fn start(address: &Address, deployment: &Deployment) -> Result<Self, Error> {
         let (requests, inbox) = mpsc::channel();
         let (started, outcome) = mpsc::sync_channel(1);
-        let config = BackendConfig::valkey(address.host.clone(), address.port);
-        let deployment = deployment.clone();
+        let (at, deployment) = (address.clone(), deployment.clone());
         // This thread is no part of any run.
         #[allow(clippy::disallowed_methods)]
-        thread::spawn(move || serve(config, &deployment, &inbox, &started));
+        thread::spawn(move || serve(&at, &deployment, &inbox, &started));
         let client = Self { requests, address: address.clone() };
         client.wait(&outcome)?;
         Ok(client)
@@ -113,12 +112,11 @@ impl Client {
 
 /// The thread: sets up, then answers until the last sender is gone.
 fn serve(
-    mut config: BackendConfig,
+    address: &Address,
     deployment: &Deployment,
     inbox: &mpsc::Receiver<Request>,
     started: &mpsc::SyncSender<Result<(), String>>,
 ) {
-    config.timeouts.request = Some(REQUEST_TIMEOUT);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -127,7 +125,7 @@ fn serve(
         }
     };
     let set_up = async {
-        let client = build_client(&config).await?;
+        let client = connect(address).await?;
         let backend = set_up(&client, deployment).await?;
         Ok::<_, EngineError>((client, backend))
     };
@@ -163,12 +161,28 @@ async fn set_up_again(
     Ok(())
 }
 
-/// A backend with the shipped scheduler in it, whose rotation starts anew, on an initialised server.
+/// The shipped client.
+pub(super) async fn connect(address: &Address) -> Result<ferriskey::Client, EngineError> {
+    let mut config = BackendConfig::valkey(address.host.clone(), address.port);
+    config.timeouts.request = Some(REQUEST_TIMEOUT);
+    build_client(&config).await
+}
+
+/// A backend on a server that is initialised here.
 async fn set_up(client: &ferriskey::Client, deployment: &Deployment) -> Result<Arc<ValkeyBackend>, EngineError> {
     let backend = ValkeyBackend::from_client_and_partitions(client.clone(), deployment.partitions);
     let secret: String = deployment.secret.iter().map(|byte| format!("{byte:02x}")).collect();
     backend.initialize_deployment(&secret, &deployment.lanes, false).await?;
-    let (client, partitions) = (client.clone(), deployment.partitions);
+    self::backend(client, deployment.partitions)
+}
+
+/// A backend with the shipped scheduler in it, whose rotation starts anew, on an initialised server.
+pub(super) fn backend(
+    client: &ferriskey::Client,
+    partitions: PartitionConfig,
+) -> Result<Arc<ValkeyBackend>, EngineError> {
+    let backend = ValkeyBackend::from_client_and_partitions(client.clone(), partitions);
+    let client = client.clone();
     let scheduler = |backend| {
         let metrics = Arc::new(ff_observability::Metrics::new());
         Arc::new(ff_scheduler::Scheduler::with_metrics(Some(client), backend, partitions, metrics))
@@ -181,7 +195,7 @@ async fn set_up(client: &ferriskey::Client, deployment: &Deployment) -> Result<A
 }
 
 /// An error with its causes on one line.
-fn said(error: &dyn std::error::Error) -> String {
+pub(super) fn said(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -20,6 +20,9 @@ use super::keyspace::Difference;
 use super::twin::{Disagreement, Error, Twin};
 use crate::world::FIRST_KID;
 
+/// The waitpoint secret of both sides.
+pub(super) const SECRET: [u8; 32] = [7; 32];
+
 /// What a call in lockstep came to.
 #[derive(Debug)]
 pub enum Step {
@@ -53,7 +56,7 @@ impl Lockstep {
         deviations: Deviations,
         now: ServerTime,
     ) -> Result<Self, Error> {
-        let deployment = Deployment { secret: [7; 32], lanes: lanes.to_vec(), partitions };
+        let deployment = Deployment { secret: SECRET, lanes: lanes.to_vec(), partitions };
         let twin = Twin::start(server, &deployment, now)?;
         let (model, backend) = fresh_model(&deployment, deviations, now);
         Ok(Self {
@@ -125,7 +128,7 @@ impl Lockstep {
     /// When the server cannot be read.
     pub fn compare_all(&mut self) -> Result<Vec<Difference>, Error> {
         let now = self.model.now();
-        self.model.lapse(None);
+        // Naming keys drops none that are past their expiry, and those are not read.
         let ids = self.model.ids();
         let twin = &mut self.twin;
         self.model.look(|store| twin.compare_all(now, store, &ids))
@@ -144,7 +147,7 @@ fn fresh_model(
 }
 
 /// The value of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,

@@ -13,6 +13,7 @@ pub mod exclusion;
 pub mod keyspace;
 pub mod lockstep;
 mod minted;
+pub mod scanning;
 pub mod sequence;
 pub mod twin;
 pub mod whole;

@@ -34,6 +34,9 @@ pub enum Error {
     /// The server could not be read, or died.
     #[error("the server's state cannot be read: {0}")]
     Read(#[from] redis::RedisError),
+    /// Nothing could be drawn.
+    #[error("no sequence can be drawn: {0}")]
+    Draw(String),
     /// The shipped client got no answer.
     #[error("the shipped client got no answer to {method}: {said}")]
     NoAnswer {

@@ -7,7 +7,7 @@ mod memory;
 mod step;
 
 pub use draw::{Drawn, Progress, Sequence, sequences};
-pub use memory::{Memory, PARTITIONS};
+pub use memory::{Memory, PARTITIONS, execution};
 pub use step::{Goal, Pick, Step, Who};
 
 use std::fmt::Write as _;
@@ -95,7 +95,11 @@ pub fn run(lockstep: &mut Lockstep, steps: &[Step]) -> Result<Option<(usize, Str
 }
 
 /// Takes one step; an approach takes several.
-fn take(lockstep: &mut Lockstep, memory: &mut Memory, step: &Step) -> Result<Option<String>, Error> {
+pub(in crate::live) fn take(
+    lockstep: &mut Lockstep,
+    memory: &mut Memory,
+    step: &Step,
+) -> Result<Option<String>, Error> {
     if let Step::Approach { execution, goal } = step {
         for _ in 0..approach::LONGEST {
             let now = lockstep.now();
