@@ -9,7 +9,7 @@ use crate::intern::{ExecutionNo, Interner};
 use crate::store::{Execution, IndexKey, Store};
 
 /// The name of an index's key.
-fn name(ids: &Interner, partition: u16, key: IndexKey) -> String {
+pub(super) fn name(ids: &Interner, partition: u16, key: IndexKey) -> String {
     let names = index_names(partition);
     match key {
         IndexKey::Eligible(lane) => names.lane_eligible(ids.lane_id(lane)),

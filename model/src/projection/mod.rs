@@ -22,7 +22,7 @@ use ff_core::partition::{Partition, PartitionFamily};
 
 use crate::intern::{ExecutionNo, Interner};
 use crate::number::Score;
-use crate::store::Store;
+use crate::store::{IndexKey, Store};
 use crate::time::ServerTime;
 
 /// What a key holds.
@@ -124,6 +124,11 @@ pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
 /// The key names of an execution.
 pub fn names(ids: &Interner, no: ExecutionNo) -> ExecKeyContext {
     ExecKeyContext::new(&partition(ids.partition(no)), ids.execution_id(no))
+}
+
+/// The name of an index's key.
+pub fn index_name(ids: &Interner, partition: u16, key: IndexKey) -> String {
+    index::name(ids, partition, key)
 }
 
 /// The index names of a partition.

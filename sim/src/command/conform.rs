@@ -12,6 +12,7 @@ Examples:
   claimlab conform                                   20,000 random calls against a private valkey-server
   claimlab conform --calls 200000 --seed 7           more of them, from another seed
   claimlab conform --scanners                        passes of the shipped scanners and scheduler too
+  claimlab conform --concurrent 32                   32 clients at once
   claimlab conform --server 'valkey://127.0.0.1:7000?clock=/tmp/cell'
                                                      against a server that runs under claimlab's clock
 
@@ -39,6 +40,10 @@ pub(super) struct ConformArguments {
     /// then N counts moves
     #[arg(long)]
     scanners: bool,
+    /// Let so many clients call at the same time, and repeat on the model the order in which the server
+    /// performed their commands
+    #[arg(long, value_name = "CLIENTS", conflicts_with = "scanners", value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrent: Option<u16>,
     /// Print how often each method and each script ended how
     #[arg(long)]
     pub(super) coverage: bool,
@@ -69,6 +74,9 @@ mod live {
     pub(in super::super) fn conform(arguments: &ConformArguments) -> Result<u8, CommandError> {
         if let Some(code) = under_own_clock()? {
             return Ok(code);
+        }
+        if let Some(clients) = arguments.concurrent {
+            return super::super::crowd::run(arguments, clients);
         }
         if arguments.scanners {
             return super::super::engines::run(arguments);

@@ -2,6 +2,8 @@
 
 mod conform;
 #[cfg(feature = "live")]
+mod crowd;
+#[cfg(feature = "live")]
 mod engines;
 mod invariants;
 mod lockstep;

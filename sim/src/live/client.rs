@@ -169,7 +169,10 @@ pub(super) async fn connect(address: &Address) -> Result<ferriskey::Client, Engi
 }
 
 /// A backend on a server that is initialised here.
-async fn set_up(client: &ferriskey::Client, deployment: &Deployment) -> Result<Arc<ValkeyBackend>, EngineError> {
+pub(super) async fn set_up(
+    client: &ferriskey::Client,
+    deployment: &Deployment,
+) -> Result<Arc<ValkeyBackend>, EngineError> {
     let backend = ValkeyBackend::from_client_and_partitions(client.clone(), deployment.partitions);
     let secret: String = deployment.secret.iter().map(|byte| format!("{byte:02x}")).collect();
     backend.initialize_deployment(&secret, &deployment.lanes, false).await?;

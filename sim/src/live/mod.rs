@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod call;
 pub mod client;
+pub mod concurrency;
 pub mod coverage;
 pub mod exclusion;
 pub mod keyspace;

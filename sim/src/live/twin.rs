@@ -34,6 +34,12 @@ pub enum Error {
     /// The server could not be read, or died.
     #[error("the server's state cannot be read: {0}")]
     Read(#[from] redis::RedisError),
+    /// A command came over a connection that no client has.
+    #[error("a client connected anew, as {client}: whose command came when is not known")]
+    Stranger {
+        /// The connection's address.
+        client: String,
+    },
     /// Nothing could be drawn.
     #[error("no sequence can be drawn: {0}")]
     Draw(String),

@@ -6,7 +6,7 @@
 //! a flow's summary is not modelled.
 
 mod draw;
-mod due;
+pub(in crate::live) mod due;
 mod scene;
 mod shipped;
 
@@ -327,7 +327,7 @@ impl Found {
 }
 
 /// A call of the scheduler.
-fn schedule(who: Pick, lane: Pick, capabilities: Pick, ttl: Pick) -> Call {
+pub(in crate::live) fn schedule(who: Pick, lane: Pick, capabilities: Pick, ttl: Pick) -> Call {
     let capabilities: &[&str] = match capabilities % 5 {
         0 => &["cuda", "gpu", "日本-gpu"],
         1 => &["gpu"],

@@ -1,7 +1,7 @@
 //! Random sequences of calls in lockstep: drawn, run, shrunk to the shortest that still shows the
 //! difference, and printed as a Rust test that shows it again.
 
-mod approach;
+pub(in crate::live) mod approach;
 mod draw;
 mod memory;
 mod step;
