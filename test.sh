@@ -7,7 +7,7 @@ if ! command -v cargo >/dev/null 2>&1; then
   echo "test.sh: cargo is missing; install Rust (https://rustup.rs) and run this again" >&2
   exit 2
 fi
-# A linker comes with the C compiler; nothing else is needed beside Rust.
+# A linker comes with the C compiler.
 if ! command -v cc >/dev/null 2>&1; then
   if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     apt-get update -qq
@@ -18,4 +18,11 @@ if ! command -v cc >/dev/null 2>&1; then
   fi
 fi
 
-exec cargo test --workspace "$@"
+# Servers that some tests start for themselves; CLAIMLAB_SKIP=postgres leaves one out, and says so.
+tests/install-valkey
+case ",${CLAIMLAB_SKIP:-}," in
+*,postgres,*) echo "test.sh: CLAIMLAB_SKIP=$CLAIMLAB_SKIP: PostgreSQL is not tested" >&2 ;;
+*) tests/install-postgres ;;
+esac
+
+exec cargo test --workspace --features claimlab/databases "$@"

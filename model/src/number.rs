@@ -32,6 +32,26 @@ impl Score {
         Self(0.0 - (f64::from(priority) * 1_000_000_000_000.0) + created_at_ms as f64)
     }
 
+    /// A count as a script's number.
+    pub fn count(count: u64) -> Self {
+        Self(count as f64)
+    }
+
+    /// A time in milliseconds plus a delay, added as a script adds them.
+    pub fn after(ms: i64, delay_ms: u64) -> Self {
+        Self(ms as f64 + delay_ms as f64)
+    }
+
+    /// Whether this is more than 0.
+    pub fn is_positive(self) -> bool {
+        self.0 > 0.0
+    }
+
+    /// Whether this is less than `ms`.
+    pub fn is_before(self, ms: i64) -> bool {
+        self.0 < ms as f64
+    }
+
     /// Whether this score is at most `ms`, as `ZRANGEBYSCORE -inf ms` decides it.
     pub fn is_due(self, ms: i64) -> bool {
         self.0 <= ms as f64

@@ -48,7 +48,6 @@ pub trait Server: Send + Sync + 'static {
     /// The switches that this run's clients have.
     fn deviations(&self) -> Deviations;
 
-    /// The client's own wall clock, where the client library reads it.
     /// The client's own wall clock, where the client library reads it itself.
     fn wall_clock(&self) -> TimestampMs;
 
@@ -70,6 +69,7 @@ pub struct Immediate {
 struct Inner {
     store: Store,
     now: ServerTime,
+    caller_now: Option<TimestampMs>,
     minted: u128,
     given: VecDeque<Uuid>,
     touched: BTreeSet<ExecutionNo>,
@@ -88,6 +88,7 @@ impl Immediate {
             inner: Mutex::new(Inner {
                 store,
                 now,
+                caller_now: None,
                 minted: 0,
                 given: VecDeque::new(),
                 touched: BTreeSet::new(),
@@ -101,6 +102,11 @@ impl Immediate {
     /// Moves the server's clock, backwards too.
     pub fn set_now(&self, now: ServerTime) {
         lock(&self.inner).now = now;
+    }
+
+    /// Lets the client's clock show this from now on; until then it shows what the server's does.
+    pub fn set_caller_now(&self, now: TimestampMs) {
+        lock(&self.inner).caller_now = Some(now);
     }
 
     /// The server's clock.
@@ -130,7 +136,9 @@ impl Immediate {
 
     /// The next ids to mint, in this order, before fresh ones: those that another client minted.
     pub fn give_ids(&self, ids: impl IntoIterator<Item = Uuid>) {
-        lock(&self.inner).given.extend(ids);
+        let mut inner = lock(&self.inner);
+        inner.given.clear();
+        inner.given.extend(ids);
     }
 
     /// The executions that messages were about or changed, and those messages, since last asked.
@@ -173,9 +181,9 @@ impl Server for std::sync::Arc<Immediate> {
         lock(&self.inner).store.deviations()
     }
 
-    /// A client whose clock agrees with the server's.
     fn wall_clock(&self) -> TimestampMs {
-        lock(&self.inner).now.to_wire()
+        let inner = lock(&self.inner);
+        inner.caller_now.unwrap_or(inner.now.to_wire())
     }
 
     fn method_started(&self, method: Method) -> u64 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use claimlab_model::backend::ModelBackend;
 use claimlab_model::port::Immediate;
+use common::model as open;
 use common::{Lab, START_MS, partition};
 use ff_core::backend::{CapabilitySet, ClaimPolicy, FailureClass, FailureReason, ScannerFilter, UsageDimensions};
 use ff_core::contracts::*;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::model as open;
 use common::{Lab, partition};
 use ff_core::backend::{FailureClass, FailureReason};
 use ff_core::contracts::ScanEligibleArgs;

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::model as open;
 use common::{Lab, partition};
 use ff_core::backend::{CancelFlowPolicy, CancelFlowWait, CompletionPayload, Handle};
 use ff_core::contracts::*;

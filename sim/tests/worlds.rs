@@ -23,19 +23,7 @@ fn scenarios() -> Vec<PathBuf> {
 
 fn scenario(name: &str, workers: u32) -> Scenario {
     let file = scenarios().into_iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
-    smaller(scenario::read(&file.unwrap()).unwrap(), workers)
-}
-
-/// The scenario with fewer workers and as much less work, so that a test takes a moment.
-fn smaller(mut scenario: Scenario, workers: u32) -> Scenario {
-    let scaled = |count: u32, from: u32| (count * workers).div_ceil(from.max(1));
-    let from = scenario.workers.count;
-    if workers < from {
-        scenario.work.at_start = scaled(scenario.work.at_start, from);
-        scenario.work.per_second = scaled(scenario.work.per_second, from);
-        scenario.workers.count = workers;
-    }
-    scenario
+    scenario::read(&file.unwrap()).unwrap().with_workers(workers)
 }
 
 /// An output that several owners share.
@@ -135,7 +123,7 @@ fn a_fault_less_changes_nothing_else() {
 #[test]
 fn the_incremental_checks_equal_a_full_recheck_every_64_scripts() {
     for file in scenarios() {
-        let scenario = smaller(scenario::read(&file).unwrap(), 60);
+        let scenario = scenario::read(&file).unwrap().with_workers(60);
         for seed in 0..3 {
             let watch = Watch { recheck_every: Some(64), ..Watch::default() };
             // The run itself panics where they differ.
@@ -148,7 +136,7 @@ fn the_incremental_checks_equal_a_full_recheck_every_64_scripts() {
 #[test]
 fn every_scenario_holds_but_for_what_it_accepts() {
     for file in scenarios() {
-        let scenario = smaller(scenario::read(&file).unwrap(), 200);
+        let scenario = scenario::read(&file).unwrap().with_workers(200);
         let mut summary = Summary::of(&scenario.name);
         for seed in 0..4 {
             summary.add(seed, &run_plan(&Arc::new(draw(&scenario, seed)), Watch::default()));

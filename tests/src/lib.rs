@@ -65,15 +65,16 @@ pub fn root() -> &'static Path {
 /// When the command cannot be built.
 pub fn claimlab() -> Command {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(EXECUTABLE.get_or_init(build));
+    let mut command = Command::new(EXECUTABLE.get_or_init(|| build(&["--release"])));
     // Whether colours are wanted is for each test to say, not for whoever runs the tests.
     command.env_remove("CLICOLOR_FORCE").env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
 
-fn build() -> PathBuf {
+fn build(how: &[&str]) -> PathBuf {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--package", "claimlab", "--bin", "claimlab", "--release", "--message-format=json"])
+        .args(["build", "--package", "claimlab", "--bin", "claimlab", "--message-format=json"])
+        .args(how)
         .current_dir(root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -87,6 +88,20 @@ fn build() -> PathBuf {
         message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
     });
     executable.expect("cargo names the executable that it built")
+}
+
+/// The `claimlab` command with every shipped backend in it, built once for each test process.
+///
+/// It is a build of its own without optimisation, beside the one of [`claimlab`]: what takes its time
+/// here are servers.
+///
+/// # Panics
+/// When the command cannot be built.
+pub fn with_backends() -> Command {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(EXECUTABLE.get_or_init(|| build(&["--features", "databases"])));
+    command.stdin(Stdio::null());
+    command
 }
 
 /// A temporary folder that claimlab is run in.

@@ -10,7 +10,7 @@ mod own_clock;
 mod server;
 
 pub use clock::Clock;
-pub use own_clock::{own_clock, relaunch};
+pub use own_clock::{own_clock, relaunch, relaunch_with};
 pub use server::{Address, Error, Server, connect};
 
 /// The environment variable that names the preloaded clock's cell.

@@ -4,6 +4,7 @@
 //! wants to choose them starts itself again with the clock preloaded.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -34,6 +35,14 @@ pub fn own_clock() -> Result<Option<Clock>, Error> {
 /// # Errors
 /// When it cannot be started.
 pub fn relaunch() -> Result<u8, Error> {
+    relaunch_with(env::args_os().skip(1))
+}
+
+/// The same with other arguments.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn relaunch_with(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<u8, Error> {
     let folder = TempDir::new().map_err(io_error("making a folder for the clock"))?;
     let library = folder.path().join("clock.so");
     fs::write(&library, PRELOADED).map_err(io_error("writing the clock"))?;
@@ -41,7 +50,7 @@ pub fn relaunch() -> Result<u8, Error> {
     let clock = Clock::create(&folder.path().join("own.cell"), 0).map_err(io_error("making the clock's cell"))?;
     let program = env::current_exe().map_err(io_error("finding this program"))?;
     let status = Command::new(program)
-        .args(env::args_os().skip(1))
+        .args(arguments)
         .env("LD_PRELOAD", &library)
         .env(CELL_VARIABLE, clock.path())
         .status()

@@ -46,11 +46,10 @@ fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
         Refusal::InvalidBlockingReason => ScriptError::InvalidBlockingReason,
         Refusal::InvalidLeaseForSuspend => ScriptError::InvalidLeaseForSuspend,
         Refusal::AlreadySuspended => ScriptError::AlreadySuspended,
-        Refusal::MissingToken => ScriptError::Parse {
-            fcall: "FcallResult::into_success".into(),
-            execution_id: None,
-            message: "unknown error code: missing_token".into(),
-        },
+        Refusal::MissingToken
+        | Refusal::TokenExpired
+        | Refusal::HmacSecretNotInitialized
+        | Refusal::UsePendingWithExtrasUnsupported => unknown_code(refusal.code()),
         Refusal::InvalidToken => ScriptError::InvalidToken,
         Refusal::TargetNotSignalable => ScriptError::TargetNotSignalable,
         Refusal::WaitpointClosed => ScriptError::WaitpointClosed,
@@ -71,6 +70,18 @@ fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
         Refusal::DependencyAlreadyExists => ScriptError::DependencyAlreadyExists,
         Refusal::InvalidDependency => ScriptError::InvalidDependency,
         Refusal::InvalidInput(detail) => ScriptError::InvalidInput(detail),
+        Refusal::ExecutionNotSuspended => ScriptError::ExecutionNotSuspended,
+        Refusal::WaitpointNotFound => ScriptError::WaitpointNotFound,
+        Refusal::WaitpointNotPending => ScriptError::WaitpointNotPending,
+        Refusal::WaitpointNotOpen => ScriptError::WaitpointNotOpen,
+        Refusal::WaitpointAlreadyExists => ScriptError::WaitpointAlreadyExists,
+        Refusal::WaitpointPendingUseBufferScript => ScriptError::WaitpointPendingUseBufferScript,
+        Refusal::PendingWaitpointExpired => ScriptError::PendingWaitpointExpired,
+        Refusal::InvalidWaitpointForExecution => ScriptError::InvalidWaitpointForExecution,
+        Refusal::InvalidKid => ScriptError::InvalidKid,
+        Refusal::InvalidSecretHex => ScriptError::InvalidSecretHex,
+        Refusal::InvalidGraceMs => ScriptError::InvalidGraceMs,
+        Refusal::RotationConflict(kid) => ScriptError::RotationConflict(kid),
         Refusal::InvariantViolation(_) => unknown_code("invariant_violation"),
     })
 }

@@ -113,6 +113,17 @@ methods! {
     AckCancelMember => "ack_cancel_member",
     DrainSiblingCancelGroup => "drain_sibling_cancel_group",
     ReconcileSiblingCancelGroup => "reconcile_sibling_cancel_group",
+    SuspendByTriple => "suspend_by_triple",
+    ResumeExecution => "resume_execution",
+    DeliverApprovalSignal => "deliver_approval_signal",
+    ObserveSignals => "observe_signals",
+    CreateWaitpoint => "create_waitpoint",
+    CloseWaitpoint => "close_waitpoint",
+    ReadWaitpointToken => "read_waitpoint_token",
+    ListPendingWaitpoints => "list_pending_waitpoints",
+    ListSuspended => "list_suspended",
+    RotateWaitpointSecrets => "rotate_waitpoint_hmac_secret_all",
+    SeedWaitpointSecrets => "seed_waitpoint_hmac_secret",
 }
 
 /// One call of a method under way; ends it once, and not at all when the caller is dropped.

@@ -21,8 +21,11 @@ mod quotas;
 mod reading;
 mod scanning;
 mod scheduling;
+mod secrets;
+mod signalling;
 mod suspending;
 mod sweeping;
+mod waitpoints;
 mod wire;
 mod workers;
 
@@ -46,7 +49,9 @@ use ff_core::engine_backend::{EngineBackend, ExpirePhase, ReconcileCounts, Sibli
 use ff_core::engine_error::EngineError;
 use ff_core::partition::{Partition, PartitionConfig, PartitionKey};
 use ff_core::state::PublicState;
-use ff_core::types::{AttemptIndex, BudgetId, EdgeId, ExecutionId, FlowId, LaneId, QuotaPolicyId, TimestampMs};
+use ff_core::types::{
+    AttemptIndex, BudgetId, EdgeId, ExecutionId, FlowId, LaneId, LeaseFence, QuotaPolicyId, TimestampMs, WaitpointId,
+};
 
 use crate::intern::ExecutionNo;
 use crate::message::{Answered, Command, Done, Message, Place, Reply, Script};
@@ -190,12 +195,17 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, Suspend, self.suspend_handle(handle, args))
     }
 
-    async fn create_waitpoint(&self, _: &Handle, _: &str, _: Duration) -> Result<PendingWaitpoint, EngineError> {
-        Err(EngineError::Unavailable { op: "create_waitpoint" })
+    async fn create_waitpoint(
+        &self,
+        handle: &Handle,
+        waitpoint_key: &str,
+        expires_in: Duration,
+    ) -> Result<PendingWaitpoint, EngineError> {
+        method!(self, CreateWaitpoint, self.create_pending(handle, waitpoint_key, expires_in))
     }
 
-    async fn observe_signals(&self, _: &Handle) -> Result<Vec<ResumeSignal>, EngineError> {
-        Err(EngineError::Unavailable { op: "observe_signals" })
+    async fn observe_signals(&self, handle: &Handle) -> Result<Vec<ResumeSignal>, EngineError> {
+        method!(self, ObserveSignals, self.observe(handle))
     }
 
     async fn claim_from_resume_grant(&self, token: ResumeToken) -> Result<Option<Handle>, EngineError> {
@@ -704,6 +714,77 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
             self.reconcile_siblings(flow_partition, flow_id, downstream_eid),
             |action| action.as_str()
         )
+    }
+
+    async fn suspend_by_triple(
+        &self,
+        exec_id: ExecutionId,
+        triple: LeaseFence,
+        args: SuspendArgs,
+    ) -> Result<SuspendOutcome, EngineError> {
+        method!(self, SuspendByTriple, self.suspend_fence(exec_id, triple, args))
+    }
+
+    async fn resume_execution(&self, args: ResumeExecutionArgs) -> Result<ResumeExecutionResult, EngineError> {
+        method!(self, ResumeExecution, self.resume(args))
+    }
+
+    async fn deliver_approval_signal(
+        &self,
+        args: DeliverApprovalSignalArgs,
+    ) -> Result<DeliverSignalResult, EngineError> {
+        method!(self, DeliverApprovalSignal, self.approve(args), |result| match result {
+            DeliverSignalResult::Accepted { .. } => "accepted",
+            DeliverSignalResult::Duplicate { .. } => "duplicate",
+        })
+    }
+
+    async fn close_waitpoint(
+        &self,
+        partition: Partition,
+        execution_id: &ExecutionId,
+        waitpoint_id: &str,
+        _: TimestampMs,
+    ) -> Result<(), EngineError> {
+        method!(self, CloseWaitpoint, self.close(partition, execution_id, waitpoint_id))
+    }
+
+    async fn read_waitpoint_token(
+        &self,
+        partition: PartitionKey,
+        waitpoint_id: &WaitpointId,
+    ) -> Result<Option<String>, EngineError> {
+        method!(self, ReadWaitpointToken, self.token(partition, waitpoint_id))
+    }
+
+    async fn list_pending_waitpoints(
+        &self,
+        args: ListPendingWaitpointsArgs,
+    ) -> Result<ListPendingWaitpointsResult, EngineError> {
+        method!(self, ListPendingWaitpoints, self.pending_waitpoints(args))
+    }
+
+    async fn list_suspended(
+        &self,
+        partition: PartitionKey,
+        cursor: Option<ExecutionId>,
+        limit: usize,
+    ) -> Result<ListSuspendedPage, EngineError> {
+        method!(self, ListSuspended, self.suspended(partition, cursor, limit))
+    }
+
+    async fn rotate_waitpoint_hmac_secret_all(
+        &self,
+        args: RotateWaitpointHmacSecretAllArgs,
+    ) -> Result<RotateWaitpointHmacSecretAllResult, EngineError> {
+        method!(self, RotateWaitpointSecrets, async { Ok(self.rotate_secrets(args).await) })
+    }
+
+    async fn seed_waitpoint_hmac_secret(&self, args: SeedWaitpointHmacSecretArgs) -> Result<SeedOutcome, EngineError> {
+        method!(self, SeedWaitpointSecrets, self.seed_secrets(args), |outcome| match outcome {
+            SeedOutcome::Seeded { .. } => "seeded",
+            _ => "already_seeded",
+        })
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -85,7 +85,10 @@ fn index_names(found: &Execution) -> String {
 fn lease_agrees(found: &Execution) -> bool {
     let core = &found.core;
     match &found.lease {
-        Some(lease) => core.is_held_by(&lease.fence) && core.lease_expires_at == Some(lease.expires_at),
+        Some(lease) => {
+            let held = lease.holder.as_ref().is_some_and(|holder| core.is_held_by(&holder.fence));
+            held && core.lease_expires_at == Some(lease.expires_at)
+        }
         None => core.vector.ownership_state != OwnershipState::Leased,
     }
 }

@@ -8,6 +8,7 @@ mod admission;
 mod flow;
 mod reply;
 mod script;
+mod suspension;
 
 pub use admission::{
     Answered, Breach, BudgetPlace, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy,
@@ -15,11 +16,12 @@ pub use admission::{
 };
 pub use flow::{ApplyDependency, FlowFound, FlowPlace, FlowRead, FlowScript, ResolveDependency, StageEdge};
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
-pub use script::{
-    Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Signal, Suspend, Taker,
-};
+pub use script::{Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Taker};
+pub use suspension::{CreateWaitpoint, RotateSecret, Signal, Suspend, SuspensionView, WaitpointView};
 
-use crate::intern::{ExecutionNo, NamespaceNo};
+use ff_core::types::{SignalId, WaitpointId};
+
+use crate::intern::{ExecutionNo, LaneNo, NamespaceNo};
 use crate::store::IndexKey;
 
 /// One request to the server.
@@ -58,6 +60,59 @@ pub enum Message {
     Command(Command),
     /// A read of flow or dependency keys.
     Flow(FlowRead),
+    /// `HGETALL suspension:current`.
+    Suspension(ExecutionNo),
+    /// `HGET total_matchers` of a waitpoint's condition.
+    TotalMatchers(ExecutionNo, WaitpointId),
+    /// `HMGET` of a matcher of a waitpoint's condition: whether satisfied, and by which signal.
+    Matcher(ExecutionNo, WaitpointId, usize),
+    /// The pipelined reads of signals and their payloads.
+    Signals(ExecutionNo, Vec<SignalId>),
+    /// `HGET waitpoint_token`.
+    Token {
+        /// The partition in the key; none where the caller's key names none that a waitpoint is in.
+        partition: Option<u16>,
+        /// Which waitpoint.
+        waitpoint: WaitpointId,
+    },
+    /// `SSCAN` of the execution's waitpoints.
+    Waitpoints(ExecutionNo),
+    /// The pipelined reads of waitpoints and how many matchers their conditions have.
+    WaitpointHeads(ExecutionNo, Vec<WaitpointId>),
+    /// The pipelined reads of the matchers' names.
+    MatcherNames(ExecutionNo, Vec<WaitpointId>),
+    /// `SCAN` for the lanes of a partition that have suspended executions.
+    SuspendedLanes(Option<u16>),
+    /// The pipelined `ZRANGE` of those lanes' suspended indexes.
+    SuspendedMembers(u16, Vec<LaneNo>),
+    /// The pipelined `HMGET suspension:current reason_code`.
+    SuspensionReasons(Vec<ExecutionNo>),
+    /// `ZRANGEBYSCORE pending_waitpoint_expiry`.
+    PendingWaitpoints {
+        /// Partition of the index.
+        partition: u16,
+        /// Highest score.
+        up_to_ms: i64,
+        /// At most so many.
+        limit: u32,
+    },
+    /// `HGET execution_id` of a waitpoint.
+    WaitpointOwner(u16, WaitpointId),
+    /// `HGET current_kid`.
+    CurrentKid(u16),
+    /// `HGET secret:<kid>`.
+    KidSecret(u16, String),
+    /// `HSET secret:<kid>`, and `current_kid` with it where the partition had none.
+    WriteSecret {
+        /// Partition of the secrets.
+        partition: u16,
+        /// The key id.
+        kid: String,
+        /// Its secret, hex.
+        secret_hex: String,
+        /// Whether `current_kid` is written too.
+        current: bool,
+    },
 }
 
 impl Message {
@@ -76,6 +131,22 @@ impl Message {
             Self::Script(script) => script.name(),
             Self::Command(command) => command.name(),
             Self::Flow(read) => read.name(),
+            Self::Suspension(_) => "HGETALL suspension",
+            Self::TotalMatchers(..) => "HGET total_matchers",
+            Self::Matcher(..) => "HMGET matcher",
+            Self::Signals(..) => "HGETALL signals",
+            Self::Token { .. } => "HGET waitpoint_token",
+            Self::Waitpoints(_) => "SSCAN waitpoints",
+            Self::WaitpointHeads(..) => "HMGET waitpoints",
+            Self::MatcherNames(..) => "HMGET matchers",
+            Self::SuspendedLanes(_) => "SCAN suspended",
+            Self::SuspendedMembers(..) => "ZRANGE suspended",
+            Self::SuspensionReasons(_) => "HMGET reason_code",
+            Self::PendingWaitpoints { .. } => "ZRANGEBYSCORE",
+            Self::WaitpointOwner(..) => "HGET execution_id",
+            Self::CurrentKid(_) => "HGET current_kid",
+            Self::KidSecret(..) => "HGET secret",
+            Self::WriteSecret { .. } => "HSET secret",
         }
     }
 
@@ -87,11 +158,27 @@ impl Message {
             | Self::Description(no)
             | Self::Policy(no)
             | Self::Required(no)
-            | Self::Result(no) => Some(*no),
+            | Self::Result(no)
+            | Self::Suspension(no)
+            | Self::TotalMatchers(no, _)
+            | Self::Matcher(no, _, _)
+            | Self::Signals(no, _)
+            | Self::Waitpoints(no)
+            | Self::WaitpointHeads(no, _)
+            | Self::MatcherNames(no, _) => Some(*no),
             Self::Script(script) => script.execution(),
             Self::Command(command) => command.execution(),
             Self::Flow(read) => read.execution(),
             Self::Time | Self::Range { .. } | Self::RegisteredCapabilities(_) => None,
+            Self::Token { .. }
+            | Self::SuspendedLanes(_)
+            | Self::SuspendedMembers(..)
+            | Self::SuspensionReasons(_)
+            | Self::PendingWaitpoints { .. }
+            | Self::WaitpointOwner(..)
+            | Self::CurrentKid(_)
+            | Self::KidSecret(..)
+            | Self::WriteSecret { .. } => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the server answers: values of reads, a script's success or its refusal.
 
+use ff_core::contracts::SuspensionReasonCode;
 use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptType, BlockingReason, PublicState, TerminalOutcome};
 use ff_core::types::{
@@ -7,10 +8,11 @@ use ff_core::types::{
 };
 
 use super::{Answered, Breach, FlowFound};
+use super::{SuspensionView, WaitpointView};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
 use crate::script::Refusal;
-use crate::store::{Submission, SuspendDone};
+use crate::store::{SignalRecord, Submission, SuspendDone};
 use crate::time::ServerTime;
 
 /// The core fields that preludes read.
@@ -119,6 +121,10 @@ pub enum Done {
     Resolved(&'static str, &'static str),
     /// The members of a flow that was cancelled.
     Cancelled(Vec<ExecutionNo>),
+    /// A pending waitpoint was created, with its token.
+    WaitpointCreated(String),
+    /// Another key id mints now: with the one before it, and how many expired ones were reaped.
+    Rotated(Option<String>, u32),
 }
 
 impl Done {
@@ -145,6 +151,8 @@ impl Done {
             Self::RateExceeded(_) => "rate_exceeded",
             Self::Tagged(_) => "tagged",
             Self::Cancelled(_) => "cancelled",
+            Self::WaitpointCreated(_) => "waitpoint_created",
+            Self::Rotated(..) => "rotated",
         }
     }
 }
@@ -178,6 +186,30 @@ pub enum Reply {
     Answered(Answered),
     /// What a read of flow or dependency keys gives.
     Flow(FlowFound),
+    /// A suspension; none for a missing key.
+    Suspension(Option<Box<SuspensionView>>),
+    /// How many.
+    Count(usize),
+    /// The signal that satisfied a matcher, where one did.
+    Matched(Option<SignalId>),
+    /// Signals; none for a missing key.
+    Signals(Vec<Option<SignalRecord>>),
+    /// One text field; none for a missing key or field.
+    Text(Option<String>),
+    /// Waitpoint ids in no order.
+    Waitpoints(Vec<WaitpointId>),
+    /// Waitpoints; none for a missing key.
+    WaitpointHeads(Vec<Option<WaitpointView>>),
+    /// The matchers' names of several conditions.
+    Names(Vec<Vec<String>>),
+    /// Lanes.
+    Lanes(Vec<LaneNo>),
+    /// Suspension reasons; none for a missing key.
+    Reasons(Vec<Option<SuspensionReasonCode>>),
+    /// An execution; none for a missing key.
+    Owner(Option<ExecutionNo>),
+    /// A plain write was done.
+    Written,
 }
 
 impl Reply {

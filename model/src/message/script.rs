@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::policy::RetryPolicy;
 use ff_core::state::BlockingReason;
-use ff_core::types::{
-    AttemptId, AttemptIndex, EdgeId, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
-};
+use ff_core::types::{AttemptId, AttemptIndex, EdgeId, LeaseEpoch, LeaseFence, LeaseId, TimestampMs, WaitpointId};
 
-use super::FlowScript;
-use super::{BudgetPlace, CheckAdmission, CreateBudget, CreateQuotaPolicy, IssueGrantAndClaim, QuotaPlace, Spend};
+use super::{
+    BudgetPlace, CheckAdmission, CreateBudget, CreateQuotaPolicy, CreateWaitpoint, FlowScript, IssueGrantAndClaim,
+    QuotaPlace, RotateSecret, Signal, Spend, Suspend,
+};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
-use crate::store::{IndexKey, MatchMode, Matcher, Submission};
+use crate::store::{IndexKey, Submission};
 
 /// Where an execution is looked for: the keys carry the partition that the caller named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,58 +153,6 @@ pub struct Cancel {
     pub instance: Option<InstanceNo>,
     /// Fence that a repaired cancel would check; the shipped script never sees an attempt id.
     pub fence: Option<LeaseFence>,
-}
-
-/// `ff_suspend_execution` on one fresh waitpoint.
-#[derive(Clone, Debug)]
-pub struct Suspend {
-    /// What the handle says.
-    pub held: Held,
-    /// New suspension id, minted by the caller.
-    pub suspension: SuspensionId,
-    /// New waitpoint id, minted by the caller.
-    pub waitpoint: WaitpointId,
-    /// The waitpoint's key.
-    pub key: String,
-    /// Why.
-    pub reason: SuspensionReasonCode,
-    /// Absolute timeout by the caller's clock.
-    pub timeout_at: Option<TimestampMs>,
-    /// What the timeout does.
-    pub timeout_behavior: TimeoutBehavior,
-    /// Matchers of the condition.
-    pub matchers: Vec<Matcher>,
-    /// How many must match.
-    pub mode: MatchMode,
-    /// Deduplication key.
-    pub idempotency_key: Option<String>,
-    /// How long the outcome is remembered.
-    pub dedup_ttl_ms: u64,
-}
-
-/// `ff_deliver_signal`.
-#[derive(Clone, Debug)]
-pub struct Signal {
-    /// The execution.
-    pub execution: ExecutionNo,
-    /// Lane from the pre-read.
-    pub lane: LaneNo,
-    /// Target.
-    pub waitpoint: WaitpointId,
-    /// New signal id, minted by the caller.
-    pub signal: SignalId,
-    /// Its name.
-    pub name: String,
-    /// Proof.
-    pub token: String,
-    /// Deduplication key.
-    pub idempotency_key: Option<String>,
-    /// How long the key is remembered.
-    pub dedup_ttl_ms: u64,
-    /// Delay between satisfaction and eligibility.
-    pub resume_delay_ms: u64,
-    /// Cap on signals of the execution.
-    pub max_signals: u64,
 }
 
 /// Which of the two timeouts `ff_expire_execution` was called for.
@@ -443,6 +390,28 @@ pub enum Script {
     Flow(Box<FlowScript>),
     /// `ff_move_to_waiting_children`, with what the handle says.
     WaitChildren(Held),
+    /// `ff_create_pending_waitpoint`.
+    CreateWaitpoint(Box<CreateWaitpoint>),
+    /// `ff_resume_execution`.
+    Resume {
+        /// The execution.
+        execution: ExecutionNo,
+        /// Lane from the pre-read.
+        lane: LaneNo,
+        /// Waitpoint from the pre-read.
+        waitpoint: WaitpointId,
+        /// Delay between the resume and eligibility.
+        delay_ms: u64,
+    },
+    /// `ff_close_waitpoint`.
+    CloseWaitpoint {
+        /// The execution that the caller names; nothing of it is read.
+        place: Place,
+        /// Target; none where the caller's text is no waitpoint's id.
+        waitpoint: Option<WaitpointId>,
+    },
+    /// `ff_rotate_waitpoint_hmac_secret`.
+    RotateSecret(Box<RotateSecret>),
 }
 
 impl Script {
@@ -486,6 +455,10 @@ impl Script {
             Self::SetTags { .. } => "set_execution_tags",
             Self::Flow(script) => script.name(),
             Self::WaitChildren(_) => "move_to_waiting_children",
+            Self::CreateWaitpoint(_) => "create_pending_waitpoint",
+            Self::Resume { .. } => "resume_execution",
+            Self::CloseWaitpoint { .. } => "close_waitpoint",
+            Self::RotateSecret(_) => "rotate_waitpoint_hmac_secret",
         }
     }
 
@@ -528,6 +501,10 @@ impl Script {
             | Self::ResetBudget { .. }
             | Self::CreateQuotaPolicy(_) => return None,
             Self::Flow(script) => return script.execution(),
+            Self::CreateWaitpoint(args) => args.execution,
+            Self::Resume { execution, .. } => *execution,
+            Self::CloseWaitpoint { place, .. } => place.execution,
+            Self::RotateSecret(_) => return None,
         })
     }
 }

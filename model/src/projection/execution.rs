@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use ff_core::types::AttemptIndex;
 
 use super::core::{CoreParts, core_fields};
-use super::flow;
 use super::text::{Fields, snake};
 use super::{Key, Keys, Type, Value, names};
+use super::{flow, suspension};
 use crate::intern::{ExecutionNo, Interner};
 use crate::script::blocking_detail;
-use crate::store::{Attempt, Execution, Grant, Lease, MatchMode, Store, SuspendDone, Suspension, Waitpoint};
+use crate::store::{Attempt, Execution, Grant, Holder, Lease, Store};
 use crate::time::ServerTime;
 
 /// Adds every key of an execution.
@@ -39,19 +39,7 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
     for record in &found.attempts {
         put(names.attempt_hash(record.index), Value::Hash(attempt(ids, found, record)), None);
     }
-    if let Some(current) = &found.suspension {
-        put(names.suspension_current(), Value::Hash(suspension(found, current)), None);
-    }
-    for (key, until, done) in &found.suspend_done {
-        let SuspendDone { suspension, waitpoint, waitpoint_key, token } = done;
-        let outcome = format!("OK\t{suspension}\t{waitpoint}\t{waitpoint_key}\t{token}\t0");
-        let value = Value::Hash([("outcome".to_owned(), outcome)].into());
-        put(names.suspend_dedup(key), value, Some(*until));
-    }
-    for waitpoint in store.waitpoints_of(found.no) {
-        put(names.waitpoint(&waitpoint.id), Value::Hash(waitpoint_record(found, waitpoint)), None);
-        put(names.waitpoint_condition(&waitpoint.id), Value::Hash(condition(waitpoint)), None);
-    }
+    suspension::render(store, ids, found, keys);
     flow::render_dependencies(ids, found, keys);
 }
 
@@ -65,17 +53,13 @@ pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(S
         (names.result(), Type::Text),
         (names.lease_current(), Type::ExpiringHash),
         (names.claim_grant(), Type::ExpiringHash),
-        (names.suspension_current(), Type::Hash),
     ];
     let Some(found) = store.execution(no) else { return keys };
     keys.extend([(names.deps_meta(), Type::Hash), (names.deps_unresolved(), Type::Set)]);
     keys.extend(found.dependencies.applied.iter().map(|applied| (names.dep_edge(&applied.edge), Type::Hash)));
     let next = found.attempts.iter().map(|attempt| attempt.index.0 + 1).max().unwrap_or(0);
     keys.extend((0..=next).map(|index| (names.attempt_hash(AttemptIndex::new(index)), Type::Hash)));
-    for waitpoint in store.waitpoints_of(no) {
-        keys.push((names.waitpoint(&waitpoint.id), Type::Hash));
-        keys.push((names.waitpoint_condition(&waitpoint.id), Type::Hash));
-    }
+    suspension::possible(store, ids, found, &mut keys);
     keys
 }
 
@@ -87,14 +71,16 @@ fn core(ids: &Interner, found: &Execution) -> BTreeMap<String, String> {
 
 fn lease(ids: &Interner, found: &Execution, lease: &Lease) -> BTreeMap<String, String> {
     let mut fields = Fields::default();
-    fields
-        .set("lease_id", &lease.fence.lease_id)
-        .set("lease_epoch", lease.fence.lease_epoch)
-        .set("execution_id", &found.name)
-        .set("attempt_id", &lease.fence.attempt_id)
-        .set("worker_id", ids.worker_id(lease.worker))
-        .set("worker_instance_id", ids.instance_id(lease.instance))
-        .set("expires_at", lease.expires_at);
+    fields.set("expires_at", lease.expires_at);
+    if let Some(Holder { fence, worker, instance }) = &lease.holder {
+        fields
+            .set("lease_id", &fence.lease_id)
+            .set("lease_epoch", fence.lease_epoch)
+            .set("execution_id", &found.name)
+            .set("attempt_id", &fence.attempt_id)
+            .set("worker_id", ids.worker_id(*worker))
+            .set("worker_instance_id", ids.instance_id(*instance));
+    }
     fields.done()
 }
 
@@ -121,58 +107,10 @@ fn attempt(ids: &Interner, found: &Execution, attempt: &Attempt) -> BTreeMap<Str
         .if_some("failure_reason", attempt.failure_reason.as_ref())
         .if_some("failure_category", attempt.failure_category.as_ref());
     if let Some(parked_by) = &attempt.suspension_id {
-        fields.set("suspension_id", parked_by).or_empty("suspended_at", attempt.suspended_at);
+        fields.set("suspension_id", parked_by);
     }
-    fields.done()
-}
-
-fn suspension(found: &Execution, suspension: &Suspension) -> BTreeMap<String, String> {
-    let mut fields = Fields::default();
-    fields
-        .set("suspension_id", &suspension.id)
-        .set("execution_id", &found.name)
-        .set("attempt_index", suspension.attempt_index)
-        .set("waitpoint_id", &suspension.waitpoint)
-        .or_empty("timeout_at", suspension.timeout_at)
-        .or_empty("timeout_behavior", suspension.timeout_behavior.map(|behavior| behavior.as_wire_str()))
-        .or_empty("closed_at", suspension.closed_at)
-        .set("close_reason", suspension.close_reason);
-    fields.done()
-}
-
-fn waitpoint_record(found: &Execution, waitpoint: &Waitpoint) -> BTreeMap<String, String> {
-    let mut fields = Fields::default();
-    fields
-        .set("waitpoint_id", &waitpoint.id)
-        .set("execution_id", &found.name)
-        .set("attempt_index", waitpoint.attempt_index)
-        .set("suspension_id", &waitpoint.suspension)
-        .set("waitpoint_key", &waitpoint.key)
-        .set("waitpoint_token", &waitpoint.token)
-        .set("state", snake(waitpoint.state))
-        .set("created_at", waitpoint.created_at)
-        .or_empty("expires_at", waitpoint.expires_at)
-        .set("signal_count", waitpoint.signal_count);
-    fields.done()
-}
-
-fn condition(waitpoint: &Waitpoint) -> BTreeMap<String, String> {
-    let condition = &waitpoint.condition;
-    let mode = match condition.mode {
-        MatchMode::Any => "any",
-        MatchMode::All => "all",
-    };
-    let mut fields = Fields::default();
-    fields
-        .set("match_mode", mode)
-        .set("minimum_signal_count", condition.minimum)
-        .set("total_matchers", condition.matchers.len())
-        .set("satisfied_count", condition.satisfied)
-        .set("closed", u8::from(condition.closed));
-    for (position, matcher) in condition.matchers.iter().enumerate() {
-        fields
-            .set(&format!("matcher:{position}:name"), &matcher.name)
-            .set(&format!("matcher:{position}:satisfied"), u8::from(matcher.satisfied));
+    if let Some(suspended_at) = attempt.suspended_at.text() {
+        fields.set("suspended_at", suspended_at);
     }
     fields.done()
 }

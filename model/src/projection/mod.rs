@@ -10,6 +10,7 @@ mod execution;
 mod flow;
 mod index;
 mod server;
+mod suspension;
 mod text;
 
 pub use self::core::{CoreParts, core_fields};
@@ -107,8 +108,8 @@ pub fn places(store: &Store, ids: &Interner, no: ExecutionNo) -> BTreeMap<String
     index::places(store, ids, no)
 }
 
-/// Every key of the store that exists.
-pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
+/// Every key of the store with so many partitions, those past their expiry included.
+pub fn everything(store: &Store, ids: &Interner, partitions: u16) -> Keys {
     let mut keys = Keys::new();
     for found in store.executions() {
         execution::render(store, ids, found, &mut keys);
@@ -116,8 +117,8 @@ pub fn everything(store: &Store, ids: &Interner, now: ServerTime) -> Keys {
     }
     server::render(store, ids, &mut keys);
     flow::render(store, ids, &mut keys);
+    suspension::render_partitions(store, partitions, &mut keys);
     admission::render(store, ids, &mut keys);
-    keys.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
     keys
 }
 

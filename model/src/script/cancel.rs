@@ -2,11 +2,11 @@
 
 use ff_core::state::{AttemptLifecycle, AttemptState, LifecyclePhase, OwnershipState, TerminalOutcome};
 
-use super::{Answer, Refusal, fence, vector};
+use super::{Answer, Refusal, fence, resume, vector};
 use crate::deviation::Deviation;
 use crate::message::{Cancel, Done};
 use crate::number::Score;
-use crate::store::{Detail, IndexKey, Store, WaitpointState};
+use crate::store::{Detail, IndexKey, Store};
 use crate::time::ServerTime;
 
 const OPERATOR_OVERRIDE: &str = "operator_override";
@@ -86,10 +86,12 @@ fn close_suspension(store: &mut Store, now: ServerTime, args: &Cancel, partition
     });
     if let Some(waitpoint) = &args.waitpoint {
         store.write_waitpoint(no, partition, waitpoint, |waitpoint| {
-            waitpoint.state = WaitpointState::Closed;
-            waitpoint.condition.closed = true;
+            waitpoint.close(now, "cancelled", false);
+            waitpoint.close_condition(now, "cancelled");
         });
     }
+    store.delete_composite(no);
+    resume::close_additional(store, now, no, partition, "cancelled", "cancelled", false);
 }
 
 /// `defensive_zrem_all_indexes`: active and suspended by the core's lane, the rest by the caller's.

@@ -5,7 +5,7 @@ use ff_core::state::{AttemptLifecycle, AttemptState};
 use super::{Answer, Refusal, fence, vector};
 use crate::message::{Done, Held};
 use crate::number::Score;
-use crate::store::{Detail, IndexKey, Store};
+use crate::store::{Detail, IndexKey, Stamp, Store};
 use crate::time::ServerTime;
 
 /// Parks an execution among those that wait for dependencies; the attempt stays.
@@ -24,7 +24,7 @@ pub(super) fn wait_children(store: &mut Store, now: ServerTime, held: &Held) -> 
     });
     store.write_attempt(no, held.attempt_index, |attempt| {
         attempt.state = AttemptLifecycle::Suspended;
-        attempt.suspended_at = Some(now);
+        attempt.suspended_at = Stamp::At(now);
         attempt.suspension_id = Some("waiting_children".into());
     });
     fence::release(store, no, held.lane, held.instance);

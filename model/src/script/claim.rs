@@ -10,7 +10,7 @@ use crate::deviation::Deviation;
 use crate::intern::ExecutionNo;
 use crate::message::{Claim, ClaimResumed, Done, NewLease, Taker};
 use crate::number::Score;
-use crate::store::{Core, Execution, IndexKey, Lease, Store};
+use crate::store::{Core, Execution, Holder, IndexKey, Lease, Stamp, Store};
 use crate::time::ServerTime;
 
 /// Consumes a grant and starts a new attempt.
@@ -84,7 +84,7 @@ pub(super) fn claim_resumed_execution(store: &mut Store, now: ServerTime, args: 
         attempt.state = AttemptLifecycle::Started;
         attempt.lease_epoch = Some(fence.lease_epoch);
         attempt.instance = Some(args.taker.instance);
-        attempt.suspended_at = None;
+        attempt.suspended_at = Stamp::Empty;
         attempt.suspension_id = Some(String::new());
     });
     store.remove(args.taker.execution, IndexKey::Eligible(args.taker.lane));
@@ -164,9 +164,7 @@ pub(super) fn install_lease(
     store.write_lease(
         taker.execution,
         Lease {
-            fence: fence.clone(),
-            worker: taker.worker,
-            instance: taker.instance,
+            holder: Some(Holder { fence: fence.clone(), worker: taker.worker, instance: taker.instance }),
             expires_at,
             key_expires_at: None,
         },

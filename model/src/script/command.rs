@@ -78,8 +78,9 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
         }
         Command::Workers(namespace) => Answered::Instances(store.registry().indexed(*namespace).collect()),
         Command::Worker(namespace, instance) => {
-            let held = store.registry().get(*namespace, *instance).filter(|held| held.has_capabilities(now));
-            Answered::Worker(held.cloned().map(Box::new))
+            let held = store.registry_mut().get_mut(*namespace, *instance);
+            let held = held.and_then(|held| held.look_at_capabilities(now).then_some(held));
+            Answered::Worker(held.map(|held| Box::new(held.clone())))
         }
         Command::Lanes => Answered::Texts(store.lanes().clone()),
         Command::AllExecutions(partition) => {

@@ -7,7 +7,7 @@ use super::{Answer, COMPARED_WITH_NIL, Refusal, fence, vector};
 use crate::intern::LaneNo;
 use crate::message::{Done, Held, Place};
 use crate::number::Score;
-use crate::store::{Detail, IndexKey, Store};
+use crate::store::{Detail, IndexKey, Stamp, Store};
 use crate::time::ServerTime;
 
 /// The holder parks its execution until a time of its own clock; the past is allowed.
@@ -26,7 +26,7 @@ pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &Held, u
     });
     store.write_attempt(no, held.attempt_index, |attempt| {
         attempt.state = AttemptLifecycle::Suspended;
-        attempt.suspended_at = Some(now);
+        attempt.suspended_at = Stamp::At(now);
         attempt.suspension_id = Some("worker_delay".into());
     });
     fence::release(store, no, held.lane, held.instance);

@@ -1,22 +1,22 @@
 //! `ff_expire_execution` and `ff_expire_suspension`: what the timeout scanners call.
 
-use ff_core::contracts::TimeoutBehavior;
+use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
 use ff_core::state::{
     AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, TerminalOutcome,
 };
 use ff_core::types::{AttemptIndex, WaitpointId};
 
-use super::{Answer, COMPARED_WITH_NIL, Refusal, find, vector};
+use super::{Answer, COMPARED_WITH_NIL, Refusal, find, resume, vector};
 use crate::intern::LaneNo;
 use crate::message::{Done, Expiry, Place};
 use crate::number::Score;
-use crate::store::{Detail, IndexKey, Store, WaitpointState};
+use crate::store::{Detail, IndexKey, Stamp, Store, Stray};
 use crate::time::ServerTime;
 
 /// Ends an execution as expired, whatever its phase, without asking whether it is due.
 ///
 /// The attempt record that is ended is the one that the caller read; none, when it read an empty index.
-/// A suspended one keeps its waitpoint and condition open; a grant stays.
+/// A suspended one keeps its waitpoints, conditions and composite keys; a grant stays.
 pub(super) fn expire_execution(
     store: &mut Store,
     now: ServerTime,
@@ -38,9 +38,9 @@ pub(super) fn expire_execution(
         store.remove(no, IndexKey::ExecutionDeadline);
         return Ok(Done::Ok("already_terminal"));
     }
-    let reason = match expiry {
-        Expiry::AttemptTimeout => "attempt_timeout",
-        Expiry::ExecutionDeadline => "execution_deadline",
+    let (reason, close_reason) = match expiry {
+        Expiry::AttemptTimeout => ("attempt_timeout", "expired:attempt_timeout"),
+        Expiry::ExecutionDeadline => ("execution_deadline", "expired:execution_deadline"),
     };
     let ends_attempt = has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended);
     if let Some(attempt_index) = attempt_index.filter(|_| ends_attempt) {
@@ -63,7 +63,7 @@ pub(super) fn expire_execution(
             store.write_suspension(no, |suspension| {
                 if let Some(suspension) = suspension {
                     suspension.closed_at = Some(now);
-                    suspension.close_reason = "expired";
+                    suspension.close_reason = close_reason;
                 }
             });
             store.remove(no, IndexKey::Suspended(lane));
@@ -148,11 +148,12 @@ pub(super) fn expire_suspension(
     let has_attempt = found.core.current_attempt_index.is_some();
     let partition = found.partition;
     let close = |store: &mut Store, reason: &'static str| {
-        if let Some(waitpoint) = waitpoint {
-            store.write_waitpoint(no, partition, waitpoint, |waitpoint| {
-                waitpoint.state = WaitpointState::Closed;
-                waitpoint.condition.closed = true;
-            });
+        match waitpoint {
+            Some(waitpoint) => store.write_waitpoint(no, partition, waitpoint, |waitpoint| {
+                waitpoint.close(now, reason, false);
+                waitpoint.close_condition(now, reason);
+            }),
+            None => store.write_stray(partition, Stray { closed_at: now, reason }),
         }
         store.write_suspension(no, |suspension| {
             if let Some(suspension) = suspension {
@@ -160,6 +161,8 @@ pub(super) fn expire_suspension(
                 suspension.close_reason = reason;
             }
         });
+        store.delete_composite(no);
+        resume::close_additional(store, now, no, partition, reason, reason, false);
         store.remove(no, IndexKey::SuspensionTimeout);
         store.remove(no, IndexKey::Suspended(lane));
     };
@@ -184,6 +187,7 @@ pub(super) fn expire_suspension(
             });
             store.write_suspension(no, |suspension| {
                 if let Some(suspension) = suspension {
+                    suspension.reason = SuspensionReasonCode::WaitingForOperatorReview;
                     suspension.timeout_at = None;
                     suspension.timeout_behavior = None;
                 }
@@ -207,16 +211,17 @@ pub(super) fn expire_suspension(
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
+    let failure = format!("suspension_timeout:{}", behavior.as_wire_str());
     if let Some(attempt_index) = attempt_index.filter(|_| has_attempt) {
         store.write_attempt(no, attempt_index, |attempt| {
             attempt.state = attempt_end;
             attempt.ended_at = Some(now);
-            attempt.failure_reason = Some(format!("suspension_timeout:{}", behavior.as_wire_str()));
-            attempt.suspended_at = None;
+            attempt.failure_reason = Some(failure.clone());
+            attempt.suspended_at = Stamp::Empty;
             attempt.suspension_id = Some(String::new());
         });
     }
-    store.write_reasons(no, |reasons| reasons.failure = Some(format!("suspension_timeout:{}", behavior.as_wire_str())));
+    store.write_reasons(no, |reasons| reasons.failure = Some(failure));
     close(store, reason);
     store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
     store.publish(no, published);

@@ -21,7 +21,7 @@ pub(super) fn complete_execution(
     store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, overriding)?;
     fence::validate(store, now, no, triple)?;
-    end_attempt(store, now, held, AttemptLifecycle::EndedSuccess);
+    end_attempt(store, now, held, AttemptLifecycle::EndedSuccess, None);
     if !payload.is_empty() {
         store.set_result(no, payload.to_vec());
     }
@@ -92,10 +92,13 @@ pub(super) fn fail_execution(
     Ok(Done::RetryScheduled(due))
 }
 
-fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLifecycle) {
+fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLifecycle, failure: Option<&str>) {
     store.write_attempt(held.execution, held.attempt_index, |attempt| {
         attempt.state = state;
         attempt.ended_at = Some(now);
+        if let Some(failure) = failure {
+            attempt.failure_reason = Some(failure.to_owned());
+        }
     });
 }
 

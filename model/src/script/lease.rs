@@ -44,7 +44,7 @@ pub(super) fn renew_lease(store: &mut Store, now: ServerTime, held: &Held, ttl_m
         core.lease_expires_at = Some(expires_at);
         core.last_mutation_at = now.to_wire();
     });
-    store.extend_lease(held.execution, expires_at, grace_ms);
+    store.extend_lease(held.execution, now, expires_at, grace_ms);
     store.add(held.execution, IndexKey::LeaseExpiry, Score::at_ms(expires_at.ms()));
     Ok(Done::Renewed(expires_at))
 }

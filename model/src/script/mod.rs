@@ -22,6 +22,7 @@ mod flow_cancel;
 mod grant;
 mod lease;
 mod operator;
+mod parked;
 mod priority;
 mod quota;
 mod read;
@@ -29,9 +30,12 @@ mod reclaim;
 mod refusal;
 mod registry;
 mod replay;
+mod resume;
+mod secret;
 mod signal;
 mod suspend;
 mod vector;
+mod waitpoint;
 
 pub use read::blocking_detail;
 pub use refusal::Refusal;
@@ -131,6 +135,14 @@ fn run(store: &mut Store, now: ServerTime, script: &Script) -> Answer {
         Script::SetTags { execution, tags } => operator::set_execution_tags(store, now, *execution, tags),
         Script::Flow(script) => run_flow(store, now, script),
         Script::WaitChildren(held) => children::wait_children(store, now, held),
+        Script::CreateWaitpoint(args) => waitpoint::create_pending_waitpoint(store, now, args),
+        Script::Resume { execution, lane, waitpoint, delay_ms } => {
+            resume::resume_execution(store, now, *execution, *lane, waitpoint, *delay_ms)
+        }
+        Script::CloseWaitpoint { place, waitpoint } => {
+            waitpoint::close_waitpoint(store, now, *place, waitpoint.as_ref())
+        }
+        Script::RotateSecret(args) => secret::rotate_secret(store, now, args),
     }
 }
 

@@ -7,7 +7,7 @@ use ff_core::state::{
 use super::{Answer, Refusal, claim};
 use crate::intern::ExecutionNo;
 use crate::message::{Done, IssueGrantAndClaim, NewLease};
-use crate::store::{Core, IndexKey, Store};
+use crate::store::{Core, IndexKey, Stamp, Store};
 use crate::time::ServerTime;
 
 /// Takes a lease in one step, continuing an interrupted attempt or starting a new one.
@@ -47,6 +47,8 @@ pub(super) fn issue_grant_and_claim(store: &mut Store, now: ServerTime, args: &I
             attempt.state = AttemptLifecycle::Started;
             attempt.lease_epoch = Some(fence.lease_epoch);
             attempt.instance = Some(taker.instance);
+            attempt.suspended_at = Stamp::Empty;
+            attempt.suspension_id = Some(String::new());
         });
         store.remove(no, IndexKey::Eligible(taker.lane));
         let expires_at = now.plus_ms(taker.ttl_ms);

@@ -1,6 +1,7 @@
 //! Plain commands: the reads that preludes and scanners send.
 
 use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Message, Reply};
+use crate::number::Score;
 use crate::store::{Core, Detail, Execution, Store};
 use crate::time::ServerTime;
 
@@ -27,6 +28,7 @@ pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> R
         }
         Message::Script(_) | Message::Command(_) => unreachable!("run elsewhere"),
         Message::Flow(read) => Reply::Flow(look_up(store, read)),
+        parked => super::parked::answer(store, parked),
     }
 }
 
@@ -138,11 +140,14 @@ pub fn blocking_detail(found: &Execution) -> String {
             format!("suspended: waitpoint {waitpoint} awaiting {}", reason.as_wire_str())
         }
         Detail::ResumeDelay(delay_ms) => {
-            let signal = found.reasons.blocking_detail.as_deref().unwrap_or_default();
-            format!("resume delay {delay_ms}ms after signal {signal}")
+            let signal = found.reasons.resume_signal.as_deref().unwrap_or_default();
+            format!("resume delay {}ms after signal {signal}", Score::count(delay_ms).to_lua_string())
         }
-        Detail::Escalated(at) => format!("suspension escalated: timeout at {}", at.0),
+        Detail::Escalated(at) => format!("suspension escalated: timeout at {}", Score::at_ms(at.0).to_lua_string()),
         Detail::Caller => found.reasons.blocking_detail.clone().unwrap_or_default(),
+        Detail::OperatorResumeDelay(delay_ms) => {
+            format!("resume delay {}ms", Score::count(delay_ms).to_lua_string())
+        }
         Detail::Dependencies { unresolved, edge } => format!("{unresolved} dep(s) unresolved incl {edge}"),
         Detail::DependenciesAfterReplay(unsatisfied) => format!("{unsatisfied} dep(s) unsatisfied after replay"),
         Detail::Children => "waiting for child executions to complete".into(),

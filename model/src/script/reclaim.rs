@@ -28,14 +28,18 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
         give_up(store, now, args);
         return Err(Refusal::MaxRetriesExhausted(cap));
     }
+    let failure = match ownership {
+        OwnershipState::LeaseExpiredReclaimable => "lease_lease_expired_reclaimable",
+        OwnershipState::LeaseRevoked => "lease_lease_revoked",
+        OwnershipState::Leased => "lease_leased",
+        OwnershipState::Unowned => "lease_unowned",
+    };
     claim::check_grant(store, &args.taker)?;
     claim::consume_grant(store, args.taker.execution);
     store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
         attempt.state = AttemptLifecycle::InterruptedReclaimed;
         attempt.ended_at = Some(now);
-        let held =
-            if ownership == OwnershipState::LeaseRevoked { "lease_revoked" } else { "lease_expired_reclaimable" };
-        attempt.failure_reason = Some(format!("lease_{held}"));
+        attempt.failure_reason = Some(failure.into());
     });
     let taker = &args.taker;
     let lease =

@@ -61,6 +61,22 @@ pub enum Refusal {
     InvalidInput(String),
     /// With what was found; everything that the script wrote before stays.
     InvariantViolation(String),
+    ExecutionNotSuspended,
+    WaitpointNotFound,
+    WaitpointNotPending,
+    WaitpointNotOpen,
+    WaitpointAlreadyExists,
+    WaitpointPendingUseBufferScript,
+    PendingWaitpointExpired,
+    InvalidWaitpointForExecution,
+    UsePendingWithExtrasUnsupported,
+    HmacSecretNotInitialized,
+    TokenExpired,
+    InvalidKid,
+    InvalidSecretHex,
+    InvalidGraceMs,
+    /// With the key id.
+    RotationConflict(String),
 }
 
 impl Refusal {
@@ -110,6 +126,21 @@ impl Refusal {
             Self::InvalidDependency => "invalid_dependency",
             Self::InvalidInput(_) => "invalid_input",
             Self::InvariantViolation(_) => "invariant_violation",
+            Self::ExecutionNotSuspended => "execution_not_suspended",
+            Self::WaitpointNotFound => "waitpoint_not_found",
+            Self::WaitpointNotPending => "waitpoint_not_pending",
+            Self::WaitpointNotOpen => "waitpoint_not_open",
+            Self::WaitpointAlreadyExists => "waitpoint_already_exists",
+            Self::WaitpointPendingUseBufferScript => "waitpoint_pending_use_buffer_script",
+            Self::PendingWaitpointExpired => "pending_waitpoint_expired",
+            Self::InvalidWaitpointForExecution => "invalid_waitpoint_for_execution",
+            Self::UsePendingWithExtrasUnsupported => "use_pending_with_extras_unsupported",
+            Self::HmacSecretNotInitialized => "hmac_secret_not_initialized",
+            Self::TokenExpired => "token_expired",
+            Self::InvalidKid => "invalid_kid",
+            Self::InvalidSecretHex => "invalid_secret_hex",
+            Self::InvalidGraceMs => "invalid_grace_ms",
+            Self::RotationConflict(_) => "rotation_conflict",
         }
     }
 }

@@ -56,15 +56,13 @@ pub(super) fn heartbeat_worker(
     instance: InstanceNo,
     caller_now: TimestampMs,
 ) -> Answer {
-    let held = store.registry().get(namespace, instance).cloned();
-    let live = held.filter(|held| held.is_alive(now) && held.has_capabilities(now));
-    let Some(held) = live else {
+    // The capability hash is read first; the alive key is only touched where that one exists.
+    let held = store.registry_mut().get_mut(namespace, instance);
+    let live = |held: &mut Registration| held.look_at_capabilities(now) && held.look_at_alive(now);
+    let Some(held) = held.and_then(|held| live(held).then_some(held)) else {
         return Ok(Done::Ok("not_registered"));
     };
-    let ttl_ms = held.ttl_ms;
-    let until = Some(now.plus_ms(ttl_ms));
-    let registration =
-        Registration { alive_until: until, capabilities_until: until, last_heartbeat: caller_now, ..held };
-    store.register(namespace, instance, registration);
-    Ok(Done::Alive(ttl_ms))
+    let until = Some(now.plus_ms(held.ttl_ms));
+    (held.alive_until, held.capabilities_until, held.last_heartbeat) = (until, until, caller_now);
+    Ok(Done::Alive(held.ttl_ms))
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ff_core::contracts::{SuspensionReasonCode, TimeoutBehavior};
+use ff_core::contracts::SuspensionReasonCode;
 use ff_core::policy::ExecutionPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptType, StateVector};
 use ff_core::types::{
@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
 use crate::store::admission::Attached;
+use crate::store::composite::Composite;
 use crate::store::dependency::Dependencies;
 use crate::store::index::IndexKey;
+use crate::store::suspension::{Stamp, Suspension};
 use crate::time::ServerTime;
 
 /// What `create_execution` stores; afterwards tags are added, and a flow may pass another payload on.
@@ -59,7 +61,7 @@ pub enum Detail {
     LeaseRevoked,
     /// `suspended: waitpoint … awaiting …`.
     Suspended(SuspensionReasonCode),
-    /// `resume delay …ms after signal …`.
+    /// `resume delay …ms after signal …`, whose name is kept in [`Reasons`].
     ResumeDelay(u64),
     /// `suspension escalated: timeout at …`.
     Escalated(TimestampMs),
@@ -76,6 +78,8 @@ pub enum Detail {
     DependenciesAfterReplay(u64),
     /// `waiting for child executions to complete`.
     Children,
+    /// `resume delay …ms`, without a signal.
+    OperatorResumeDelay(u64),
 }
 
 /// The scalar fields of the core hash.
@@ -213,25 +217,32 @@ pub struct Attempt {
     pub previous: Option<AttemptIndex>,
     /// `ended_at`: the server's clock, or the caller's where a dependency could not be met.
     pub ended_at: Option<ServerTime>,
-    /// `failure_reason`.
+    /// `suspended_at`.
+    pub suspended_at: Stamp,
+    /// `suspension_id`: a suspension's id or the word of whoever else parked it; none where nobody wrote it.
+    pub suspension_id: Option<String>,
+    /// `failure_reason`; none where nobody wrote it.
     pub failure_reason: Option<String>,
     /// `failure_category`.
     pub failure_category: Option<String>,
-    /// `suspended_at`; present, if empty, wherever `suspension_id` is.
-    pub suspended_at: Option<ServerTime>,
-    /// `suspension_id`: an id, or what else parked the attempt; empty again once it is resumed.
-    pub suspension_id: Option<String>,
 }
 
-/// `lease:current`. Nothing reads it to decide; the core hash is the authority.
+/// Who holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub struct Holder {
     /// Lease id, epoch and attempt id.
     pub fence: LeaseFence,
     /// `worker_id`.
     pub worker: WorkerNo,
     /// `worker_instance_id`.
     pub instance: InstanceNo,
+}
+
+/// `lease:current`. Nothing reads it to decide; the core hash is the authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it; none in a record that a renewal wrote after the key had expired.
+    pub holder: Option<Holder>,
     /// `expires_at`.
     pub expires_at: ServerTime,
     /// When the key itself expires; none until the first renewal.
@@ -251,38 +262,6 @@ pub struct Grant {
     pub expires_at: ServerTime,
 }
 
-/// `suspension:current`; a closed one stays until the next suspend deletes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspension {
-    /// `suspension_id`.
-    pub id: SuspensionId,
-    /// `waitpoint_id`.
-    pub waitpoint: WaitpointId,
-    /// `attempt_index`.
-    pub attempt_index: AttemptIndex,
-    /// `timeout_at`, from the suspender's clock.
-    pub timeout_at: Option<TimestampMs>,
-    /// `timeout_behavior`; none after an escalation.
-    pub timeout_behavior: Option<TimeoutBehavior>,
-    /// `closed_at`.
-    pub closed_at: Option<ServerTime>,
-    /// `close_reason`.
-    pub close_reason: &'static str,
-}
-
-/// What a suspend call answered, kept for its idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SuspendDone {
-    /// The suspension.
-    pub suspension: SuspensionId,
-    /// Its waitpoint.
-    pub waitpoint: WaitpointId,
-    /// The waitpoint's key.
-    pub waitpoint_key: String,
-    /// The waitpoint's token.
-    pub token: String,
-}
-
 /// Free texts of the core hash that no check reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasons {
@@ -300,6 +279,8 @@ pub struct Reasons {
     pub progress: Option<String>,
     /// `pending_retry_reason`: from a scheduled retry to the claim that starts it.
     pub pending_retry: Option<String>,
+    /// The signal that `blocking_detail` names after a delayed resume.
+    pub resume_signal: Option<String>,
 }
 
 /// One execution with all its records.
@@ -324,11 +305,17 @@ pub struct Execution {
     /// `suspension:current`.
     pub suspension: Option<Suspension>,
     /// Suspend outcomes by idempotency key, with the key's expiry.
-    pub suspend_done: Vec<(String, ServerTime, SuspendDone)>,
+    pub suspend_done: Vec<(String, ServerTime, crate::store::SuspendDone)>,
     /// Every index that holds this execution, with its score.
     pub members: Vec<(IndexKey, Score)>,
-    /// Signals ever accepted.
-    pub signals: Vec<SignalId>,
+    /// `signals`: every signal ever accepted, with its score.
+    pub signals: Vec<(SignalId, Score)>,
+    /// `waitpoints`: every waitpoint that a suspension used, in order of addition.
+    pub waitpoints: Vec<WaitpointId>,
+    /// Every waitpoint that was ever written for it; no key of its own.
+    pub own_waitpoints: Vec<WaitpointId>,
+    /// The keys of a composite condition; none where there are none.
+    pub composite: Option<Composite>,
     /// The `result` key: the last payload that a completion carried; replay keeps it.
     pub result: Option<Vec<u8>>,
     /// Texts.

@@ -7,27 +7,40 @@
 mod admission;
 mod budget;
 mod change;
+mod composite;
 mod dependency;
+mod document;
 mod execution;
 pub(crate) mod flow;
 mod index;
+mod parking;
+mod pending;
 mod quota;
 mod random;
 mod registry;
+mod render;
+mod secrets;
+mod signal;
 mod suspension;
 
 pub use admission::Attached;
 pub use budget::{Budget, Budgets, Hash};
 pub use change::{Change, Changes};
+pub use composite::{Composite, Offer};
 pub use dependency::{Dependencies, Dependency, DependencyMeta, DependencyState};
-pub use execution::{Attempt, Core, Detail, Execution, Grant, Lease, Reasons, Submission, SuspendDone, Suspension};
+pub use execution::{Attempt, Core, Detail, Execution, Grant, Holder, Lease, Reasons, Submission};
 pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes};
 pub use index::{IndexKey, Members};
+pub use parking::Stray;
 pub use quota::{Quota, QuotaDefinition, Quotas};
 pub use random::Random;
 pub use registry::{Registration, Registry};
-pub use suspension::{Condition, MatchMode, Matcher, Waitpoint, WaitpointState};
+pub use render::Fields;
+pub use secrets::{Keystore, Kid, Rotation};
+pub use signal::{Entry, SignalRecord};
+pub use suspension::{Condition, MatchMode, Matcher, Stamp, SuspendDone, Suspension, Terms, Waitpoint, WaitpointState};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ff_core::types::{AttemptIndex, SignalId, WaitpointId};
@@ -49,8 +62,11 @@ pub struct Store {
     idempotency: HashMap<(u16, NamespaceNo, String), (ExecutionNo, ServerTime), FxBuildHasher>,
     waitpoints: HashMap<(u16, WaitpointId), Waitpoint, FxBuildHasher>,
     signal_done: HashMap<(u16, WaitpointId, String), (SignalId, ServerTime), FxBuildHasher>,
+    signals: HashMap<(u16, SignalId), SignalRecord, FxBuildHasher>,
+    strays: BTreeMap<u16, Stray>,
+    pending: pending::PendingExpiry,
     registry: Registry,
-    secret: Secret,
+    secrets: secrets::Secrets,
     deviations: Deviations,
     changes: Changes,
     admission: admission::Admission,
@@ -60,6 +76,10 @@ pub struct Store {
 impl Store {
     /// An empty server with one waitpoint secret, as a deployment has after its initialisation.
     pub fn new(secret: Secret, deviations: Deviations) -> Self {
+        Self::over(Keystore::seeded(&secret), deviations)
+    }
+
+    fn over(keystore: Keystore, deviations: Deviations) -> Self {
         Self {
             executions: Vec::new(),
             created: 0,
@@ -67,8 +87,11 @@ impl Store {
             idempotency: HashMap::default(),
             waitpoints: HashMap::default(),
             signal_done: HashMap::default(),
+            signals: HashMap::default(),
+            strays: BTreeMap::new(),
+            pending: pending::PendingExpiry::default(),
             registry: Registry::default(),
-            secret,
+            secrets: secrets::Secrets::new(keystore),
             deviations,
             changes: Changes::default(),
             admission: admission::Admission::default(),
@@ -111,16 +134,6 @@ impl Store {
         self.indexes.range(partition, key)
     }
 
-    /// A waitpoint of a partition.
-    pub fn waitpoint(&self, partition: u16, id: &WaitpointId) -> Option<&Waitpoint> {
-        self.waitpoints.get(&(partition, id.clone()))
-    }
-
-    /// The waitpoints that were created for an execution.
-    pub fn waitpoints_of(&self, no: ExecutionNo) -> impl Iterator<Item = &Waitpoint> {
-        self.waitpoints.values().filter(move |waitpoint| waitpoint.execution == no)
-    }
-
     /// Every idempotency key with what it names and its expiry: partition, namespace, key.
     pub fn idempotency_keys(&self) -> impl Iterator<Item = (&(u16, NamespaceNo, String), &(ExecutionNo, ServerTime))> {
         self.idempotency.iter()
@@ -158,11 +171,6 @@ impl Store {
     /// The worker registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// The waitpoint secret.
-    pub fn secret(&self) -> &Secret {
-        &self.secret
     }
 
     fn execution_mut(&mut self, no: ExecutionNo) -> &mut Execution {
@@ -279,10 +287,10 @@ impl Store {
                     instance: None,
                     previous: None,
                     ended_at: None,
+                    suspended_at: Stamp::Absent,
+                    suspension_id: None,
                     failure_reason: None,
                     failure_category: None,
-                    suspended_at: None,
-                    suspension_id: None,
                 });
                 (attempts.len() - 1, None)
             }
@@ -298,10 +306,14 @@ impl Store {
     }
 
     /// `HSET` and `PEXPIREAT` on `lease:current` as a renewal does.
-    pub(crate) fn extend_lease(&mut self, no: ExecutionNo, expires_at: ServerTime, grace_ms: u64) {
-        if let Some(lease) = &mut self.execution_mut(no).lease {
-            lease.expires_at = expires_at;
-            lease.key_expires_at = Some(expires_at.plus_ms(grace_ms));
+    pub(crate) fn extend_lease(&mut self, no: ExecutionNo, now: ServerTime, expires_at: ServerTime, grace_ms: u64) {
+        let key_expires_at = expires_at.plus_ms(grace_ms);
+        let lease = &mut self.execution_mut(no).lease;
+        let held = lease.take().filter(|lease| lease.key_expires_at.is_none_or(|expires| expires >= now));
+        let holder = held.and_then(|lease| lease.holder);
+        // A key told to expire now is gone at once.
+        if key_expires_at > now {
+            *lease = Some(Lease { holder, expires_at, key_expires_at: Some(key_expires_at) });
         }
         self.note(no, Change::Lease);
     }
@@ -321,39 +333,6 @@ impl Store {
         if let Some(grant) = self.execution_mut(no).grant.take() {
             self.note(no, Change::GrantDeleted(grant));
         }
-    }
-
-    pub(crate) fn write_suspension(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
-        write(&mut self.execution_mut(no).suspension);
-        self.note(no, Change::Suspension);
-    }
-
-    pub(crate) fn put_waitpoint(&mut self, partition: u16, waitpoint: Waitpoint) {
-        let no = waitpoint.execution;
-        self.waitpoints.insert((partition, waitpoint.id.clone()), waitpoint);
-        self.note(no, Change::Suspension);
-    }
-
-    /// `HSET` on a waitpoint or its condition; nothing where the waitpoint does not exist.
-    pub(crate) fn write_waitpoint(
-        &mut self,
-        no: ExecutionNo,
-        partition: u16,
-        id: &WaitpointId,
-        write: impl FnOnce(&mut Waitpoint),
-    ) {
-        if let Some(waitpoint) = self.waitpoints.get_mut(&(partition, id.clone())) {
-            write(waitpoint);
-            self.note(no, Change::Suspension);
-        }
-    }
-
-    pub(crate) fn accept_signal(&mut self, no: ExecutionNo, signal: SignalId) {
-        let signals = &mut self.execution_mut(no).signals;
-        if !signals.contains(&signal) {
-            signals.push(signal);
-        }
-        self.note(no, Change::Note);
     }
 
     pub(crate) fn remember_signal(

@@ -44,6 +44,20 @@ impl Registration {
     }
 }
 
+impl Registration {
+    /// Looks at the capability hash, which drops it once it has expired; tells whether it exists.
+    pub(crate) fn look_at_capabilities(&mut self, now: ServerTime) -> bool {
+        self.capabilities_until = self.capabilities_until.filter(|until| *until >= now);
+        self.capabilities_until.is_some()
+    }
+
+    /// Looks at the alive key likewise.
+    pub(crate) fn look_at_alive(&mut self, now: ServerTime) -> bool {
+        self.alive_until = self.alive_until.filter(|until| *until >= now);
+        self.alive_until.is_some()
+    }
+}
+
 /// All registrations.
 #[derive(Debug, Default)]
 pub struct Registry(BTreeMap<(NamespaceNo, InstanceNo), Registration>);
@@ -64,10 +78,10 @@ impl Registry {
     }
 
     pub(super) fn lapse(&mut self, now: ServerTime) {
-        for held in self.0.values_mut() {
-            held.alive_until = held.alive_until.filter(|until| *until >= now);
-            held.capabilities_until = held.capabilities_until.filter(|until| *until >= now);
-        }
+        self.0.values_mut().for_each(|held| {
+            held.look_at_capabilities(now);
+            held.look_at_alive(now);
+        });
     }
 
     pub(crate) fn get_mut(&mut self, namespace: NamespaceNo, instance: InstanceNo) -> Option<&mut Registration> {

@@ -31,16 +31,26 @@ pub struct Lab {
     minted: std::cell::Cell<u128>,
 }
 
+pub fn partitions() -> PartitionConfig {
+    PartitionConfig { num_flow_partitions: 4, ..PartitionConfig::default() }
+}
+
+/// The model alone, on a server that answers at once.
+pub fn model(deviations: Deviations) -> (Arc<Immediate>, Arc<dyn EngineBackend>) {
+    let store = Store::new(Secret::new("k1", vec![7; 32]), deviations);
+    let server = Arc::new(Immediate::new(store, ServerTime::from_ms(START_MS)));
+    let backend = Arc::new(ModelBackend::new(Arc::clone(&server), partitions()));
+    (server, backend)
+}
+
 impl Lab {
     pub fn new() -> Self {
         Self::with(Deviations::default())
     }
 
+    /// A laboratory over what the test's program opens: the model alone, or the model and more.
     pub fn with(deviations: Deviations) -> Self {
-        let store = Store::new(Secret::new("k1", vec![7; 32]), deviations);
-        let server = Arc::new(Immediate::new(store, ServerTime::from_ms(START_MS)));
-        let partitions = PartitionConfig { num_flow_partitions: 4, ..PartitionConfig::default() };
-        let backend = Arc::new(ModelBackend::new(Arc::clone(&server), partitions));
+        let (server, backend) = crate::open(deviations);
         Self { server, backend, minted: std::cell::Cell::new(1) }
     }
 

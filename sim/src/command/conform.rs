@@ -15,8 +15,11 @@ Examples:
   claimlab conform --concurrent 32                   32 clients at once
   claimlab conform --server 'valkey://127.0.0.1:7000?clock=/tmp/cell'
                                                      against a server that runs under claimlab's clock
+  claimlab conform --backend valkey                  the matrix: a fixed list of situations, answer by answer
+  claimlab conform --backend sqlite                  the same on SQLite in memory, beside Valkey's answers
+  claimlab conform --backend postgres --only renew   and on a private PostgreSQL, of one operation
 
-Needs a build with the feature `live`: cargo run --release --features live -- conform";
+Needs a build with the feature `live`, for databases `databases`: cargo run --features databases -- conform";
 
 #[derive(Debug, Args)]
 pub(super) struct ConformArguments {
@@ -33,6 +36,8 @@ pub(super) struct ConformArguments {
     /// claimlab's clock, and empties it
     #[arg(long, default_value = "valkey", value_name = "SERVER")]
     pub(super) server: String,
+    #[command(flatten)]
+    matrix: super::matrix::MatrixArguments,
     /// Switch a deviation on in the model: the comparison must then find it
     #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
     pub(super) deviation: Vec<Deviation>,
@@ -44,7 +49,7 @@ pub(super) struct ConformArguments {
     /// performed their commands
     #[arg(long, value_name = "CLIENTS", conflicts_with = "scanners", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrent: Option<u16>,
-    /// Print how often each method and each script ended how
+    /// Print how often each method and each script ended how, and what was not reached
     #[arg(long)]
     pub(super) coverage: bool,
 }
@@ -67,11 +72,15 @@ mod live {
 
     use super::super::{CommandError, print, under_own_clock};
     use super::ConformArguments;
+    use crate::live::library;
     use crate::live::sequence::{self, Outcome};
     use crate::live::twin::Error;
     use crate::stopwatch::Stopwatch;
 
     pub(in super::super) fn conform(arguments: &ConformArguments) -> Result<u8, CommandError> {
+        if let Some(backend) = arguments.matrix.backend {
+            return super::super::matrix::matrix(&arguments.matrix, backend, &arguments.server);
+        }
         if let Some(code) = under_own_clock()? {
             return Ok(code);
         }
@@ -99,6 +108,11 @@ mod live {
         let mut text = String::new();
         if arguments.coverage {
             let _ = writeln!(text, "methods\n{}\nmessages\n{}", of_calls.table(), of_scripts.table());
+            let unreached = library::unreached(ff_script::LIBRARY_SOURCE, of_scripts);
+            let _ = writeln!(text, "refusals of the library that were not reached: {}", unreached.len());
+            for (function, code) in unreached {
+                let _ = writeln!(text, "  {function}  {code}");
+            }
         }
         let pairs = of_scripts.pairs();
         let rate = per_second(calls, seconds);
@@ -106,12 +120,12 @@ mod live {
             Outcome::Same => {
                 let _ = writeln!(
                     text,
-                    "HELD  {calls} steps compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
+                    "HELD  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
                 );
                 0
             }
             Outcome::Differs(found) => {
-                let _ = writeln!(text, "VIOLATED  after {calls} steps: the model and the server differ\n");
+                let _ = writeln!(text, "VIOLATED  after {calls} calls: the model and the server differ\n");
                 for step in &found.steps {
                     let _ = writeln!(text, "  {step:?}");
                 }

@@ -7,6 +7,7 @@ mod crowd;
 mod engines;
 mod invariants;
 mod lockstep;
+mod matrix;
 mod out;
 mod replay;
 mod run;
@@ -71,6 +72,12 @@ enum CommandError {
     #[cfg(feature = "live")]
     #[error(transparent)]
     Live(#[from] crate::live::twin::Error),
+    #[cfg(feature = "live")]
+    #[error(transparent)]
+    Matrix(#[from] crate::live::matrix::subject::Error),
+    #[cfg(all(feature = "live", not(feature = "databases")))]
+    #[error("--backend {backend} needs a build with the database backends: cargo run --features databases -- …")]
+    NoDatabases { backend: &'static str },
     #[error("standard output: cannot be written: {0}")]
     Output(std::io::Error),
 }

@@ -44,7 +44,7 @@ pub(super) struct RunArguments {
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed_from: u64,
-    /// Workers instead of the scenario's number
+    /// Workers instead of the scenario's number; with --lockstep as much less work too
     #[arg(long, value_name = "N")]
     workers: Option<u32>,
     /// Runs at once [default: one for each core]
@@ -63,7 +63,7 @@ pub(super) struct RunArguments {
     /// valkey://HOST:PORT?clock=FILE takes one that runs under claimlab's clock, and empties it
     #[arg(long, value_name = "SERVER", conflicts_with_all = ["out", "jobs", "time", "format"])]
     pub(super) lockstep: Option<String>,
-    /// With --lockstep: end each seed after so many compared calls
+    /// With --lockstep: end each seed after so many compared calls that ran a script
     #[arg(long, value_name = "N", requires = "lockstep")]
     pub(super) calls: Option<u64>,
     /// How to print
@@ -118,6 +118,10 @@ fn seeds(arguments: &RunArguments) -> Result<Seeds, CommandError> {
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     let scenario = load(&arguments.scenario, arguments.workers, &arguments.deviation)?;
     if let Some(server) = &arguments.lockstep {
+        // What is shipped has no switches, so a scenario's own are left out.
+        let mut scenario = scenario::read(&arguments.scenario)?;
+        scenario.deviations.clone_from(&arguments.deviation);
+        let scenario = scenario.with_workers(arguments.workers.unwrap_or(u32::MAX));
         return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

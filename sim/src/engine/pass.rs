@@ -21,6 +21,8 @@ const FAILURES_UNTIL_SKIPPED: u32 = 3;
 const PASSES_SKIPPED: u64 = 10;
 /// At most so many members of an index in one pass.
 const BATCH: u32 = 50;
+/// The same for pending waitpoints.
+const WAITPOINT_BATCH: u32 = 100;
 /// The same for budget resets.
 const RESET_BATCH: u32 = 20;
 
@@ -33,6 +35,7 @@ pub enum Kind {
     AttemptTimeout,
     ExecutionDeadline,
     SuspensionTimeout,
+    PendingWaitpointExpiry,
     Unblock,
     IndexReconciler,
     QuotaReconciler,
@@ -46,12 +49,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LeaseExpiry,
         Self::DelayedPromoter,
         Self::AttemptTimeout,
         Self::ExecutionDeadline,
         Self::SuspensionTimeout,
+        Self::PendingWaitpointExpiry,
         Self::Unblock,
         Self::IndexReconciler,
         Self::QuotaReconciler,
@@ -71,6 +75,7 @@ impl Kind {
             Self::AttemptTimeout => "attempt_timeout",
             Self::ExecutionDeadline => "execution_deadline",
             Self::SuspensionTimeout => "suspension_timeout",
+            Self::PendingWaitpointExpiry => "pending_wp_expiry",
             Self::Unblock => "unblock",
             Self::IndexReconciler => "index_reconciler",
             Self::QuotaReconciler => "quota_reconciler",
@@ -165,6 +170,7 @@ impl<S: Server> Scanner<S> {
         for index in 0..self.kind.partitions(&self.partitions) {
             let partition = Partition { family: self.kind.family(), index };
             counts += match self.kind {
+                Kind::PendingWaitpointExpiry => self.close_waitpoints(partition).await,
                 Kind::Unblock => self.unblock(partition, &mut unions).await,
                 Kind::DependencyReconciler => self.resolve_stale(partition).await,
                 Kind::CancelReconciler => self.cancel_members(partition).await,
@@ -215,12 +221,12 @@ impl<S: Server> Scanner<S> {
                 continue;
             };
             for id in members {
-                if self.is_skipped(&id) {
+                if self.is_skipped(id.as_str()) {
                     continue;
                 }
                 let acted = self.act(partition, &due, &id, now).await;
                 counts.note(&acted);
-                self.remember(id, acted.is_err());
+                self.remember(id.as_str(), acted.is_err());
             }
         }
         counts
@@ -242,6 +248,26 @@ impl<S: Server> Scanner<S> {
         }
     }
 
+    /// Closes waitpoints that no suspension came for; one without an owner is passed over.
+    async fn close_waitpoints(&mut self, partition: Partition) -> Counts {
+        let Ok(now) = self.now().await else { return Counts::FAILED };
+        let Ok(members) = self.reads.lapsed_waitpoints(partition.index, now.0, WAITPOINT_BATCH).await else {
+            return Counts::FAILED;
+        };
+        let mut counts = Counts::default();
+        for waitpoint in members {
+            let member = waitpoint.to_string();
+            if self.is_skipped(&member) {
+                continue;
+            }
+            let Ok(Some(owner)) = self.reads.waitpoint_owner(partition.index, &waitpoint).await else { continue };
+            let closed = self.calls.close_waitpoint(partition, &owner, &member, now).await;
+            counts.note(&closed);
+            self.remember(&member, closed.is_err());
+        }
+        counts
+    }
+
     async fn reset(&self, partition: Partition) -> Result<Counts, EngineError> {
         let now = self.now().await?;
         let mut counts = Counts::default();
@@ -251,16 +277,16 @@ impl<S: Server> Scanner<S> {
         Ok(counts)
     }
 
-    fn is_skipped(&self, id: &ExecutionId) -> bool {
-        self.failures.get(id.as_str()).is_some_and(|(_, until)| *until > self.passes)
+    fn is_skipped(&self, member: &str) -> bool {
+        self.failures.get(member).is_some_and(|(_, until)| *until > self.passes)
     }
 
-    fn remember(&mut self, id: ExecutionId, failed: bool) {
+    fn remember(&mut self, member: &str, failed: bool) {
         if !failed {
-            self.failures.remove(id.as_str());
+            self.failures.remove(member);
             return;
         }
-        let (failures, until) = self.failures.entry(id.as_str().to_owned()).or_default();
+        let (failures, until) = self.failures.entry(member.to_owned()).or_default();
         *failures += 1;
         if *failures >= FAILURES_UNTIL_SKIPPED {
             *failures = 0;

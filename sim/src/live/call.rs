@@ -92,8 +92,9 @@ impl<'a> Pass<'a, &'a [LaneId]> for Vec<LaneId> {
 macro_rules! calls {
     ($($variant:ident $method:ident($($name:ident: $passed:ty, $kept:ty);*) -> $result:ty;)*) => {
         /// One call of the trait with its arguments.
+        // Calls come one at a time; boxing their arguments would only cost.
         #[derive(Clone, Debug)]
-        #[allow(missing_docs)]
+        #[allow(missing_docs, clippy::large_enum_variant)]
         pub enum Call {
             $($variant { $($name: $kept),* },)*
         }

@@ -51,7 +51,7 @@ pub enum Error {
 }
 
 enum Request {
-    Perform(Call, mpsc::SyncSender<Answer>),
+    Perform(Box<Call>, mpsc::SyncSender<Answer>),
     /// Initialises the server again, after it was emptied.
     Initialise(Deployment, mpsc::SyncSender<Result<(), String>>),
 }
@@ -86,7 +86,7 @@ impl Client {
     /// [`Error::Gone`].
     pub fn perform(&self, call: Call) -> Result<Answer, Error> {
         let (reply, answer) = mpsc::sync_channel(1);
-        self.requests.send(Request::Perform(call, reply)).map_err(|_| self.gone())?;
+        self.requests.send(Request::Perform(Box::new(call), reply)).map_err(|_| self.gone())?;
         answer.recv().map_err(|_| self.gone())
     }
 

@@ -27,7 +27,7 @@ pub(super) const SECRET: [u8; 32] = [7; 32];
 #[derive(Debug)]
 pub enum Step {
     /// Both gave this answer and hold the same state.
-    Same(Answer),
+    Same(Box<Answer>),
     /// They differ.
     Differs(Box<Disagreement>),
 }
@@ -40,6 +40,7 @@ pub struct Lockstep {
     deviations: Deviations,
     model: Arc<Immediate>,
     backend: Arc<ModelBackend<Arc<Immediate>>>,
+    performed: u64,
     calls: Coverage,
     scripts: Coverage,
 }
@@ -65,6 +66,7 @@ impl Lockstep {
             deviations,
             model,
             backend,
+            performed: 0,
             calls: Coverage::default(),
             scripts: Coverage::default(),
         })
@@ -95,6 +97,11 @@ impl Lockstep {
         &self.model
     }
 
+    /// Calls compared since the start.
+    pub fn calls(&self) -> u64 {
+        self.performed
+    }
+
     /// How often each method ended how, and each script.
     pub fn coverage(&self) -> (&Coverage, &Coverage) {
         (&self.calls, &self.scripts)
@@ -105,6 +112,7 @@ impl Lockstep {
     /// # Errors
     /// When the server cannot be used any more: no verdict.
     pub fn perform(&mut self, call: &Call) -> Result<Step, Error> {
+        self.performed += 1;
         let now = self.model.now();
         let (server, minted) = self.twin.perform(now, now.to_wire(), call)?;
         self.model.give_ids(minted);
@@ -119,7 +127,7 @@ impl Lockstep {
         let ids = self.model.ids();
         let twin = &mut self.twin;
         let compared = self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
-        Ok(compared.map_or(Step::Same(server), Step::Differs))
+        Ok(compared.map_or_else(|| Step::Same(Box::new(server)), Step::Differs))
     }
 
     /// Lays every key of both sides beside each other.
@@ -128,20 +136,27 @@ impl Lockstep {
     /// When the server cannot be read.
     pub fn compare_all(&mut self) -> Result<Vec<Difference>, Error> {
         let now = self.model.now();
-        // Naming keys drops none that are past their expiry, and those are not read.
         let ids = self.model.ids();
         let twin = &mut self.twin;
-        self.model.look(|store| twin.compare_all(now, store, &ids))
+        let differences = self.model.look(|store| twin.compare_all(now, store, &ids));
+        self.model.lapse(None);
+        differences
     }
 }
 
-fn fresh_model(
+/// What the model's server holds after its initialisation.
+pub(super) fn fresh_store(deployment: &Deployment, deviations: Deviations) -> Store {
+    let mut store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
+    store.seed_lanes(deployment.lanes.iter().map(|lane| lane.as_str().to_owned()));
+    store
+}
+
+pub(super) fn fresh_model(
     deployment: &Deployment,
     deviations: Deviations,
     now: ServerTime,
 ) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
-    let store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
-    let model = Arc::new(Immediate::new(store, now));
+    let model = Arc::new(Immediate::new(fresh_store(deployment, deviations), now));
     let backend = Arc::new(ModelBackend::new(Arc::clone(&model), deployment.partitions).with_scheduler());
     (model, backend)
 }
@@ -188,7 +203,7 @@ impl Answerer for Arc<Shared> {
             let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
             if first.is_none() {
                 match lockstep.perform(&call) {
-                    Ok(Step::Same(answer)) => return answer,
+                    Ok(Step::Same(answer)) => return *answer,
                     Ok(Step::Differs(disagreement)) => *first = Some(Ok(disagreement)),
                     Err(error) => *first = Some(Err(error)),
                 }

@@ -90,6 +90,7 @@ pub struct Twin {
     client: Client,
     reads: redis::Connection,
     server: Server,
+    partitions: u16,
     /// The clock of this process, which the shipped client reads by itself.
     own: Clock,
 }
@@ -111,7 +112,7 @@ impl Twin {
         let mut reads = connect(server.address())?;
         redis::cmd("FLUSHALL").exec(&mut reads)?;
         let client = Client::start(server.address(), deployment)?;
-        Ok(Self { client, reads, server, own })
+        Ok(Self { client, reads, server, partitions: deployment.partitions.num_flow_partitions, own })
     }
 
     /// Empties the server and initialises it again.
@@ -120,6 +121,7 @@ impl Twin {
     /// When the server cannot be used any more.
     pub fn reset(&mut self, deployment: &Deployment, now: ServerTime) -> Result<(), Error> {
         self.server.clock().set(now.ms())?;
+        self.partitions = deployment.partitions.num_flow_partitions;
         redis::cmd("FLUSHALL").exec(&mut self.reads)?;
         Ok(self.client.initialise(deployment)?)
     }
@@ -178,7 +180,7 @@ impl Twin {
     /// When the server cannot be read.
     pub fn compare_all(&mut self, now: ServerTime, store: &Store, ids: &Interner) -> Result<Vec<Difference>, Error> {
         self.server.clock().set(now.ms())?;
-        Ok(keyspace::compare_all(&mut self.reads, &projection::everything(store, ids, now))?)
+        Ok(keyspace::compare_all(&mut self.reads, now, projection::everything(store, ids, self.partitions))?)
     }
 }
 

@@ -47,15 +47,28 @@ pub struct Whole {
     twin: Twin,
     limit: Option<u64>,
     calls: u64,
+    /// Calls that ran a script; the others only read.
+    scripted: u64,
+    runs_script: bool,
     of_calls: Coverage,
     of_messages: Coverage,
     ended: Option<Result<End, Error>>,
 }
 
 impl Whole {
-    /// Over a real server; each world ends after so many compared calls, if a limit is given.
+    /// Over a real server; each world ends after so many compared calls that ran a script, if a limit is
+    /// given.
     pub fn new(twin: Twin, limit: Option<u64>) -> Self {
-        Self { twin, limit, calls: 0, of_calls: Coverage::default(), of_messages: Coverage::default(), ended: None }
+        Self {
+            twin,
+            limit,
+            calls: 0,
+            scripted: 0,
+            runs_script: false,
+            of_calls: Coverage::default(),
+            of_messages: Coverage::default(),
+            ended: None,
+        }
     }
 
     /// An empty server for the next world.
@@ -64,6 +77,7 @@ impl Whole {
     /// When the server cannot be used any more.
     pub fn next_world(&mut self, deployment: &Deployment, now: ServerTime) -> Result<(), Error> {
         self.calls = 0;
+        self.scripted = 0;
         self.ended = None;
         self.twin.reset(deployment, now)
     }
@@ -101,6 +115,7 @@ impl Whole {
 
     /// Counts a message of the model's conversation.
     pub(crate) fn message(&mut self, name: &str, outcome: &str) {
+        self.runs_script |= name.starts_with(|letter: char| letter.is_ascii_lowercase());
         self.of_messages.note(name, outcome);
     }
 
@@ -117,9 +132,10 @@ impl Whole {
         touched: &BTreeSet<ExecutionNo>,
     ) -> bool {
         self.calls += 1;
+        self.scripted += u64::from(std::mem::take(&mut self.runs_script));
         self.of_calls.note(call.method(), &model.label());
         match self.twin.compare(now, call, model, server, store, ids, touched) {
-            Ok(None) => self.limit.is_none_or(|limit| self.calls < limit),
+            Ok(None) => self.limit.is_none_or(|limit| self.scripted < limit),
             Ok(Some(disagreement)) => {
                 self.ended = Some(Ok(End::Call(disagreement)));
                 false
@@ -132,11 +148,10 @@ impl Whole {
     }
 
     /// Lays every key of both sides beside each other, unless the world ended early.
-    pub(crate) fn finish(&mut self, now: ServerTime, store: &mut Store, ids: &Interner) {
+    pub(crate) fn finish(&mut self, now: ServerTime, store: &Store, ids: &Interner) {
         if self.ended.is_some() {
             return;
         }
-        store.lapse_all(now);
         match self.twin.compare_all(now, store, ids) {
             Ok(differences) if differences.is_empty() => {}
             Ok(differences) => self.ended = Some(Ok(End::Keys(differences))),

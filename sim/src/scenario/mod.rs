@@ -51,6 +51,24 @@ pub struct Scenario {
     pub accept: Vec<Accept>,
 }
 
+impl Scenario {
+    /// The scenario with fewer workers and as much less work; as it is where it has no more than that.
+    #[must_use]
+    pub fn with_workers(mut self, workers: u32) -> Self {
+        let from = self.workers.count;
+        if workers < from {
+            let scaled = |count: u32| {
+                let count = u64::from(count) * u64::from(workers);
+                u32::try_from(count.div_ceil(u64::from(from))).unwrap_or(u32::MAX)
+            };
+            self.work.at_start = scaled(self.work.at_start);
+            self.work.per_second = scaled(self.work.per_second);
+            self.workers.count = workers;
+        }
+        self
+    }
+}
+
 /// Extent of a world.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -193,7 +193,9 @@ impl Hub {
     /// The next ids that a client library mints, before fresh ones: those that another client minted.
     #[cfg(feature = "live")]
     pub fn give_ids(&self, ids: impl IntoIterator<Item = Uuid>) {
-        lock(&self.given).extend(ids);
+        let mut given = lock(&self.given);
+        given.clear();
+        given.extend(ids);
     }
 
     /// An id that a client library mints.

@@ -230,6 +230,7 @@ impl World {
             #[cfg(feature = "live")]
             inline_scheduler: None,
         };
+        world.store.seed_lanes(world.plan.world.lanes.iter().cloned());
         world.take_seats();
         world
     }

@@ -47,7 +47,7 @@ impl World {
         let Some(whole) = self.watch.whole.clone() else { return };
         let now = self.server_clock.at(self.now);
         let ids = self.hub.ids();
-        whole.lock().unwrap_or_else(PoisonError::into_inner).finish(now, &mut self.store, &ids);
+        whole.lock().unwrap_or_else(PoisonError::into_inner).finish(now, &self.store, &ids);
     }
 
     /// Runs a call's conversation with the model's server, each message answered at once.

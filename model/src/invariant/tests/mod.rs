@@ -190,7 +190,12 @@ impl World {
         Held {
             execution: self.work,
             attempt_index: self.found().core.current_attempt_index.expect("claimed"),
-            fence: self.found().lease.as_ref().map(|lease| lease.fence.clone()),
+            fence: self
+                .found()
+                .lease
+                .as_ref()
+                .and_then(|lease| lease.holder.as_ref())
+                .map(|holder| holder.fence.clone()),
             lane: self.lane,
             instance: self.instance,
         }

@@ -17,9 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use claimlab_model::backend::ModelBackend;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::projection;
-use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
-use claimlab_model::token::Secret;
 use claimlab_valkey::{Clock, Server, connect, own_clock};
 use ff_backend_valkey::ValkeyBackend;
 use ff_core::engine_backend::EngineBackend;
@@ -29,12 +27,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::call::{Answer, Call};
 use super::client::{self, Deployment};
-use super::lockstep::SECRET;
+use super::lockstep::{SECRET, fresh_store};
 use super::scanning::due;
 use super::sequence::{self, Memory, PARTITIONS, START_MS, Step, approach};
 use super::twin::Error;
 use super::{keyspace, minted};
-use crate::world::FIRST_KID;
 use feed::{Feed, Line};
 use port::{Port, Table};
 use replay::{Made, Replay, Tally};
@@ -242,9 +239,9 @@ impl Crowd {
             return Ok(None);
         }
         let ids = self.table.ids();
-        let expected = self.table.look(|store| projection::everything(store, &ids, now));
+        let expected = self.table.look(|store| projection::everything(store, &ids, PARTITIONS));
         drop(ids);
-        let differences = keyspace::compare_all(&mut self.reads, &expected)?;
+        let differences = keyspace::compare_all(&mut self.reads, now, expected)?;
         if differences.is_empty() {
             return Ok(None);
         }
@@ -295,8 +292,4 @@ async fn labour(
         done.push((call, answer));
     }
     done
-}
-
-fn fresh_store(deployment: &Deployment, deviations: Deviations) -> Store {
-    Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations)
 }

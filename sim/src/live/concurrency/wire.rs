@@ -73,7 +73,31 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
             vec![plain(FIELDS, names(place.execution).core())]
         }
         Message::Time => vec![Expected { names: &["TIME"], function: None, word: None }],
+        Message::Suspension(no) => vec![plain(&["HGETALL"], names(*no).suspension_current())],
+        Message::TotalMatchers(no, waitpoint) => vec![plain(&["HGET"], names(*no).waitpoint_condition(waitpoint))],
+        Message::Matcher(no, waitpoint, _) => vec![plain(&["HMGET"], names(*no).waitpoint_condition(waitpoint))],
+        Message::Signals(no, signals) => signals
+            .iter()
+            .flat_map(|signal| {
+                let (record, payload) = (names(*no).signal(signal), names(*no).signal_payload(signal));
+                [plain(&["HGETALL"], record), plain(&["GET"], payload)]
+            })
+            .collect(),
+        Message::Token { waitpoint, .. } => vec![plain(&["HGET"], format!(":{waitpoint}"))],
         // Not sent by any call that is drawn here.
-        Message::Command(_) | Message::Flow(_) | Message::RegisteredCapabilities(_) => Vec::new(),
+        Message::Command(_)
+        | Message::Flow(_)
+        | Message::RegisteredCapabilities(_)
+        | Message::Waitpoints(_)
+        | Message::WaitpointHeads(..)
+        | Message::MatcherNames(..)
+        | Message::SuspendedLanes(_)
+        | Message::SuspendedMembers(..)
+        | Message::SuspensionReasons(_)
+        | Message::PendingWaitpoints { .. }
+        | Message::WaitpointOwner(..)
+        | Message::CurrentKid(_)
+        | Message::KidSecret(..)
+        | Message::WriteSecret { .. } => Vec::new(),
     }
 }

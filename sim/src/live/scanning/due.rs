@@ -21,6 +21,7 @@ pub fn ahead(store: &Store, now: ServerTime, which: Pick) -> Option<i64> {
         }
         let owed = store.flow_indexes(partition).map_or(&[][..], |indexes| &indexes.cancel_backlog);
         times.extend(owed.iter().map(|(_, score)| score.whole()));
+        times.extend(store.pending_waitpoints(partition).map(|(score, _)| score.whole()));
     }
     times.extend(store.executions().filter_map(|found| found.core.delay_until).map(|due| due.whole()));
     times.extend(store.budgets().resets().values().map(|score| score.whole()));

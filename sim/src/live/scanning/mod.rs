@@ -1,9 +1,8 @@
 //! The shipped engine beside the model's: single passes of `ff-engine`'s scanners, and calls of the
 //! shipped scheduler, from random states that both sides share; then all keys are compared.
 //!
-//! Three shipped scanners have no counterpart: `pending_wp_expiry`, because pending waitpoints are not
-//! modelled; `retention_trimmer`, because nothing is ever deleted here; and `flow_projector`, because
-//! a flow's summary is not modelled.
+//! Two shipped scanners have no counterpart: `retention_trimmer`, because nothing is ever deleted here,
+//! and `flow_projector`, because a flow's summary is not modelled.
 
 mod draw;
 pub(in crate::live) mod due;

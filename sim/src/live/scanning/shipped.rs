@@ -20,6 +20,7 @@ use ff_engine::scanner::edge_cancel_reconciler::EdgeCancelReconciler;
 use ff_engine::scanner::execution_deadline::ExecutionDeadlineScanner;
 use ff_engine::scanner::index_reconciler::IndexReconciler;
 use ff_engine::scanner::lease_expiry::LeaseExpiryScanner;
+use ff_engine::scanner::pending_wp_expiry::PendingWaitpointExpiryScanner;
 use ff_engine::scanner::quota_reconciler::QuotaReconciler;
 use ff_engine::scanner::suspension_timeout::SuspensionTimeoutScanner;
 use ff_engine::scanner::unblock::UnblockScanner;
@@ -128,6 +129,7 @@ struct Scanners {
     attempt_timeout: AttemptTimeoutScanner,
     execution_deadline: ExecutionDeadlineScanner,
     suspension_timeout: SuspensionTimeoutScanner,
+    pending_waitpoint_expiry: PendingWaitpointExpiryScanner,
     unblock: UnblockScanner,
     index_reconciler: IndexReconciler,
     quota_reconciler: QuotaReconciler,
@@ -156,6 +158,11 @@ impl Scanners {
                 backend(),
             ),
             suspension_timeout: SuspensionTimeoutScanner::with_filter_and_backend(INTERVAL, filter(), backend()),
+            pending_waitpoint_expiry: PendingWaitpointExpiryScanner::with_filter_and_backend(
+                INTERVAL,
+                filter(),
+                backend(),
+            ),
             unblock: UnblockScanner::with_filter_and_backend(INTERVAL, lanes(), partitions, filter(), backend()),
             index_reconciler: IndexReconciler::with_filter_and_backend(INTERVAL, lanes(), filter(), backend()),
             quota_reconciler: QuotaReconciler::with_filter_and_backend(INTERVAL, filter(), backend()),
@@ -192,6 +199,7 @@ impl Scanners {
             Kind::AttemptTimeout => pass(&self.attempt_timeout, client, partitions).await,
             Kind::ExecutionDeadline => pass(&self.execution_deadline, client, partitions).await,
             Kind::SuspensionTimeout => pass(&self.suspension_timeout, client, partitions).await,
+            Kind::PendingWaitpointExpiry => pass(&self.pending_waitpoint_expiry, client, partitions).await,
             Kind::Unblock => pass(&self.unblock, client, partitions).await,
             Kind::IndexReconciler => pass(&self.index_reconciler, client, partitions).await,
             Kind::QuotaReconciler => pass(&self.quota_reconciler, client, partitions).await,

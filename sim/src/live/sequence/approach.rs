@@ -3,10 +3,12 @@
 //! Random steps alone rarely get an execution claimed, suspended and resumed; these take it there, and
 //! every one of their calls is compared too.
 
+use claimlab_model::intern::Interner;
 use claimlab_model::store::{Execution, Store};
 use claimlab_model::time::ServerTime;
 use ff_core::state::{AttemptState, EligibilityState, LifecyclePhase, OwnershipState};
 
+use super::flow::{FlowStep, edge as edge_id, flow as flow_id};
 use super::step::{Goal, Pick, Step, Who};
 
 /// More calls than any way needs.
@@ -32,7 +34,7 @@ pub fn next(store: &Store, found: Option<&Execution>, now: ServerTime, execution
     let reached = match goal {
         Goal::Granted => found.grant.as_ref().is_some_and(|grant| grant.expires_at >= now),
         Goal::Running => vector.ownership_state == OwnershipState::Leased && !is_past(found, now),
-        Goal::Suspended => vector.lifecycle_phase == LifecyclePhase::Suspended,
+        Goal::Suspended | Goal::Timed => vector.lifecycle_phase == LifecyclePhase::Suspended,
         Goal::Interrupted => {
             vector.lifecycle_phase == LifecyclePhase::Runnable
                 && vector.attempt_state == AttemptState::AttemptInterrupted
@@ -48,7 +50,9 @@ pub fn next(store: &Store, found: Option<&Execution>, now: ServerTime, execution
         LifecyclePhase::Terminal => Some(Step::Replay { execution }),
         LifecyclePhase::Suspended => {
             // The latest waitpoint is the one that the latest suspension opened.
-            let open = store.waitpoints_of(found.no).any(|waitpoint| !waitpoint.condition.closed);
+            let open = store
+                .waitpoints_of(found.no)
+                .any(|waitpoint| waitpoint.condition.as_ref().is_some_and(|condition| !condition.closed));
             open.then_some(Step::Signal { waitpoint: 0, execution: 0, name: 0, token: 0, key: 0, delay: 0, cap: 0 })
         }
         LifecyclePhase::Runnable => runnable(found, now, execution),
@@ -64,7 +68,7 @@ fn is_past(found: &Execution, now: ServerTime) -> bool {
 fn runnable(found: &Execution, now: ServerTime, execution: Pick) -> Option<Step> {
     let reason = match found.core.vector.eligibility_state {
         EligibilityState::EligibleNow => {
-            if !found.grant.as_ref().is_some_and(|grant| grant.expires_at >= now) {
+            if found.grant.as_ref().is_none_or(|grant| grant.expires_at < now) {
                 return Some(Step::Grant { execution, lane: 0, who: ME, capabilities: 3, ttl: 0, partition: 0 });
             }
             let attempt = found.core.current_attempt_index.map_or(0, |index| u8::try_from(index.0).unwrap_or(0));
@@ -106,9 +110,58 @@ fn active(found: &Execution, now: ServerTime, execution: Pick, goal: Goal) -> Op
         Goal::Suspended | Goal::Interrupted => {
             Step::Suspend { handle: 0, condition: 0, reason: 0, timeout: 0, behavior: 0, key: 0 }
         }
+        // What the timeout does differs from one millisecond to the next.
+        Goal::Timed => Step::Suspend {
+            handle: 0,
+            condition: 0,
+            reason: 0,
+            timeout: 2,
+            behavior: u8::try_from(now.ms().rem_euclid(5)).unwrap_or(0),
+            key: 0,
+        },
         // The lease's end comes with time.
         Goal::Expired => Step::Wait { ms: 1_000 },
         Goal::Retried => Step::Fail { handle: 0, text: 0, class: 0 },
         _ => Step::Complete { handle: 0, payload: 1 },
     })
+}
+
+/// The next step towards an applied dependency; none when it is applied, or no right call leads on.
+pub fn link(store: &Store, ids: &Interner, flow: Pick, up: Pick, down: Pick) -> Option<Step> {
+    for execution in [up, down] {
+        if found(store, ids, execution).is_none() {
+            return Some(Step::Create {
+                execution,
+                lane: 0,
+                priority: 0,
+                key: 0,
+                delay: 0,
+                deadline: 0,
+                policy: 0,
+                text: 0,
+            });
+        }
+    }
+    let id = flow_id(flow);
+    let held = store.flows().find(|held| held.id == id && held.core.is_some());
+    let Some((held, core)) = held.and_then(|held| Some((held, held.core.as_ref()?))) else {
+        return Some(Step::Flow(FlowStep::Create { flow, text: 0 }));
+    };
+    for execution in [up, down] {
+        if !found(store, ids, execution).is_some_and(|found| held.members.contains(&found.no)) {
+            return Some(Step::Flow(FlowStep::Add { flow, execution }));
+        }
+    }
+    let edge = edge_id(0, up, down);
+    if held.edge(&edge).is_none() {
+        let revision = u8::try_from(core.graph_revision).ok()?;
+        return Some(Step::Flow(FlowStep::Stage { flow, edge: 0, up, down, revision, data: 0, now: 0 }));
+    }
+    let applied = found(store, ids, down)?.dependencies.of(&edge).is_some();
+    (!applied).then_some(Step::Flow(FlowStep::Apply { flow, edge: 0, up, down, revision: 0, data: 0, now: 0 }))
+}
+
+fn found<'a>(store: &'a Store, ids: &Interner, execution: Pick) -> Option<&'a Execution> {
+    let id = super::memory::execution(execution);
+    store.executions().find(|found| **ids.execution_name(found.no) == *id.as_str())
 }

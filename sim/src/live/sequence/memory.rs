@@ -25,7 +25,7 @@ const EXECUTIONS: u8 = 4;
 /// Partitions that they live on; one more is never used by them.
 pub const PARTITIONS: u16 = 3;
 const LANES: [&str; 2] = ["default", "other"];
-const TTLS_MS: [u64; 6] = [1_000, 30_000, 100, 1, 5_000, 0];
+pub(super) const TTLS_MS: [u64; 6] = [1_000, 30_000, 100, 1, 5_000, 0];
 /// Times relative to now; none is no time at all.
 const OFFSETS_MS: [Option<i64>; 9] =
     [None, None, Some(1_000), Some(-1), Some(0), Some(1), Some(60_000), Some(-700_000), Some(50)];
@@ -53,11 +53,11 @@ fn wrap<T>(list: &[T], pick: Pick) -> Option<&T> {
     list.get(usize::from(pick).checked_rem(list.len())?)
 }
 
-fn one<T: Copy>(list: &[T], pick: Pick) -> T {
+pub(super) fn one<T: Copy>(list: &[T], pick: Pick) -> T {
     list[usize::from(pick) % list.len()]
 }
 
-fn text(pick: Pick) -> String {
+pub(super) fn text(pick: Pick) -> String {
     match pick % 8 {
         6 => "x".repeat(5_000),
         7 => "reason".into(),
@@ -65,7 +65,7 @@ fn text(pick: Pick) -> String {
     }
 }
 
-fn lane(pick: Pick) -> LaneId {
+pub(super) fn lane(pick: Pick) -> LaneId {
     // The first lane is the one that executions are mostly on.
     LaneId::new(LANES[usize::from(pick % 5 == 4)])
 }
@@ -78,21 +78,25 @@ pub fn execution(pick: Pick) -> ExecutionId {
     ExecutionId::parse(&text).expect("a partition and a UUID")
 }
 
-fn partition_of(id: &ExecutionId, pick: Pick) -> Partition {
+pub(super) fn partition_of(id: &ExecutionId, pick: Pick) -> Partition {
     // Now and then the partition that the caller names is not the execution's.
     let index = if pick % 8 == 7 { (id.partition() + 1) % PARTITIONS } else { id.partition() };
     Partition { family: PartitionFamily::Execution, index }
 }
 
-fn worker(who: Who) -> WorkerId {
+pub(super) fn worker(who: Who) -> WorkerId {
     WorkerId::new(format!("w{}", who.worker % 2))
 }
 
-fn instance(who: Who) -> WorkerInstanceId {
+pub(super) fn instance(who: Who) -> WorkerInstanceId {
     WorkerInstanceId::new(format!("w{}-{}", who.worker % 2, who.instance % 2))
 }
 
-fn capabilities(pick: Pick) -> BTreeSet<String> {
+pub(super) fn capabilities(pick: Pick) -> BTreeSet<String> {
+    // More than any list may have.
+    if pick == u8::MAX {
+        return (0..300).map(|number| format!("c{number}")).collect();
+    }
     let list: &[&str] = match pick % 6 {
         0 | 1 => &[],
         2 => &["gpu"],
@@ -132,11 +136,11 @@ fn policy(pick: Pick) -> Option<ExecutionPolicy> {
     }
 }
 
-fn near(now: ServerTime, pick: Pick) -> Option<TimestampMs> {
+pub(super) fn near(now: ServerTime, pick: Pick) -> Option<TimestampMs> {
     one(&OFFSETS_MS, pick).map(|offset| TimestampMs(now.ms() + offset))
 }
 
-fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
+pub(super) fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
     // Mostly the server's own time.
     match pick % 16 {
         15 => TimestampMs(now.ms() + 100_000_000),
@@ -145,7 +149,7 @@ fn caller_now(now: ServerTime, pick: Pick) -> TimestampMs {
     }
 }
 
-fn source(pick: Pick) -> CancelSource {
+pub(super) fn source(pick: Pick) -> CancelSource {
     match pick % 4 {
         0 => CancelSource::OperatorOverride,
         1 => CancelSource::LeaseHolder,
@@ -170,13 +174,13 @@ pub fn boundaries(store: &Store) -> Vec<i64> {
 }
 
 impl Memory {
-    fn uuid(&mut self) -> Uuid {
+    pub(super) fn uuid(&mut self) -> Uuid {
         self.minted += 1;
         Uuid::from_u128((0xf << 124) | self.minted)
     }
 
     /// A handle: the latest for small picks, any for others, a made-up one where there is none.
-    fn handle(&self, pick: Pick) -> Handle {
+    pub(super) fn handle(&self, pick: Pick) -> Handle {
         let from_the_end = usize::from(pick % 16);
         if let Some(handle) = self.handles.iter().rev().nth(from_the_end) {
             return handle.clone();
@@ -195,7 +199,20 @@ impl Memory {
         Handle::new(BackendTag::Valkey, HandleKind::Fresh, opaque)
     }
 
-    fn fence(&self, handle: Pick, pick: Pick) -> (HandlePayload, Option<LeaseFence>) {
+    /// A waitpoint: the latest for 0, an unknown one where there is none.
+    pub(super) fn waitpoint(&self, pick: Pick) -> WaitpointId {
+        self.owned_waitpoint(pick, 0).1
+    }
+
+    /// A waitpoint with the execution that it was made for, or now and then another one.
+    pub(super) fn owned_waitpoint(&self, pick: Pick, of: Pick) -> (ExecutionId, WaitpointId) {
+        let known = self.waitpoints.iter().rev().nth(usize::from(pick % 4)).or_else(|| wrap(&self.waitpoints, pick));
+        let unknown = (execution(of), WaitpointId::from_uuid(Uuid::from_u128(7)));
+        let (owner, waitpoint) = known.map_or(unknown, |(owner, id, _)| (owner.clone(), id.clone()));
+        (if of % 8 == 7 { execution(of) } else { owner }, waitpoint)
+    }
+
+    pub(super) fn fence(&self, handle: Pick, pick: Pick) -> (HandlePayload, Option<LeaseFence>) {
         let payload = handle_codec::decode(&self.handle(handle).opaque).expect("made by the codec").payload;
         let fence = LeaseFence {
             lease_id: payload.lease_id.clone(),
@@ -214,7 +231,11 @@ impl Memory {
     /// The call of a step; none for a step of the clock.
     pub fn call(&mut self, step: &Step, now: ServerTime) -> Option<Call> {
         Some(match *step {
-            Step::Wait { .. } | Step::ToBoundary { .. } | Step::Back { .. } | Step::Approach { .. } => return None,
+            Step::Wait { .. }
+            | Step::ToBoundary { .. }
+            | Step::Back { .. }
+            | Step::Approach { .. }
+            | Step::Link { .. } => return None,
             Step::Create { execution: of, lane: on, priority, key, delay, deadline, policy: under, text: with } => {
                 let id = execution(of);
                 Call::CreateExecution {
@@ -502,6 +523,9 @@ impl Memory {
                 args.limit = one(&[None, Some(1), Some(0), Some(100)], limit);
                 Call::ListExpiredLeases { args }
             }
+            Step::Flow(ref step) => self.flow_call(step, now),
+            Step::Admission(ref step) => self.admission_call(step, now),
+            Step::Parking(ref step) => self.parking_call(step, now),
             Step::Read { execution: of, what } => {
                 let id = execution(of);
                 match what % 6 {
@@ -615,28 +639,50 @@ impl Memory {
             Answer::ClaimResumedExecution(Ok(ClaimResumedExecutionResult::Claimed(claimed))) => {
                 self.handles.push(claimed.handle.clone());
             }
-            Answer::ClaimFromResumeGrant(Ok(Some(handle)))
+            Answer::Claim(Ok(Some(handle)))
+            | Answer::ClaimFromResumeGrant(Ok(Some(handle)))
             | Answer::ReclaimExecution(Ok(ReclaimExecutionOutcome::Claimed(handle))) => {
                 self.handles.push(handle.clone())
             }
             Answer::Suspend(Ok(outcome)) => {
                 let Call::Suspend { handle, .. } = call else { return };
                 let owner = handle_codec::decode(&handle.opaque).map(|decoded| decoded.payload.execution_id);
-                let details = match outcome {
-                    SuspendOutcome::Suspended { details, handle } => {
-                        self.handles.push(handle.clone());
-                        details
-                    }
-                    SuspendOutcome::AlreadySatisfied { details } => details,
-                    _ => return,
-                };
                 if let Ok(owner) = owner {
-                    let token = details.waitpoint_token.token().clone();
-                    self.waitpoints.push((owner, details.waitpoint_id.clone(), token));
+                    self.learn_suspension(owner, outcome);
+                }
+            }
+            Answer::SuspendByTriple(Ok(outcome)) => {
+                if let Call::SuspendByTriple { execution, .. } = call {
+                    self.learn_suspension(execution.clone(), outcome);
+                }
+            }
+            Answer::CreateWaitpoint(Ok(pending)) => {
+                let Call::CreateWaitpoint { handle, .. } = call else { return };
+                let owner = handle_codec::decode(&handle.opaque).map(|decoded| decoded.payload.execution_id);
+                if let Ok(owner) = owner {
+                    let token = pending.hmac_token.token().clone();
+                    self.waitpoints.push((owner, pending.waitpoint_id.clone(), token));
                 }
             }
             _ => {}
         }
+    }
+
+    fn learn_suspension(&mut self, owner: ExecutionId, outcome: &SuspendOutcome) {
+        let details = match outcome {
+            SuspendOutcome::Suspended { details, handle } => {
+                self.handles.push(handle.clone());
+                details
+            }
+            SuspendOutcome::AlreadySatisfied { details } => details,
+            _ => return,
+        };
+        for extra in &details.additional_waitpoints {
+            let token = extra.waitpoint_token.token().clone();
+            self.waitpoints.push((owner.clone(), extra.waitpoint_id.clone(), token));
+        }
+        let token = details.waitpoint_token.token().clone();
+        self.waitpoints.push((owner, details.waitpoint_id.clone(), token));
     }
 }
 

@@ -1,17 +1,23 @@
 //! Random sequences of calls in lockstep: drawn, run, shrunk to the shortest that still shows the
 //! difference, and printed as a Rust test that shows it again.
 
+mod admission;
 pub(in crate::live) mod approach;
 mod draw;
+mod flow;
 mod memory;
+mod parking;
+mod shrink;
 mod step;
 
-pub use draw::{Drawn, Progress, Sequence, sequences};
+pub use admission::AdmissionStep;
+pub use draw::{Progress, Sequence, sequences};
+pub use flow::FlowStep;
 pub use memory::{Memory, PARTITIONS, execution};
+pub use parking::ParkingStep;
 pub use step::{Goal, Pick, Step, Who};
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
 
 use claimlab_model::deviation::Deviations;
 use claimlab_model::port::Server as _;
@@ -19,7 +25,8 @@ use claimlab_model::time::ServerTime;
 use claimlab_valkey::Server;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::lockstep::{self, Lockstep};
 use super::twin::Error;
@@ -42,11 +49,16 @@ impl Found {
     /// A Rust test that runs the sequence again.
     pub fn test(&self) -> String {
         let mut text = String::from(
-            "#[test]\nfn the_model_answers_as_the_server_does() {\n    use claimlab::live::sequence::Step::*;\n",
+            "use claimlab::live::sequence::Step::*;\n\
+             use claimlab::live::sequence::{AdmissionStep, FlowStep, Goal::*, ParkingStep, Who, assert_same};\n\n\
+             #[test]\nfn the_model_answers_as_the_server_does() {\n    assert_same(&[\n",
         );
-        text.push_str("    use claimlab::live::sequence::Who;\n    assert_same(&[\n");
         for step in &self.steps {
-            let _ = writeln!(text, "        {step:?},");
+            let step = format!("{step:?}")
+                .replace("Flow(", "Flow(FlowStep::")
+                .replace("Admission(", "Admission(AdmissionStep::")
+                .replace("Parking(", "Parking(ParkingStep::");
+            let _ = writeln!(text, "        {step},");
         }
         text.push_str("    ]);\n}\n");
         text
@@ -60,6 +72,28 @@ pub enum Outcome {
     Same,
     /// A difference.
     Differs(Found),
+}
+
+/// Runs a sequence on a private server and fails where the model and the server differ; for tests.
+///
+/// The shipped client needs a clock of its own, so the test's program is started again with it, for this
+/// test alone.
+///
+/// # Panics
+/// When they differ, or no server can be had.
+pub fn assert_same(steps: &[Step]) {
+    let own = claimlab_valkey::own_clock().expect("the clock's cell is there");
+    if own.is_none() {
+        let name = std::thread::current().name().expect("a test's thread has its name").to_owned();
+        let code = claimlab_valkey::relaunch_with([name.as_str(), "--exact", "--nocapture"]);
+        assert_eq!(code.expect("the test's program starts again"), 0, "{name} failed under its own clock");
+        return;
+    }
+    let server = Server::start(START_MS).expect("valkey-server starts");
+    let mut lockstep = start(server, Deviations::default()).expect("the shipped backend is set up");
+    if let Some((number, difference)) = run(&mut lockstep, steps).expect("the server answers") {
+        panic!("after step {number}\n{difference}");
+    }
 }
 
 /// A lockstep on a server for sequences.
@@ -113,6 +147,19 @@ pub(in crate::live) fn take(
         }
         return Ok(None);
     }
+    if let Step::Link { flow, up, down } = step {
+        for _ in 0..approach::LONGEST {
+            let next = {
+                let ids = lockstep.model().ids();
+                lockstep.model().look(|store| approach::link(store, &ids, *flow, *up, *down))
+            };
+            let Some(next) = next else { break };
+            if let Some(difference) = take(lockstep, memory, &next)? {
+                return Ok(Some(difference));
+            }
+        }
+        return Ok(None);
+    }
     let now = lockstep.now();
     lockstep.set_now(moved(lockstep, now, step));
     let Some(call) = memory.call(step, lockstep.now()) else { return Ok(None) };
@@ -153,67 +200,25 @@ pub fn search(
     steps: usize,
     mut told: impl FnMut(u64),
 ) -> Result<(Outcome, u64), Error> {
-    let config = Config { failure_persistence: None, max_shrink_iters: 4_000, cases: u32::MAX, ..Config::default() };
     let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let mut runner = TestRunner::new_with_rng(config, rng);
+    let mut runner = TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
     let strategy = sequences(steps);
-    let mut done = 0_u64;
-    while done < calls {
-        let mut failed = None;
-        let mut compared = 0;
-        let outcome = run_once(&mut runner, &strategy, |(sequence, taken)| {
-            let ran = run(lockstep, sequence);
-            let reached = match &ran {
-                Ok(Some((number, _))) => *number,
-                _ => sequence.len(),
+    let before = lockstep.calls();
+    while lockstep.calls() - before < calls {
+        let drawn = strategy.new_tree(&mut runner).expect("nothing that is drawn is filtered out").current();
+        if let Some((number, _)) = run(lockstep, &drawn)? {
+            let done = lockstep.calls() - before;
+            let shown = shrink::shrink(drawn[..number].to_vec(), |steps| {
+                Ok::<_, Error>(run(lockstep, steps)?.map(|(number, _)| number))
+            })?;
+            let text = match run(lockstep, &shown)? {
+                Some((_, text)) => text,
+                None => "not seen again when it was repeated".into(),
             };
-            if let Some(taken) = taken {
-                taken.fetch_add(reached, Ordering::Relaxed);
-            }
-            match ran {
-                Ok(None) => {
-                    compared = sequence.len() as u64;
-                    Ok(())
-                }
-                Ok(Some((number, _))) => Err(TestCaseError::fail(number.to_string())),
-                Err(error) => {
-                    failed = Some(error);
-                    Err(TestCaseError::reject("no server"))
-                }
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error);
+            return Ok((Outcome::Differs(Found { steps: shown, text }), done));
         }
-        done += compared;
-        if let Err(TestError::Fail(why, (mut steps, _))) = outcome {
-            let text = match run(lockstep, &steps)? {
-                Some((number, text)) => {
-                    // What comes after the step that shows it is not needed.
-                    steps.truncate(number);
-                    text
-                }
-                None => format!("not seen again when it was repeated (it was: {why})"),
-            };
-            return Ok((Outcome::Differs(Found { steps, text }), done));
-        }
-        told(done);
+        told(lockstep.calls() - before);
     }
-    Ok((Outcome::Same, done))
-}
-
-/// One case of a strategy, shrunk where it fails.
-fn run_once(
-    runner: &mut TestRunner,
-    strategy: &proptest::strategy::BoxedStrategy<Drawn>,
-    mut test: impl FnMut(&Drawn) -> Result<(), TestCaseError>,
-) -> Result<bool, TestError<Drawn>> {
-    use proptest::strategy::Strategy as _;
-    let tree = match strategy.new_tree(runner) {
-        Ok(tree) => tree,
-        Err(reason) => return Err(TestError::Abort(reason)),
-    };
-    let test = std::cell::RefCell::new(&mut test);
-    runner.run_one(tree, |drawn| (test.borrow_mut())(&drawn))
+    Ok((Outcome::Same, lockstep.calls() - before))
 }

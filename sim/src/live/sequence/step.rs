@@ -1,6 +1,10 @@
 //! One step of a random sequence: plain small numbers, so that a failing sequence shrinks, prints as
 //! Rust and runs again. [`super::memory`] turns a step into a call.
 
+use super::admission::AdmissionStep;
+use super::flow::FlowStep;
+use super::parking::ParkingStep;
+
 /// A position in a list that wraps around: the list's own length decides what it names.
 pub type Pick = u8;
 
@@ -22,6 +26,8 @@ pub enum Goal {
     Running,
     /// Parked on a waitpoint.
     Suspended,
+    /// Parked on a waitpoint until a time.
+    Timed,
     /// Runnable with an attempt to continue.
     Interrupted,
     /// Under a lease that was marked expired.
@@ -242,4 +248,13 @@ pub enum Step {
         execution: Pick,
         what: Pick,
     },
+    /// Joins two executions by an applied dependency, by right calls.
+    Link {
+        flow: Pick,
+        up: Pick,
+        down: Pick,
+    },
+    Flow(FlowStep),
+    Admission(AdmissionStep),
+    Parking(ParkingStep),
 }

@@ -1,0 +1,149 @@
+//! `claimlab conform --backend`: what a backend answers in each of a fixed list of situations.
+
+use clap::{Args, ValueEnum};
+
+use super::Format;
+
+/// A shipped backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Backend {
+    /// On a private valkey-server: every answer must be the model's
+    Valkey,
+    /// In memory
+    Sqlite,
+    /// On a private PostgreSQL server
+    Postgres,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MatrixArguments {
+    /// Ask this backend in every situation of the matrix and lay its answers beside Valkey's
+    #[arg(long, value_name = "BACKEND", conflicts_with_all = ["calls", "seed", "steps", "deviation", "coverage"])]
+    pub(super) backend: Option<Backend>,
+    /// Only this operation's situations
+    #[arg(long, value_name = "OPERATION", requires = "backend")]
+    only: Option<String>,
+    /// How the matrix is printed
+    #[arg(long, default_value = "text", value_name = "FORMAT", requires = "backend")]
+    format: Format,
+}
+
+#[cfg(feature = "live")]
+pub(super) use live::matrix;
+
+#[cfg(feature = "live")]
+mod live {
+    use claimlab_valkey::Server;
+    use indicatif::ProgressBar;
+
+    use super::super::{CommandError, Format, print, under_own_clock};
+    use super::{Backend, MatrixArguments};
+    use crate::live::matrix::situations::families;
+    use crate::live::matrix::subject::{Error, Subject};
+    use crate::live::matrix::valkey::Valkey;
+    use crate::live::matrix::{Row, Verdict, report, run};
+    use crate::live::sequence::START_MS;
+    use crate::live::twin;
+
+    /// Backends that are left out, separated by commas.
+    const SKIP_VARIABLE: &str = "CLAIMLAB_SKIP";
+    /// Nothing was looked at.
+    const UNDECIDED: u8 = 3;
+
+    pub(in super::super) fn matrix(
+        arguments: &MatrixArguments,
+        backend: Backend,
+        server: &str,
+    ) -> Result<u8, CommandError> {
+        let name = name(backend);
+        if let Some(only) = &arguments.only
+            && !families().any(|family| family.operation == only)
+        {
+            let operations: Vec<&str> = families().map(|family| family.operation).collect();
+            return Err(CommandError::Flag { flag: "--only", found: only.clone(), accepted: operations.join(", ") });
+        }
+        let skipped = std::env::var(SKIP_VARIABLE).unwrap_or_default();
+        if skipped.split(',').any(|skipped| skipped.trim() == name) {
+            print(&format!("SKIPPED  {name}: {SKIP_VARIABLE}={skipped} leaves it out; nothing was compared\n"))?;
+            return Ok(UNDECIDED);
+        }
+        let rows = match backend {
+            Backend::Valkey => {
+                if let Some(code) = under_own_clock()? {
+                    return Ok(code);
+                }
+                let server = Server::named(server, START_MS).map_err(twin::Error::from)?;
+                rows(&mut Valkey::start(server)?, arguments)?
+            }
+            #[cfg(feature = "databases")]
+            Backend::Sqlite => match databases::in_dev_mode()? {
+                Some(code) => return Ok(code),
+                None => rows(&mut databases::sqlite()?, arguments)?,
+            },
+            #[cfg(feature = "databases")]
+            Backend::Postgres => rows(&mut databases::postgres()?, arguments)?,
+            #[cfg(not(feature = "databases"))]
+            Backend::Sqlite | Backend::Postgres => return Err(CommandError::NoDatabases { backend: name }),
+        };
+        print(&match arguments.format {
+            Format::Text => report::text(name, &rows),
+            Format::Json => report::json(name, &rows).map_err(|error| CommandError::Output(error.into()))?,
+        })?;
+        // Other backends are described; of Valkey the model promises every answer.
+        let is_broken = |row: &Row| row.verdict != Verdict::Same;
+        Ok(u8::from(backend == Backend::Valkey && rows.iter().any(is_broken)))
+    }
+
+    const fn name(backend: Backend) -> &'static str {
+        match backend {
+            Backend::Valkey => "valkey",
+            Backend::Sqlite => "sqlite",
+            Backend::Postgres => "postgres",
+        }
+    }
+
+    fn rows(subject: &mut dyn Subject, arguments: &MatrixArguments) -> Result<Vec<Row>, Error> {
+        let only = arguments.only.as_deref();
+        let all: usize = families()
+            .filter(|family| only.is_none_or(|only| only == family.operation))
+            .map(|family| family.situations.len())
+            .sum();
+        let bar = ProgressBar::new(all as u64);
+        let rows = run(subject, only, |done| bar.set_position(done as u64));
+        bar.finish_and_clear();
+        rows
+    }
+
+    #[cfg(feature = "databases")]
+    mod databases {
+        use std::env;
+        use std::process::Command;
+
+        use super::Error;
+        use crate::live::matrix::databases::Error as DatabaseError;
+        use crate::live::matrix::databases::postgres::Postgres;
+        use crate::live::matrix::databases::sqlite::Sqlite;
+
+        pub(super) fn sqlite() -> Result<Sqlite, Error> {
+            Ok(Sqlite::start()?)
+        }
+
+        pub(super) fn postgres() -> Result<Postgres, Error> {
+            Ok(Postgres::start()?)
+        }
+
+        /// Runs this program again in the development mode that the SQLite backend asks for; gives the exit
+        /// code of the second start where this one is the first.
+        pub(super) fn in_dev_mode() -> Result<Option<u8>, Error> {
+            const VARIABLE: &str = "FF_DEV_MODE";
+            if env::var_os(VARIABLE).is_some() {
+                return Ok(None);
+            }
+            let again = env::current_exe()
+                .and_then(|program| Command::new(program).args(env::args_os().skip(1)).env(VARIABLE, "1").status());
+            let status = again
+                .map_err(|source| DatabaseError::Io { what: "starting this program in development mode", source })?;
+            Ok(Some(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130)))
+        }
+    }
+}
