@@ -66,7 +66,7 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
             vec![plain(&["ZRANGEBYSCORE", "ZRANGE"], key)]
         }
         Message::Script(script) => {
-            let word = script.execution().map(|no| ids.execution_name(no).to_string());
+            let word = script.execution().map(core);
             vec![Expected { names: &["FCALL"], function: Some(format!("ff_{}", script.name())), word }]
         }
         Message::Command(Command::BudgetIds(place) | Command::QuotaPolicyId(place)) => {
