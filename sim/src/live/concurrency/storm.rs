@@ -62,7 +62,7 @@ impl Default for Storm {
             Step::Create { execution: 0, lane: 0, priority: 0, key: 0, delay: 0, deadline: 0, policy: 0, text: 0 };
         let me = Who { worker: 0, instance: 0 };
         let granted = Step::Grant { execution: 0, lane: 0, who: me, capabilities: 3, ttl: 0, partition: 0 };
-        let progress = [begun, granted].iter().fold(Progress::default(), |so_far, step| Sequence::apply(so_far, step));
+        let progress = [begun, granted].iter().fold(Progress::default(), Sequence::apply);
         let right_or_wrong = Sequence::transitions(&progress).prop_filter("no single call here", is_one_call);
         let execution = || 0_u8..4;
         let handle = || 0_u8..4;
@@ -83,8 +83,14 @@ impl Default for Storm {
                 execution, lane: 0, who: me, ttl: 1, cap: 0, old: me, attempt: 0
             }),
             3 => handle().prop_map(|handle| Step::Renew { handle }),
+            1 => handle().prop_map(|handle| {
+                Step::Parking(ParkingStep::CreateWaitpoint { handle, key: 0, expires: 3 })
+            }),
+            1 => (handle(), 0_u8..2).prop_map(|(handle, waitpoint)| {
+                Step::Parking(ParkingStep::UsePending { handle, waitpoint, condition: 0, key: 0 })
+            }),
             2 => handle().prop_map(|handle| Step::Complete { handle, payload: 1 }),
-            2 => handle().prop_map(|handle| Step::Fail { handle, text: 0, class: 0 }),
+            1 => handle().prop_map(|handle| Step::Fail { handle, text: 0, class: 0 }),
             1 => handle().prop_map(|handle| Step::Cancel { handle, text: 0 }),
             2 => handle().prop_map(|handle| Step::Suspend {
                 handle, condition: 0, reason: 0, timeout: 0, behavior: 0, key: 0
@@ -94,7 +100,7 @@ impl Default for Storm {
             }),
             2 => execution().prop_map(|execution| Step::Mark { execution, partition: 0 }),
             1 => execution().prop_map(|execution| Step::ExpireSuspension { execution, partition: 0 }),
-            2 => execution().prop_map(|execution| Step::CancelById {
+            1 => execution().prop_map(|execution| Step::CancelById {
                 execution, source: 0, handle: 0, fence: 0, text: 0
             }),
             2 => execution().prop_map(|execution| Step::Replay { execution }),

@@ -28,7 +28,7 @@ fn one() -> BoxedStrategy<Move> {
             partition: 0,
         },
     ];
-    let progress = begun.iter().fold(Progress::default(), |progress, step| Sequence::apply(progress, step));
+    let progress = begun.iter().fold(Progress::default(), Sequence::apply);
     let pick = || prop_oneof![3 => 0_u8..3, 1 => any::<u8>()];
     let of = || prop_oneof![3 => Just(0_u8), 1 => Just(1)];
     let execution = || 0_u8..4;
@@ -42,6 +42,7 @@ fn one() -> BoxedStrategy<Move> {
         (6, (of(), 0_u8..6).prop_map(|(flow, policy)| Scene::Flow { flow, policy }).boxed()),
         (1, (of(), 0_u8..3).prop_map(|(flow, up)| Scene::Edge { flow, up }).boxed()),
         (9, (of(), 0_u8..4, end).prop_map(|(flow, member, how)| Scene::End { flow, member, how }).boxed()),
+        (3, (of(), 0_u8..3).prop_map(|(flow, ended)| Scene::Enough { flow, ended }).boxed()),
         (3, (of(), pick()).prop_map(|(flow, policy)| Scene::CancelFlow { flow, policy }).boxed()),
         (
             3,
@@ -85,6 +86,14 @@ fn one() -> BoxedStrategy<Move> {
     });
     let park = (execution(), prop::sample::select(vec![2_u8, 5, 6, 8]), 0_u8..5)
         .prop_map(|(execution, timeout, behavior)| Move::Park { execution, timeout, behavior });
+    let pend = (execution(), prop::sample::select(vec![1_u8, 3]))
+        .prop_map(|(execution, expires)| Move::Pend { execution, expires });
+    // With a delay that is past already, so that the index does not follow the state, or with a deadline
+    // in a second.
+    let timed =
+        (execution(), prop::sample::select(vec![(3_u8, 0_u8), (0, 2)])).prop_map(|(execution, (delay, deadline))| {
+            Move::Step(Step::Create { execution, lane: 0, priority: 0, key: 0, delay, deadline, policy: 0, text: 0 })
+        });
     let register = (any::<u8>(), pick()).prop_map(|(worker, capabilities)| {
         Move::Step(Step::Register { who: Who { worker, instance: 0 }, capabilities, ttl: 1, now: 0 })
     });
@@ -94,6 +103,12 @@ fn one() -> BoxedStrategy<Move> {
         5 => prop::sample::select(Kind::ALL.to_vec()),
         1 => Just(Kind::DependencyReconciler),
         1 => Just(Kind::EdgeCancelDispatcher),
+        1 => Just(Kind::EdgeCancelReconciler),
+        1 => Just(Kind::PendingWaitpointExpiry),
+        1 => Just(Kind::ExecutionDeadline),
+        1 => Just(Kind::QuotaReconciler),
+        1 => Just(Kind::BudgetReset),
+        1 => Just(Kind::Unblock),
         1 => Just(Kind::CancelReconciler),
         1 => Just(Kind::AttemptTimeout),
         1 => Just(Kind::SuspensionTimeout),
@@ -106,6 +121,8 @@ fn one() -> BoxedStrategy<Move> {
         (3, block.boxed()),
         (1, register.boxed()),
         (2, park.boxed()),
+        (2, pend.boxed()),
+        (3, timed.boxed()),
         (7, due.boxed()),
     ])
     .boxed()

@@ -32,7 +32,7 @@ use super::call::Call;
 use super::client::Deployment;
 use super::coverage::Coverage;
 use super::lockstep::{self, Lockstep, ready};
-use super::sequence::{self, Goal, Memory, PARTITIONS, Pick, START_MS, Step};
+use super::sequence::{self, Goal, Memory, PARTITIONS, ParkingStep, Pick, START_MS, Step};
 use super::twin::Error;
 use crate::engine::{Kind, Scanner};
 
@@ -52,6 +52,8 @@ pub enum Move {
     Pass(Kind),
     /// An execution runs and suspends itself with a timeout.
     Park { execution: Pick, timeout: Pick, behavior: Pick },
+    /// An execution runs and makes a waitpoint that no suspension uses.
+    Pend { execution: Pick, expires: Pick },
     /// The clock goes to a time at which something falls due, or one millisecond beside it.
     Due { which: Pick, offset_ms: i8 },
     /// A worker asks the scheduler for work.
@@ -118,7 +120,13 @@ impl Engines {
                 Move::Step(step) => sequence::take(&mut self.lockstep, &mut memory, step)?,
                 Move::Scene(scene) => self.play(scene)?,
                 Move::Park { execution, timeout, behavior } => {
-                    self.park(&mut memory, *execution, *timeout, *behavior)?
+                    let (timeout, behavior) = (*timeout, *behavior);
+                    let suspend = Step::Suspend { handle: 0, condition: 0, reason: 0, timeout, behavior, key: 0 };
+                    self.run_and(&mut memory, *execution, &suspend)?
+                }
+                Move::Pend { execution, expires } => {
+                    let wait = ParkingStep::CreateWaitpoint { handle: 0, key: 0, expires: *expires };
+                    self.run_and(&mut memory, *execution, &Step::Parking(wait))?
                 }
                 Move::Due { which, offset_ms } => {
                     let now = self.lockstep.now();
@@ -183,17 +191,11 @@ impl Engines {
         self.differences(&title)
     }
 
-    fn park(
-        &mut self,
-        memory: &mut Memory,
-        execution: Pick,
-        timeout: Pick,
-        behavior: Pick,
-    ) -> Result<Option<String>, Error> {
+    /// Has an execution run, and whoever runs it do something.
+    fn run_and(&mut self, memory: &mut Memory, execution: Pick, then: &Step) -> Result<Option<String>, Error> {
         let run = Step::Approach { execution, goal: Goal::Running };
-        let suspend = Step::Suspend { handle: 0, condition: 0, reason: 0, timeout, behavior, key: 0 };
         match sequence::take(&mut self.lockstep, memory, &run)? {
-            None => sequence::take(&mut self.lockstep, memory, &suspend),
+            None => sequence::take(&mut self.lockstep, memory, then),
             found => Ok(found),
         }
     }

@@ -38,6 +38,11 @@ pub enum Scene {
     Edge { flow: Pick, up: Pick },
     /// A member runs.
     End { flow: Pick, member: Pick, how: End },
+    /// The edge from a member that succeeded is resolved.
+    Resolve { flow: Pick, up: Pick },
+    /// One member's success is enough, and of the others, whose cancels are owed then, so many end by
+    /// themselves.
+    Enough { flow: Pick, ended: Pick },
     /// A flow is cancelled; its members are left to the engine.
     CancelFlow { flow: Pick, policy: Pick },
     /// A budget is defined.
@@ -83,6 +88,17 @@ fn member(pick: Pick, member: Pick) -> ExecutionId {
     ExecutionId::parse(&format!("{{fp:{}}}:{id}", pick % 2)).expect("a partition and a UUID")
 }
 
+/// The edge from a member to the one that waits.
+fn edge(pick: Pick, up: Pick) -> EdgeId {
+    EdgeId::from_uuid(numbered(0xe5, u128::from(pick % 2) << 8 | u128::from(up)))
+}
+
+/// Whether nobody has made a flow yet.
+fn is_missing(store: &Store, of: Pick, partitions: &PartitionConfig) -> bool {
+    let (id, partition) = flow(of, partitions);
+    store.flow(partition, &id).is_none_or(|flow| flow.core.is_none())
+}
+
 /// What is attached to an execution's core: `budget_ids` and `quota_policy_id`.
 pub fn attachment(budgets: Pick, with: Pick) -> (Option<String>, Option<String>) {
     let (first, second) = (budget(0).to_string(), budget(1).to_string());
@@ -106,10 +122,7 @@ impl Scene {
     pub fn parts(&self, store: &Store, partitions: &PartitionConfig) -> Vec<Self> {
         match *self {
             Self::Edge { flow: of, .. } | Self::End { flow: of, .. } | Self::CancelFlow { flow: of, .. }
-                if {
-                    let (id, partition) = flow(of, partitions);
-                    store.flow(partition, &id).is_none_or(|flow| flow.core.is_none())
-                } =>
+                if is_missing(store, of, partitions) =>
             {
                 // Any one, or two, that succeed cancel the rest.
                 let policy = [2, 4][usize::from(of % 2)];
@@ -117,9 +130,23 @@ impl Scene {
                 parts.push(self.clone());
                 parts
             }
+            Self::Enough { flow, ended } => {
+                let mut parts = match is_missing(store, flow, partitions) {
+                    true => Self::Flow { flow, policy: 2 }.parts(store, partitions),
+                    false => Vec::new(),
+                };
+                parts.extend([Self::End { flow, member: 0, how: End::Success }, Self::Resolve { flow, up: 0 }]);
+                let others = (1..DOWNSTREAM).take(usize::from(ended % DOWNSTREAM));
+                parts.extend(others.map(|member| Self::End { flow, member, how: End::Cancelled }));
+                parts
+            }
             Self::Flow { flow, .. } => {
                 let edges = (0..DOWNSTREAM).map(|up| Self::Edge { flow, up });
                 std::iter::once(self.clone()).chain(edges).collect()
+            }
+            // Defining a policy again changes nothing.
+            Self::Admit { quota, dimension, .. } => {
+                vec![Self::Quota { quota, window: dimension / 2, rate: 2, cap: 2 }, self.clone()]
             }
             _ => vec![self.clone()],
         }
@@ -167,7 +194,7 @@ impl Scene {
                 let (id, partition) = flow(of, partitions);
                 let core = store.flow(partition, &id).and_then(|flow| flow.core.as_ref());
                 let revision = core.map_or(0, |core| core.graph_revision);
-                let edge = EdgeId::from_uuid(numbered(0xe5, u128::from(of % 2) << 8 | u128::from(up)));
+                let edge = edge(of, up);
                 let stage = StageDependencyEdgeArgs {
                     flow_id: id.clone(),
                     edge_id: edge.clone(),
@@ -233,6 +260,22 @@ impl Scene {
                 });
                 calls
             }
+            Self::Resolve { flow: of, up } => {
+                let (id, index) = flow(of, partitions);
+                vec![Call::ResolveDependency {
+                    args: ResolveDependencyArgs::new(
+                        Partition { family: PartitionFamily::Flow, index },
+                        id,
+                        member(of, DOWNSTREAM),
+                        member(of, up),
+                        edge(of, up),
+                        LaneId::new("default"),
+                        AttemptIndex::new(0),
+                        "success".into(),
+                        at,
+                    ),
+                }]
+            }
             Self::CancelFlow { flow: of, policy } => {
                 let (flow_id, _) = flow(of, partitions);
                 let args = CancelFlowArgs {
@@ -284,7 +327,7 @@ impl Scene {
                     jitter_ms: None,
                 },
             }],
-            Self::Attach { .. } => Vec::new(),
+            Self::Enough { .. } | Self::Attach { .. } => Vec::new(),
         }
     }
 }
