@@ -2,8 +2,9 @@
 //!
 //! A [`call::Call`] is performed by the shipped `ff-backend-valkey` on a real server ([`client`]) and by
 //! the model; [`twin`] lays the answers and then the keys of both ([`keyspace`]) beside each other.
-//! [`lockstep`] drives both as one `EngineBackend`. What is not compared stands in [`exclusion`], each
-//! row with its reason.
+//! [`lockstep`] drives both as one `EngineBackend`, [`scanning`] lets the shipped engine and the model's
+//! pass in turn, [`concurrency`] repeats many clients at once on the model. What is not compared stands in
+//! [`exclusion`], each row with its reason.
 
 pub mod answer;
 pub mod call;
