@@ -22,7 +22,7 @@ use crate::store::Hash;
 const MAX_DIMENSIONS: usize = 64;
 
 impl<S: Server> ModelBackend<S> {
-    fn budget_place(&self, budget: &BudgetId) -> BudgetPlace {
+    pub(super) fn budget_place(&self, budget: &BudgetId) -> BudgetPlace {
         BudgetPlace { partition: budget_partition(budget, &self.partitions).index, budget: budget.0 }
     }
 
@@ -219,7 +219,7 @@ impl<S: Server> ModelBackend<S> {
         Ok(counts)
     }
 
-    async fn hash(&self, command: Command) -> Result<Hash, EngineError> {
+    pub(super) async fn hash(&self, command: Command) -> Result<Hash, EngineError> {
         match self.command(command).await? {
             Answered::Hash(hash) => Ok(hash),
             other => Err(error::unanswerable(&other)),

@@ -43,7 +43,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     /// The whole core hash where a client looks for it.
-    async fn core_hash(&self, place: Place) -> Result<Option<Box<CoreHash>>, EngineError> {
+    pub(super) async fn core_hash(&self, place: Place) -> Result<Option<Box<CoreHash>>, EngineError> {
         match self.command(Command::CoreHash(place)).await? {
             Answered::Core(hash) => Ok(hash),
             other => Err(error::unanswerable(&other)),

@@ -24,6 +24,7 @@ mod scheduling;
 mod secrets;
 mod signalling;
 mod suspending;
+mod sweeping;
 mod waitpoints;
 mod wire;
 mod workers;
@@ -31,6 +32,7 @@ mod workers;
 pub use error::class;
 pub use method::{Method, error_label};
 pub use scanning::Due;
+pub use sweeping::OwedGroup;
 pub use wire::blocking_reason_text;
 
 use std::time::Duration;

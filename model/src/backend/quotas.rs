@@ -19,7 +19,7 @@ use crate::store::QuotaDefinition;
 const DEFAULT_DIMENSION: &str = "default";
 
 impl<S: Server> ModelBackend<S> {
-    fn quota_place(&self, policy: &QuotaPolicyId) -> QuotaPlace {
+    pub(super) fn quota_place(&self, policy: &QuotaPolicyId) -> QuotaPlace {
         QuotaPlace { partition: quota_partition(policy, &self.partitions).index, policy: policy.0 }
     }
 
@@ -88,7 +88,7 @@ impl<S: Server> ModelBackend<S> {
         }))
     }
 
-    async fn quota_definition(&self, place: QuotaPlace) -> Result<Option<QuotaDefinition>, EngineError> {
+    pub(super) async fn quota_definition(&self, place: QuotaPlace) -> Result<Option<QuotaDefinition>, EngineError> {
         match self.command(Command::QuotaDefinition(place)).await? {
             Answered::Quota(definition) => Ok(definition),
             other => Err(error::unanswerable(&other)),

@@ -34,12 +34,18 @@ pub enum Due {
     Delayed(LaneId),
     /// Executions of a lane that wait for a capable worker.
     BlockedByRoute(LaneId),
+    /// Executions of a lane that wait for a budget.
+    BlockedByBudget(LaneId),
+    /// Executions of a lane that wait for a quota.
+    BlockedByQuota(LaneId),
+    /// Executions of a lane that wait for others to end.
+    BlockedByDependencies(LaneId),
 }
 
 impl Due {
     /// Whether the index is read up to now; the others are read whole.
     pub const fn is_timed(&self) -> bool {
-        !matches!(self, Self::BlockedByRoute(_))
+        matches!(self, Self::Leases | Self::Attempts | Self::Deadlines | Self::Suspensions | Self::Delayed(_))
     }
 }
 
@@ -64,6 +70,9 @@ impl<S: Server> ModelBackend<S> {
                 Due::Suspensions => IndexKey::SuspensionTimeout,
                 Due::Delayed(lane) => IndexKey::Delayed(ids.lane(lane)),
                 Due::BlockedByRoute(lane) => IndexKey::BlockedRoute(ids.lane(lane)),
+                Due::BlockedByBudget(lane) => IndexKey::BlockedBudget(ids.lane(lane)),
+                Due::BlockedByQuota(lane) => IndexKey::BlockedQuota(ids.lane(lane)),
+                Due::BlockedByDependencies(lane) => IndexKey::BlockedDependencies(ids.lane(lane)),
             }
         };
         match self.ask(Message::Range { partition, key, up_to_ms, limit }).await? {
@@ -75,16 +84,22 @@ impl<S: Server> ModelBackend<S> {
         }
     }
 
-    /// The blocking reason and the required capabilities of an execution, as the unblock scanner reads them.
+    /// The blocking reason and the namespace of an execution, as the unblock scanner reads them.
     ///
     /// # Errors
     /// A transport fault when the server did not answer.
-    pub async fn blocked(&self, id: &ExecutionId) -> Result<Option<(BlockingReason, Vec<String>)>, EngineError> {
-        let Some(view) = self.core(id).await? else {
-            return Ok(None);
-        };
+    pub async fn blocked(&self, id: &ExecutionId) -> Result<Option<(BlockingReason, Namespace)>, EngineError> {
+        let view = self.core(id).await?;
+        Ok(view.map(|view| (view.blocking_reason, self.server.ids().namespace_id(view.namespace).clone())))
+    }
+
+    /// The required capabilities of an execution, as the unblock scanner reads them.
+    ///
+    /// # Errors
+    /// A transport fault when the server did not answer.
+    pub async fn required(&self, id: &ExecutionId) -> Result<Vec<String>, EngineError> {
         match self.ask(Message::Required(self.number(id))).await? {
-            Reply::Required(required) => Ok(Some((view.blocking_reason, required))),
+            Reply::Required(required) => Ok(required),
             other => Err(error::unexpected(&other)),
         }
     }

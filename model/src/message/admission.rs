@@ -119,6 +119,15 @@ pub enum Command {
     BudgetUsage(BudgetPlace),
     /// `HGET` of one dimension's usage.
     BudgetUsed(BudgetPlace, String),
+    /// `ZRANGEBYSCORE -inf …` of a partition's budgets by their next reset.
+    BudgetResets {
+        /// Partition of the index.
+        partition: u16,
+        /// Highest score.
+        up_to_ms: i64,
+        /// At most so many.
+        limit: u32,
+    },
     /// `SSCAN` of a partition's budgets.
     BudgetPolicies(u16),
     /// `SREM` of a budget from its partition's index.
@@ -134,6 +143,8 @@ pub enum Command {
         /// Highest score that goes.
         up_to_ms: u64,
     },
+    /// `ZCARD` of the window that the reconciler names.
+    WindowCount(QuotaPlace),
     /// `SSCAN` of the admitted set.
     Admitted(QuotaPlace),
     /// `EXISTS` of an admission's guard.
@@ -192,11 +203,13 @@ impl Command {
             Self::BudgetLimits(_) => "HGETALL budget limits",
             Self::BudgetUsage(_) => "HGETALL budget usage",
             Self::BudgetUsed(..) => "HGET budget usage",
+            Self::BudgetResets { .. } => "ZRANGEBYSCORE budget resets",
             Self::BudgetPolicies(_) => "SSCAN budgets",
             Self::ForgetBudget(_) => "SREM budgets",
             Self::QuotaDefinition(_) => "HMGET quota",
             Self::QuotaPolicies(_) => "SMEMBERS quotas",
             Self::TrimWindow { .. } => "ZREMRANGEBYSCORE quota window",
+            Self::WindowCount(_) => "ZCARD quota window",
             Self::Admitted(_) => "SSCAN admitted",
             Self::GuardExists(..) => "EXISTS admitted",
             Self::ForgetAdmitted(..) => "SREM admitted",

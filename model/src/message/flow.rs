@@ -38,6 +38,23 @@ pub enum FlowRead {
     Index(u16),
     /// `HGETALL` of an execution's `deps:meta`.
     Dependencies(Place),
+    /// `SMEMBERS` of an execution's `deps:unresolved`.
+    Unresolved(Place),
+    /// `HGET upstream_execution_id` of an execution's dependency.
+    Upstream(Place, EdgeId),
+    /// `ZRANGEBYSCORE -inf …` of the flows that owe their members a cancel.
+    CancelBacklog {
+        /// Partition of the index.
+        partition: u16,
+        /// Highest score.
+        up_to_ms: i64,
+        /// At most so many.
+        limit: u32,
+    },
+    /// `SRANDMEMBER` of a flow's owed cancels.
+    PendingCancels(FlowPlace),
+    /// `SRANDMEMBER` of a partition's groups whose siblings somebody must cancel.
+    PendingGroups(u16),
 }
 
 impl FlowRead {
@@ -53,6 +70,11 @@ impl FlowRead {
             Self::Tag(..) => "HGET flow tags",
             Self::Index(_) => "SMEMBERS flow_index",
             Self::Dependencies(_) => "HGETALL deps:meta",
+            Self::Unresolved(_) => "SMEMBERS deps:unresolved",
+            Self::Upstream(..) => "HGET dep",
+            Self::CancelBacklog { .. } => "ZRANGEBYSCORE cancel_backlog",
+            Self::PendingCancels(_) => "SRANDMEMBER pending_cancels",
+            Self::PendingGroups(_) => "SRANDMEMBER pending_cancel_groups",
         }
     }
 
@@ -60,8 +82,15 @@ impl FlowRead {
     pub const fn execution(&self) -> Option<ExecutionNo> {
         match self {
             Self::Outgoing(_, no) | Self::Incoming(_, no) | Self::Group(_, no) => Some(*no),
-            Self::Dependencies(place) => Some(place.execution),
-            Self::Cores(..) | Self::Members(_) | Self::Edges(..) | Self::Tag(..) | Self::Index(_) => None,
+            Self::Dependencies(place) | Self::Unresolved(place) | Self::Upstream(place, _) => Some(place.execution),
+            Self::Cores(..)
+            | Self::Members(_)
+            | Self::Edges(..)
+            | Self::Tag(..)
+            | Self::Index(_)
+            | Self::CancelBacklog { .. }
+            | Self::PendingCancels(_)
+            | Self::PendingGroups(_) => None,
         }
     }
 }
@@ -85,6 +114,8 @@ pub enum FlowFound {
     Flows(Vec<FlowId>),
     /// `deps:meta`.
     Dependencies(Option<DependencyMeta>),
+    /// Groups: flow and downstream.
+    Groups(Vec<(FlowId, ExecutionNo)>),
 }
 
 /// `ff_stage_dependency_edge`.

@@ -20,6 +20,18 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
         Command::BudgetUsed(place, dimension) => {
             Answered::Text(store.budgets().get(*place).and_then(|budget| budget.usage.get(dimension).cloned()))
         }
+        Command::BudgetResets { partition, up_to_ms, limit } => {
+            let mut due: Vec<_> = store
+                .budgets()
+                .resets()
+                .iter()
+                .filter(|(place, score)| place.partition == *partition && score.is_due(*up_to_ms))
+                .map(|(place, score)| (score.order_key(), place.budget))
+                .collect();
+            // Equal scores are in order of their members' texts, as ids are.
+            due.sort_unstable();
+            Answered::Ids(due.into_iter().map(|(_, budget)| budget).take(*limit as usize).collect())
+        }
         Command::BudgetPolicies(partition) => Answered::Ids(store.budgets().policies(*partition).collect()),
         Command::ForgetBudget(place) => Answered::Count(store.budgets_mut().delist(*place).into()),
         Command::QuotaDefinition(place) => Answered::Quota(quota(store, *place).and_then(|quota| quota.definition)),
@@ -28,6 +40,10 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
             let removed =
                 store.quotas_mut().entry(*place).trim(RECONCILED_DIMENSION, Double::from_count(*up_to_ms).to_score());
             Answered::Count(removed as i64)
+        }
+        Command::WindowCount(place) => {
+            let window = quota(store, *place).and_then(|quota| quota.windows.get(RECONCILED_DIMENSION));
+            Answered::Count(window.map_or(0, |window| window.len() as i64))
         }
         Command::Admitted(place) => Answered::Executions(
             quota(store, *place).map_or_else(Vec::new, |quota| quota.admitted.iter().copied().collect()),

@@ -62,6 +62,29 @@ fn look_up(store: &Store, read: &FlowRead) -> FlowFound {
             let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
             FlowFound::Dependencies(found.and_then(|found| found.dependencies.meta.clone()))
         }
+        FlowRead::Unresolved(place) => {
+            let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
+            FlowFound::EdgeIds(found.map_or_else(Vec::new, |found| found.dependencies.unresolved.clone()))
+        }
+        FlowRead::Upstream(place, edge) => {
+            let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
+            let upstream = found.and_then(|found| found.dependencies.of(edge)).map(|applied| applied.upstream);
+            FlowFound::Executions(upstream.into_iter().collect())
+        }
+        FlowRead::CancelBacklog { partition, up_to_ms, limit } => {
+            let backlog = store.flow_indexes(*partition).map_or(&[][..], |indexes| &indexes.cancel_backlog);
+            let mut due: Vec<_> = backlog.iter().filter(|(_, score)| score.is_due(*up_to_ms)).collect();
+            // Equal scores are in order of their members' texts, as ids are.
+            due.sort_by_key(|(flow, score)| (score.order_key(), flow.0));
+            FlowFound::Flows(due.into_iter().map(|(flow, _)| flow.clone()).take(*limit as usize).collect())
+        }
+        FlowRead::PendingCancels(place) => {
+            FlowFound::Executions(flow(place).map_or_else(Vec::new, |flow| flow.pending_cancels.clone()))
+        }
+        FlowRead::PendingGroups(partition) => {
+            let indexes = store.flow_indexes(*partition);
+            FlowFound::Groups(indexes.map_or_else(Vec::new, |indexes| indexes.pending_cancel_groups.clone()))
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   claimlab conform                                   20,000 random calls against a private valkey-server
   claimlab conform --calls 200000 --seed 7           more of them, from another seed
+  claimlab conform --scanners                        passes of the shipped scanners and scheduler too
+  claimlab conform --concurrent 32                   32 clients at once, repeated in the server's order
   claimlab conform --server 'valkey://127.0.0.1:7000?clock=/tmp/cell'
                                                      against a server that runs under claimlab's clock
   claimlab conform --backend valkey                  the matrix: a fixed list of situations, answer by answer
@@ -21,27 +23,40 @@ Needs a build with the feature `live`, for databases `databases`: cargo run --fe
 
 #[derive(Debug, Args)]
 pub(super) struct ConformArguments {
-    /// How many calls to compare
+    /// How many calls to compare; with --scanners, how many moves
     #[arg(long, default_value_t = 20_000, value_name = "N")]
-    calls: u64,
+    pub(super) calls: u64,
     /// Where the random sequences start
     #[arg(long, default_value_t = 0, value_name = "SEED")]
-    seed: u64,
-    /// Longest sequence, in steps
+    pub(super) seed: u64,
+    /// Longest sequence, in steps or moves
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2_000))]
-    steps: u16,
+    pub(super) steps: u16,
     /// `valkey` starts a private server; valkey://HOST:PORT?clock=FILE takes one that runs under
     /// claimlab's clock, and empties it
     #[arg(long, default_value = "valkey", value_name = "SERVER")]
-    server: String,
+    pub(super) server: String,
     #[command(flatten)]
     matrix: super::matrix::MatrixArguments,
     /// Switch a deviation on in the model: the comparison must then find it
     #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
-    deviation: Vec<Deviation>,
-    /// Print how often each method and each script ended how, and what was not reached
+    pub(super) deviation: Vec<Deviation>,
+    /// Let the shipped scanners and scheduler act on random states, and compare every key after each pass
     #[arg(long)]
-    coverage: bool,
+    scanners: bool,
+    /// Let so many clients call at the same time, and repeat on the model the order in which the server
+    /// performed their commands; the seed fixes what they try, not that order
+    #[arg(
+        long,
+        value_name = "CLIENTS",
+        conflicts_with_all = ["scanners", "steps"],
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    concurrent: Option<u16>,
+    /// Print how often each method and each script ended how, and what was not reached; with --scanners,
+    /// each method
+    #[arg(long)]
+    pub(super) coverage: bool,
 }
 
 #[cfg(not(feature = "live"))]
@@ -73,6 +88,12 @@ mod live {
         }
         if let Some(code) = under_own_clock()? {
             return Ok(code);
+        }
+        if let Some(clients) = arguments.concurrent {
+            return super::super::crowd::run(arguments, clients);
+        }
+        if arguments.scanners {
+            return super::super::engines::run(arguments);
         }
         let deviations: Deviations = arguments.deviation.iter().copied().collect();
         let server = Server::named(&arguments.server, sequence::START_MS).map_err(Error::from)?;

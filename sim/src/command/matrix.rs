@@ -18,7 +18,9 @@ pub(super) enum Backend {
 #[derive(Debug, Args)]
 pub(super) struct MatrixArguments {
     /// Ask this backend in every situation of the matrix and lay its answers beside Valkey's
-    #[arg(long, value_name = "BACKEND", conflicts_with_all = ["calls", "seed", "steps", "deviation", "coverage"])]
+    #[arg(long, value_name = "BACKEND", conflicts_with_all = [
+        "calls", "seed", "steps", "deviation", "coverage", "scanners", "concurrent",
+    ])]
     pub(super) backend: Option<Backend>,
     /// Only this operation's situations
     #[arg(long, value_name = "OPERATION", requires = "backend")]

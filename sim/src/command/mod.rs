@@ -1,6 +1,10 @@
 //! The command line: `run`, `replay`, `invariants`.
 
 mod conform;
+#[cfg(feature = "live")]
+mod crowd;
+#[cfg(feature = "live")]
+mod engines;
 mod invariants;
 mod lockstep;
 mod matrix;

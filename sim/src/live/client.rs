@@ -18,7 +18,7 @@ use ff_core::types::LaneId;
 use super::call::{Answer, Call};
 
 /// Far beyond any call here; the client's own default of 250 ms is too short for a busy machine.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the shipped backend is set up with.
 #[derive(Clone, Debug)]
@@ -169,7 +169,10 @@ pub(super) async fn connect(address: &Address, request_timeout: Duration) -> Res
 }
 
 /// A backend on a server that is initialised here.
-async fn set_up(client: &ferriskey::Client, deployment: &Deployment) -> Result<Arc<ValkeyBackend>, EngineError> {
+pub(super) async fn set_up(
+    client: &ferriskey::Client,
+    deployment: &Deployment,
+) -> Result<Arc<ValkeyBackend>, EngineError> {
     let backend = ValkeyBackend::from_client_and_partitions(client.clone(), deployment.partitions);
     let secret: String = deployment.secret.iter().map(|byte| format!("{byte:02x}")).collect();
     backend.initialize_deployment(&secret, &deployment.lanes, false).await?;

@@ -20,6 +20,9 @@ use super::keyspace::Difference;
 use super::twin::{Disagreement, Error, Twin};
 use crate::world::FIRST_KID;
 
+/// The waitpoint secret of both sides.
+pub(super) const SECRET: [u8; 32] = [7; 32];
+
 /// What a call in lockstep came to.
 #[derive(Debug)]
 pub enum Step {
@@ -54,7 +57,7 @@ impl Lockstep {
         deviations: Deviations,
         now: ServerTime,
     ) -> Result<Self, Error> {
-        let deployment = Deployment { secret: [7; 32], lanes: lanes.to_vec(), partitions };
+        let deployment = Deployment { secret: SECRET, lanes: lanes.to_vec(), partitions };
         let twin = Twin::start(server, &deployment, now)?;
         let (model, backend) = fresh_model(&deployment, deviations, now);
         Ok(Self {
@@ -141,14 +144,19 @@ impl Lockstep {
     }
 }
 
+/// What the model's server holds after its initialisation.
+pub(super) fn fresh_store(deployment: &Deployment, deviations: Deviations) -> Store {
+    let mut store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
+    store.seed_lanes(deployment.lanes.iter().map(|lane| lane.as_str().to_owned()));
+    store
+}
+
 pub(super) fn fresh_model(
     deployment: &Deployment,
     deviations: Deviations,
     now: ServerTime,
 ) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
-    let mut store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
-    store.seed_lanes(deployment.lanes.iter().map(|lane| lane.as_str().to_owned()));
-    let model = Arc::new(Immediate::new(store, now));
+    let model = Arc::new(Immediate::new(fresh_store(deployment, deviations), now));
     let backend = Arc::new(ModelBackend::new(Arc::clone(&model), deployment.partitions).with_scheduler());
     (model, backend)
 }

@@ -2,12 +2,14 @@
 //!
 //! A [`call::Call`] is performed by the shipped `ff-backend-valkey` on a real server ([`client`]) and by
 //! the model; [`twin`] lays the answers and then the keys of both ([`keyspace`]) beside each other.
-//! [`lockstep`] drives both as one `EngineBackend`. What is not compared stands in [`exclusion`], each
-//! row with its reason.
+//! [`lockstep`] drives both as one `EngineBackend`, [`scanning`] lets the shipped engine and the model's
+//! pass in turn, [`concurrency`] repeats many clients at once on the model. What is not compared stands in
+//! [`exclusion`], each row with its reason.
 
 pub mod answer;
 pub mod call;
 pub mod client;
+pub mod concurrency;
 pub mod coverage;
 pub mod exclusion;
 pub mod keyspace;
@@ -16,6 +18,7 @@ pub mod lockstep;
 pub mod matrix;
 mod minted;
 pub mod record;
+pub mod scanning;
 pub mod sequence;
 pub mod shadow;
 pub mod twin;

@@ -63,6 +63,15 @@ pub enum Error {
         /// By how many a scheduler's rotation moves on.
         step: u16,
     },
+    /// A command came over a connection that no client has.
+    #[error("a client connected anew, as {client}: whose command came when is not known")]
+    Stranger {
+        /// The connection's address.
+        client: String,
+    },
+    /// Nothing could be drawn.
+    #[error("no sequence can be drawn: {0}")]
+    Draw(String),
     /// The shipped client got no answer.
     #[error("the shipped client got no answer to {method}: {said}")]
     NoAnswer {

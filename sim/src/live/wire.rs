@@ -53,10 +53,6 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
     // The key without its partition: a call can name a wrong one, where its read finds nothing. The model
     // reads the right one all the same, and the script that follows refuses before it uses what was read.
     let core = |no| format!(":{}:core", ids.execution_name(no));
-    let function = |name: &str, no: Option<_>| {
-        let word = no.map(|no| ids.execution_name(no).to_string());
-        vec![Expected { names: &["FCALL"], function: Some(format!("ff_{name}")), word }]
-    };
     match message {
         Message::Core(no) | Message::Required(no) => vec![plain(FIELDS, core(*no))],
         Message::Context(no) => vec![
@@ -69,19 +65,45 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
         }
         Message::Policy(no) => vec![plain(&["GET"], names(*no).policy())],
         Message::Result(no) => vec![plain(&["GET"], names(*no).result())],
-        Message::Suspension(no) => vec![plain(&["HGETALL"], names(*no).suspension_current())],
-        Message::TotalMatchers(no, waitpoint) | Message::Matcher(no, waitpoint, _) => {
-            vec![plain(FIELDS, names(*no).waitpoint_condition(waitpoint))]
-        }
         Message::Range { partition, key, .. } => {
-            vec![plain(&["ZRANGEBYSCORE", "ZRANGE"], projection::index_name(ids, *partition, *key))]
+            let key = projection::index_name(ids, *partition, *key);
+            vec![plain(&["ZRANGEBYSCORE", "ZRANGE"], key)]
         }
-        Message::Script(script) => function(script.name(), script.execution()),
+        Message::Script(script) => {
+            // Each function names its execution's core, whatever else it names.
+            let word = script.execution().map(core);
+            vec![Expected { names: &["FCALL"], function: Some(format!("ff_{}", script.name())), word }]
+        }
         Message::Command(Command::BudgetIds(place) | Command::QuotaPolicyId(place) | Command::CoreHash(place)) => {
             vec![plain(FIELDS, core(place.execution))]
         }
         Message::Time => vec![Expected { names: &["TIME"], function: None, word: None }],
-        _ => Vec::new(),
+        Message::Suspension(no) => vec![plain(&["HGETALL"], names(*no).suspension_current())],
+        Message::TotalMatchers(no, waitpoint) => vec![plain(&["HGET"], names(*no).waitpoint_condition(waitpoint))],
+        Message::Matcher(no, waitpoint, _) => vec![plain(&["HMGET"], names(*no).waitpoint_condition(waitpoint))],
+        Message::Signals(no, signals) => signals
+            .iter()
+            .flat_map(|signal| {
+                let (record, payload) = (names(*no).signal(signal), names(*no).signal_payload(signal));
+                [plain(&["HGETALL"], record), plain(&["GET"], payload)]
+            })
+            .collect(),
+        Message::Token { waitpoint, .. } => vec![plain(&["HGET"], format!(":{waitpoint}"))],
+        // Sent by no world and no client of a crowd.
+        Message::Command(_)
+        | Message::Flow(_)
+        | Message::RegisteredCapabilities(_)
+        | Message::Waitpoints(_)
+        | Message::WaitpointHeads(..)
+        | Message::MatcherNames(..)
+        | Message::SuspendedLanes(_)
+        | Message::SuspendedMembers(..)
+        | Message::SuspensionReasons(_)
+        | Message::PendingWaitpoints { .. }
+        | Message::WaitpointOwner(..)
+        | Message::CurrentKid(_)
+        | Message::KidSecret(..)
+        | Message::WriteSecret { .. } => Vec::new(),
     }
 }
 

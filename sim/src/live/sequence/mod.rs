@@ -2,7 +2,7 @@
 //! difference, and printed as a Rust test that shows it again.
 
 mod admission;
-mod approach;
+pub(in crate::live) mod approach;
 mod draw;
 mod flow;
 mod memory;
@@ -13,7 +13,7 @@ mod step;
 pub use admission::AdmissionStep;
 pub use draw::{Progress, Sequence, sequences};
 pub use flow::FlowStep;
-pub use memory::{Memory, PARTITIONS};
+pub use memory::{Memory, PARTITIONS, execution};
 pub use parking::ParkingStep;
 pub use step::{Goal, Pick, Step, Who};
 
@@ -129,7 +129,11 @@ pub fn run(lockstep: &mut Lockstep, steps: &[Step]) -> Result<Option<(usize, Str
 }
 
 /// Takes one step; an approach takes several.
-fn take(lockstep: &mut Lockstep, memory: &mut Memory, step: &Step) -> Result<Option<String>, Error> {
+pub(in crate::live) fn take(
+    lockstep: &mut Lockstep,
+    memory: &mut Memory,
+    step: &Step,
+) -> Result<Option<String>, Error> {
     if let Step::Approach { execution, goal } = step {
         for _ in 0..approach::LONGEST {
             let now = lockstep.now();

@@ -1,0 +1,349 @@
+//! The shipped engine beside the model's: single passes of `ff-engine`'s scanners, and calls of the
+//! shipped scheduler, from random states that both sides share; then all keys are compared.
+//!
+//! Two shipped scanners have no counterpart: `retention_trimmer`, because nothing is ever deleted here,
+//! and `flow_projector`, because a flow's summary is not modelled.
+
+mod draw;
+pub(in crate::live) mod due;
+mod scene;
+mod shipped;
+
+pub use scene::{End, Scene};
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use claimlab_model::backend::ModelBackend;
+use claimlab_model::deviation::Deviations;
+use claimlab_model::port::{Immediate, Server as _};
+use claimlab_model::time::ServerTime;
+use claimlab_valkey::{Server, connect};
+use ff_core::contracts::ClaimForWorkerArgs;
+use ff_core::engine_backend::EngineBackend;
+use ff_core::keys::ExecKeyContext;
+use ff_core::partition::{Partition, PartitionConfig, PartitionFamily};
+use ff_core::types::{LaneId, WorkerId, WorkerInstanceId};
+use proptest::strategy::Strategy as _;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::client::Deployment;
+use super::coverage::Coverage;
+use super::lockstep::{self, Lockstep, ready};
+use super::sequence::{self, Goal, Memory, PARTITIONS, ParkingStep, Pick, START_MS, Step};
+use super::twin::Error;
+use crate::engine::{Kind, Scanner};
+
+const LANES: [&str; 2] = ["default", "other"];
+/// Budgets and quotas, of which a sequence has few, are on few partitions.
+const OTHER_PARTITIONS: u16 = 4;
+
+/// One move of a sequence.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Move {
+    /// A step of the clock or one call.
+    Step(Step),
+    /// A few right calls.
+    Scene(Scene),
+    /// One pass of a scanner.
+    Pass(Kind),
+    /// An execution runs and suspends itself with a timeout.
+    Park { execution: Pick, timeout: Pick, behavior: Pick },
+    /// An execution runs and makes a waitpoint that no suspension uses.
+    Pend { execution: Pick, expires: Pick },
+    /// The clock goes to a time at which something falls due, or one millisecond beside it.
+    Due { which: Pick, offset_ms: i8 },
+    /// A worker asks the scheduler for work.
+    Schedule { who: Pick, lane: Pick, capabilities: Pick, ttl: Pick },
+}
+
+/// A difference with the moves that show it.
+#[derive(Debug)]
+pub struct Found {
+    /// The shortest sequence that was found to show it.
+    pub moves: Vec<Move>,
+    /// What differs after the last of them.
+    pub text: String,
+}
+
+/// Both engines, and what their calls and passes came to.
+pub struct Engines {
+    lockstep: Lockstep,
+    shipped: shipped::Engine,
+    raw: redis::Connection,
+    deployment: Deployment,
+    minted: u128,
+    passes: Coverage,
+}
+
+impl Engines {
+    /// Both sides empty on a server.
+    ///
+    /// # Errors
+    /// When the server cannot be used.
+    pub fn start(server: Server, deviations: Deviations) -> Result<Self, Error> {
+        let partitions = PartitionConfig {
+            num_flow_partitions: PARTITIONS,
+            num_budget_partitions: OTHER_PARTITIONS,
+            num_quota_partitions: OTHER_PARTITIONS,
+        };
+        let lanes = LANES.map(LaneId::new).to_vec();
+        let deployment = Deployment { secret: lockstep::SECRET, lanes, partitions };
+        let address = server.address().clone();
+        let now = ServerTime::from_ms(START_MS);
+        let lockstep = Lockstep::start(server, partitions, &deployment.lanes, deviations, now)?;
+        let shipped = shipped::Engine::start(&address, &deployment)?;
+        let raw = connect(&address)?;
+        Ok(Self { lockstep, shipped, raw, deployment, minted: 0, passes: Coverage::default() })
+    }
+
+    /// How the passes of each scanner ended, and each trait method.
+    pub fn coverage(&self) -> (&Coverage, &Coverage) {
+        (&self.passes, self.lockstep.coverage().0)
+    }
+
+    /// Runs one sequence from empty; gives the first difference as text, with the number of moves made.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn run(&mut self, moves: &[Move]) -> Result<Option<(usize, String)>, Error> {
+        self.lockstep.reset(ServerTime::from_ms(START_MS))?;
+        self.shipped.forget()?;
+        self.minted = 0;
+        let mut memory = Memory::default();
+        let mut scanners = self.scanners();
+        for (number, next) in (1..).zip(moves) {
+            let found = match next {
+                Move::Step(step) => sequence::take(&mut self.lockstep, &mut memory, step)?,
+                Move::Scene(scene) => self.play(scene)?,
+                Move::Park { execution, timeout, behavior } => {
+                    let (timeout, behavior) = (*timeout, *behavior);
+                    let suspend = Step::Suspend { handle: 0, condition: 0, reason: 0, timeout, behavior, key: 0 };
+                    self.run_and(&mut memory, *execution, &suspend)?
+                }
+                Move::Pend { execution, expires } => {
+                    let wait = ParkingStep::CreateWaitpoint { handle: 0, key: 0, expires: *expires };
+                    self.run_and(&mut memory, *execution, &Step::Parking(wait))?
+                }
+                Move::Due { which, offset_ms } => {
+                    let now = self.lockstep.now();
+                    let at = self.lockstep.model().look(|store| due::ahead(store, now, *which));
+                    if let Some(at) = at {
+                        self.lockstep.set_now(ServerTime::from_ms(at + i64::from(*offset_ms)));
+                    }
+                    None
+                }
+                Move::Pass(kind) => self.pass(*kind, &mut scanners)?,
+                Move::Schedule { who, lane, capabilities, ttl } => {
+                    let call = schedule(*who, *lane, *capabilities, *ttl);
+                    self.perform(&call)?
+                }
+            };
+            if let Some(text) = found {
+                return Ok(Some((number, text)));
+            }
+        }
+        let found = self.differences("after these moves")?;
+        Ok(found.map(|text| (moves.len(), text)))
+    }
+
+    fn scanners(&self) -> Vec<(Kind, Scanner<Arc<Immediate>>)> {
+        let Deployment { lanes, partitions, .. } = &self.deployment;
+        let backend = Arc::new(ModelBackend::new(Arc::clone(self.lockstep.model()), *partitions));
+        let scanner = |kind| {
+            let calls: Arc<dyn EngineBackend> = Arc::clone(&backend) as Arc<dyn EngineBackend>;
+            (kind, Scanner::new(kind, Arc::clone(&backend), calls, lanes.as_slice().into(), *partitions))
+        };
+        Kind::ALL.map(scanner).into()
+    }
+
+    /// One pass of both scanners of a kind, all keys compared before and after.
+    fn pass(&mut self, kind: Kind, scanners: &mut [(Kind, Scanner<Arc<Immediate>>)]) -> Result<Option<String>, Error> {
+        // The comparison also sets the server's clock.
+        if let Some(text) = self.differences("before the pass")? {
+            return Ok(Some(text));
+        }
+        let shipped = self.shipped.pass(kind)?;
+        let mut model = crate::engine::Counts::default();
+        for (of, scanner) in scanners {
+            if *of == kind {
+                model = ready(scanner.pass());
+            }
+        }
+        // What the pass touched is compared here, not with the next call.
+        let _ = self.lockstep.model().take_traffic();
+        let outcome = match (shipped.processed, shipped.errors) {
+            (0, 0) => "nothing due",
+            (_, 0) => "acted",
+            (0, _) => "failed",
+            _ => "acted and failed",
+        };
+        self.passes.note(kind.name(), outcome);
+        let title = format!("after a pass of {} at server time {}", kind.name(), self.lockstep.now());
+        if model != shipped {
+            let mut text = format!("{title}: the counts differ\n    model   {model:?}\n    server  {shipped:?}\n");
+            text.push_str(&self.differences("and")?.unwrap_or_default());
+            return Ok(Some(text));
+        }
+        self.differences(&title)
+    }
+
+    /// Has an execution run, and whoever runs it do something.
+    fn run_and(&mut self, memory: &mut Memory, execution: Pick, then: &Step) -> Result<Option<String>, Error> {
+        let run = Step::Approach { execution, goal: Goal::Running };
+        match sequence::take(&mut self.lockstep, memory, &run)? {
+            None => sequence::take(&mut self.lockstep, memory, then),
+            found => Ok(found),
+        }
+    }
+
+    fn play(&mut self, scene: &Scene) -> Result<Option<String>, Error> {
+        if let Scene::Attach { execution, budgets, quota } = scene {
+            return self.attach(*execution, *budgets, *quota).map(|()| None);
+        }
+        let partitions = &self.deployment.partitions;
+        let parts = self.lockstep.model().look(|store| scene.parts(store, partitions));
+        for part in parts {
+            let minted = &mut self.minted;
+            let mint = || {
+                *minted += 1;
+                Uuid::from_u128((0xc5 << 120) | *minted)
+            };
+            let (now, partitions) = (self.lockstep.now(), &self.deployment.partitions);
+            let model = self.lockstep.model();
+            let calls = model.look(|store| part.calls(store, partitions, now, sequence::execution, mint));
+            for call in calls {
+                if let Some(text) = self.perform(&call)? {
+                    return Ok(Some(text));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the fields that the scheduler and the unblock scanner read and no production code writes.
+    fn attach(&mut self, execution: Pick, budgets: Pick, quota: Pick) -> Result<(), Error> {
+        let id = sequence::execution(execution);
+        let model = self.lockstep.model();
+        let no = model.ids().execution(&id);
+        if model.look(|store| store.execution(no).is_none()) {
+            return Ok(());
+        }
+        let (budgets, quota) = scene::attachment(budgets, quota);
+        let backend = ModelBackend::new(Arc::clone(model), self.deployment.partitions);
+        // An immediate server always answers.
+        let _ = ready(backend.attach_admission(&id, budgets.as_deref(), quota.as_deref()));
+        let partition = Partition { family: PartitionFamily::Execution, index: id.partition() };
+        let core = ExecKeyContext::new(&partition, &id).core();
+        for (field, value) in [("budget_ids", budgets), ("quota_policy_id", quota)] {
+            if let Some(value) = value {
+                redis::cmd("HSET").arg(&core).arg(field).arg(value).exec(&mut self.raw)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, call: &Call) -> Result<Option<String>, Error> {
+        Ok(match self.lockstep.perform(call)? {
+            lockstep::Step::Same(_) => None,
+            lockstep::Step::Differs(disagreement) => Some(disagreement.to_string()),
+        })
+    }
+
+    fn differences(&mut self, when: &str) -> Result<Option<String>, Error> {
+        let differences = self.lockstep.compare_all()?;
+        if differences.is_empty() {
+            return Ok(None);
+        }
+        let lines: Vec<String> = differences.iter().map(|one| format!("    {one}\n")).collect();
+        Ok(Some(format!("{when}, all keys compared\n{}", lines.concat())))
+    }
+
+    /// Draws and runs sequences until so many moves were made or a difference is found and shrunk.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more: no verdict.
+    pub fn search(
+        &mut self,
+        seed: u64,
+        moves: u64,
+        longest: usize,
+        mut told: impl FnMut(u64),
+    ) -> Result<(Option<Found>, u64), Error> {
+        let config = Config { failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+        let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+        let strategy = draw::moves(longest);
+        let mut done = 0;
+        while done < moves {
+            let tree = strategy.new_tree(&mut runner).map_err(|reason| Error::Draw(reason.to_string()))?;
+            let (mut made, mut failed) = (0, None);
+            let engines = std::cell::RefCell::new((&mut *self, &mut made, &mut failed));
+            let outcome = runner.run_one(tree, |drawn| {
+                let (engines, made, failed) = &mut *engines.borrow_mut();
+                match engines.run(&drawn) {
+                    Ok(None) => {
+                        **made = drawn.len() as u64;
+                        Ok(())
+                    }
+                    Ok(Some((_, text))) => Err(TestCaseError::fail(text)),
+                    Err(error) => {
+                        **failed = Some(error);
+                        Err(TestCaseError::reject("no server"))
+                    }
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            done += made;
+            if let Err(TestError::Fail(why, mut moves)) = outcome {
+                let text = match self.run(&moves)? {
+                    Some((number, text)) => {
+                        moves.truncate(number);
+                        text
+                    }
+                    None => format!("not seen again when it was repeated (it was: {why})"),
+                };
+                return Ok((Some(Found { moves, text }), done));
+            }
+            told(done);
+        }
+        Ok((None, done))
+    }
+}
+
+impl Found {
+    /// The moves, one on each line.
+    pub fn listing(&self) -> String {
+        let mut text = String::new();
+        for made in &self.moves {
+            let _ = writeln!(text, "  {made:?}");
+        }
+        text
+    }
+}
+
+/// A call of the scheduler.
+pub(in crate::live) fn schedule(who: Pick, lane: Pick, capabilities: Pick, ttl: Pick) -> Call {
+    let capabilities: &[&str] = match capabilities % 5 {
+        0 => &["cuda", "gpu", "日本-gpu"],
+        1 => &["gpu"],
+        2 => &[],
+        3 => &["cpu"],
+        _ => &["a,b"],
+    };
+    // Where the scheduler begins depends on the instance.
+    let (worker, instance) = (WorkerId::new("w0"), WorkerInstanceId::new(format!("w0-{}", who % 8)));
+    let args = ClaimForWorkerArgs::new(
+        LaneId::new(LANES[usize::from(lane % 8 == 7)]),
+        worker,
+        instance,
+        capabilities.iter().map(|token| (*token).to_owned()).collect(),
+        [1_000, 30_000, 0, 1][usize::from(ttl % 4)],
+    );
+    Call::ClaimForWorker { args }
+}
