@@ -1,18 +1,9 @@
 //! Many clients at once on a real Valkey, repeated on the model in the server's order, as a user runs the
 //! comparison.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod common;
 
-/// Runs the command in the workspace's root.
-fn claimlab(arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_claimlab"))
-        .args(arguments.split_whitespace())
-        .current_dir(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")))
-        .env_remove("CLAIMLAB_VALKEY_URL")
-        .output()
-        .expect("the command starts")
-}
+use common::{assert_held, claimlab};
 
 /// The number right before some words, whose digits are in groups.
 fn number_before(said: &str, words: &str) -> u64 {
@@ -25,10 +16,7 @@ fn number_before(said: &str, words: &str) -> u64 {
 #[test]
 fn many_clients_at_once_are_answered_as_the_model_answers_in_the_servers_order() {
     for clients in [2, 8] {
-        let output = claimlab(&format!("conform --concurrent {clients} --calls 8000 --seed 1"));
-        let said = String::from_utf8_lossy(&output.stdout);
-        let complained = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{said}\n{complained}");
+        let said = assert_held(&format!("conform --concurrent {clients} --calls 8000 --seed 1"));
         // Clients that never came between each other's commands would have shown nothing new.
         let crossed = number_before(&said, " calls had others' commands between their own");
         assert!(crossed > 0, "{clients} clients never crossed\n{said}");

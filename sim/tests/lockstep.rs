@@ -2,33 +2,12 @@
 //!
 //! The numbers of calls are what a CI run affords; the same commands with larger ones are for by hand.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod common;
+
+use std::process::{Command, Stdio};
 
 use claimlab_valkey::{Server, connect};
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-/// Runs the command in the workspace's root.
-fn claimlab(arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_claimlab"))
-        .args(arguments.split_whitespace())
-        .current_dir(root())
-        .env_remove("CLAIMLAB_VALKEY_URL")
-        .output()
-        .expect("the command starts")
-}
-
-#[track_caller]
-fn assert_held(arguments: &str) -> String {
-    let output = claimlab(arguments);
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(0), "claimlab {arguments}\n{said}\n{complained}");
-    assert!(said.contains("HELD"), "{said}");
-    said.into_owned()
-}
+use common::{assert_held, claimlab, root};
 
 #[test]
 fn random_sequences_over_the_whole_surface_are_answered_alike() {

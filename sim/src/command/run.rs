@@ -27,6 +27,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   claimlab run scenarios/steady.toml --for 60s --format json
   claimlab run scenarios/crash-and-skew.toml --deviation bug-ignore-fence
   claimlab run scenarios/reclaim-storm.toml --workers 16 --seeds 20 --lockstep valkey --calls 2000
+  claimlab run scenarios/lost-replies.toml --workers 16 --lockstep valkey --unit message
                                   each call on a real server too; needs a build with --features live";
 
 /// Seeds of a run without flags.
