@@ -141,7 +141,7 @@ impl Twin {
         let mut reads = connect(server.address())?;
         redis::cmd("FLUSHALL").exec(&mut reads)?;
         let client = Client::start(server.address(), deployment)?;
-        if !loaded(&mut reads)?.is_some_and(|source| source == ff_script::LIBRARY_SOURCE) {
+        if loaded(&mut reads)?.is_none_or(|source| source != ff_script::LIBRARY_SOURCE) {
             return Err(Error::Library { address: server.address().clone() });
         }
         Ok(Self { client, reads, server, partitions: deployment.partitions.num_flow_partitions, own })
