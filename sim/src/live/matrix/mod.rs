@@ -3,7 +3,7 @@
 //!
 //! Valkey's answer is the model's, which the matrix of Valkey itself keeps honest. A situation
 //! ([`situations`]) leads a [`scene::Scene`] by right calls to the probed call; answers are compared by
-//! their [`gist`].
+//! their gist ([`mod@gist`]).
 
 #[cfg(feature = "databases")]
 pub mod databases;

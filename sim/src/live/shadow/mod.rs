@@ -1,7 +1,7 @@
 //! Worlds message by message: a shipped client stands behind every call of the model, and does what the
 //! model's client does when the world says so.
 //!
-//! A call begins on both sides at once. What the shipped client sends is held at the [`gate`]; it must
+//! A call begins on both sides at once. What the shipped client sends is held at a gate on loopback; it must
 //! be what the model sends, and reaches the server when the world delivers the model's message: never,
 //! once or twice. The reply waits until the world brings the model's. So other calls slip between a read
 //! and the script that relies on it on both sides alike, and a reply that is lost is lost for both: the
