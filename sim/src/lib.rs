@@ -10,6 +10,8 @@ compile_error!(
      environment replaces it: unset RUSTFLAGS, or add `--cfg madsim` to it"
 );
 
+#[cfg(any(feature = "live", feature = "sdk"))]
+pub mod call;
 pub mod campaign;
 pub mod check;
 pub mod clock;

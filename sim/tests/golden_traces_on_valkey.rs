@@ -8,7 +8,7 @@ mod traces;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use claimlab::live::call::{Answer, Answerer, Call, Caller};
+use claimlab::call::{Answer, Answerer, Call, Caller};
 use claimlab::live::lockstep::{Lockstep, Step};
 use claimlab_model::deviation::Deviations;
 use claimlab_model::port::Immediate;

@@ -15,7 +15,7 @@ use ff_core::engine_error::EngineError;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
 
-use super::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// Far beyond any call here; the client's own default of 250 ms is too short for a busy machine.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);

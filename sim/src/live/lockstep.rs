@@ -13,11 +13,11 @@ use claimlab_valkey::Server;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 
-use super::call::{Answer, Answerer, Call};
 use super::client::Deployment;
 use super::coverage::Coverage;
 use super::keyspace::Difference;
 use super::twin::{Disagreement, Error, Twin};
+use crate::call::{Answer, Answerer, Call};
 use crate::world::FIRST_KID;
 
 /// The waitpoint secret of both sides.

@@ -10,7 +10,7 @@ use ff_core::partition::{Partition, PartitionFamily};
 use ff_script::error::ScriptError;
 use uuid::Uuid;
 
-use super::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// What a lost connection said, where the error is one.
 pub(super) fn lost_connection(error: &EngineError) -> Option<String> {

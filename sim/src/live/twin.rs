@@ -11,10 +11,10 @@ use claimlab_model::time::ServerTime;
 use claimlab_valkey::{Address, Clock, Server, connect, own_clock};
 use ff_core::types::TimestampMs;
 
-use super::call::{Answer, Call};
 use super::client::{Client, Deployment};
 use super::keyspace::{self, Difference, Expectation};
 use super::{client, minted};
+use crate::call::{Answer, Call};
 
 /// Name of the library of scripts (`ff-script/src/flowfabric.lua`).
 const LIBRARY: &str = "flowfabric";

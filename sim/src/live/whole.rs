@@ -12,10 +12,10 @@ use ff_core::engine_error::EngineError;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use super::call::{Answer, Answerer, Call};
 use super::client::Deployment;
 use super::record::{End, Record};
 use super::twin::{Error, Twin};
+use crate::call::{Answer, Answerer, Call};
 use crate::world::Party;
 
 /// The real server of one world after the other.

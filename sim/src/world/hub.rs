@@ -68,7 +68,7 @@ pub enum Load {
     Held(Message, Arc<crate::live::shadow::Held>),
     /// A call of the trait with all that it asks of the server.
     #[cfg(feature = "live")]
-    Whole(Box<crate::live::call::Call>),
+    Whole(Box<crate::call::Call>),
 }
 
 impl Load {

@@ -77,7 +77,7 @@ impl Party {
     #[cfg(feature = "live")]
     fn compared_backend(&self, partitions: PartitionConfig) -> Option<Arc<dyn EngineBackend>> {
         match self.hub.unit()? {
-            Unit::Call(_) => Some(Arc::new(crate::live::call::Caller(self.clone()))),
+            Unit::Call(_) => Some(Arc::new(crate::call::Caller(self.clone()))),
             Unit::Message(shadow) => Some(super::shadow::backend(self, shadow, partitions)),
         }
     }
@@ -90,7 +90,7 @@ impl Party {
 
     /// Sends a call as a whole; none when no answer came in time.
     #[cfg(feature = "live")]
-    pub(crate) async fn whole(&self, call: crate::live::call::Call) -> Option<crate::live::call::Answer> {
+    pub(crate) async fn whole(&self, call: crate::call::Call) -> Option<crate::call::Answer> {
         let call = Box::new(call);
         let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call) });
         match wait.await {

@@ -12,7 +12,7 @@ use ff_core::partition::PartitionConfig;
 
 use super::World;
 use super::party::Party;
-use crate::live::call::{Answer, Answerer, Call, Caller};
+use crate::call::{Answer, Answerer, Call, Caller};
 use crate::live::shadow::{Held, Shadow};
 use crate::live::unit::{Unit, lock};
 

@@ -12,7 +12,7 @@ use ff_core::partition::PartitionConfig;
 use super::World;
 use super::hub::{Ended, Load, Outgoing, PartyNo, TaskNo};
 use super::party::Party;
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::live::unit::{Unit, lock};
 use crate::plan::PartyKey;
 

@@ -24,13 +24,13 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::call::{Answer, Call};
 use super::client::{self, Deployment};
 use super::lockstep::{SECRET, fresh_store};
 use super::scanning::due;
 use super::sequence::{self, Memory, PARTITIONS, START_MS, Step, approach};
 use super::twin::Error;
 use super::{keyspace, minted};
+use crate::call::{Answer, Call};
 use feed::{Feed, Line};
 use port::{Port, Table};
 use replay::{Made, Replay, Tally};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::feed::Line;
 use super::port::{Port, Table};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::live::coverage::Coverage;
 use crate::live::wire::{self, Expected};
 

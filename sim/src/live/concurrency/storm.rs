@@ -5,7 +5,7 @@ use proptest::strategy::{BoxedStrategy, Union, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use proptest_state_machine::ReferenceStateMachine as _;
 
-use crate::live::call::Call;
+use crate::call::Call;
 use crate::live::scanning;
 use crate::live::sequence::{Goal, Memory, ParkingStep, Pick, Progress, Sequence, Step, Who};
 use claimlab_model::time::ServerTime;

@@ -11,7 +11,7 @@ use ff_core::engine_error::EngineError;
 use ff_core::handle_codec;
 use ff_script::error::ScriptError;
 
-use crate::live::call::Answer;
+use crate::call::Answer;
 
 /// Fields that are a backend's own: words, keys and tokens of its making, where it keeps things, and
 /// what it measures.

@@ -10,7 +10,7 @@ use ff_core::engine_backend::EngineBackend;
 
 use super::deployment;
 use super::subject::{Error, Subject};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::live::lockstep::{fresh_model, ready};
 use crate::live::sequence::START_MS;
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::gist::gist;
 use super::subject::{Error, Subject};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// A worker; its instance is `w-1`.
 pub const W: &str = "w";

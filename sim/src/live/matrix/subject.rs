@@ -4,7 +4,7 @@ use claimlab_model::time::ServerTime;
 use ff_core::contracts::IssueClaimGrantArgs;
 use ff_core::types::ExecutionId;
 
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::live::twin;
 
 /// Why a backend could not be asked; none of these is an answer.

@@ -5,7 +5,7 @@ use claimlab_valkey::Server;
 
 use super::deployment;
 use super::subject::{Error, Subject};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::live::sequence::START_MS;
 use crate::live::twin::{self, Twin};
 

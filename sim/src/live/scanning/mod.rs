@@ -28,12 +28,12 @@ use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use uuid::Uuid;
 
-use super::call::Call;
 use super::client::Deployment;
 use super::coverage::Coverage;
 use super::lockstep::{self, Lockstep, ready};
 use super::sequence::{self, Goal, Memory, PARTITIONS, ParkingStep, Pick, START_MS, Step};
 use super::twin::Error;
+use crate::call::Call;
 use crate::engine::{Kind, Scanner};
 
 const LANES: [&str; 2] = ["default", "other"];

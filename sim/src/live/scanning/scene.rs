@@ -8,7 +8,7 @@ use ff_core::partition::{Partition, PartitionConfig, PartitionFamily, flow_parti
 use ff_core::types::*;
 use uuid::Uuid;
 
-use crate::live::call::Call;
+use crate::call::Call;
 use crate::live::sequence::{PARTITIONS, Pick};
 
 /// The member that waits for the others of its flow.

@@ -13,7 +13,7 @@ use super::memory::{
     Memory, PARTITIONS, TTLS_MS, caller_now, capabilities, execution, instance, lane, one, source, text, worker,
 };
 use super::step::{Pick, Who};
-use crate::live::call::Call;
+use crate::call::Call;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::memory::{Memory, PARTITIONS, caller_now, execution, lane, one, text};
 use super::step::Pick;
-use crate::live::call::Call;
+use crate::call::Call;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,7 +18,7 @@ use ff_core::types::*;
 use uuid::Uuid;
 
 use super::step::{Pick, Step, Who};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// Executions that a sequence knows.
 const EXECUTIONS: u8 = 4;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::memory::{Memory, PARTITIONS, execution, lane, near, one, partition_of};
 use super::step::Pick;
-use crate::live::call::Call;
+use crate::call::Call;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]

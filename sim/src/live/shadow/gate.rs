@@ -24,7 +24,7 @@ use ff_core::partition::PartitionConfig;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::resp::{self, Command, ServerSide};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::live::client;
 
 /// Longer than any world runs: a client never gives up by itself, the world tells it that it has.

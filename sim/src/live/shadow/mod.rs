@@ -23,11 +23,11 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use super::call::{Answer, Call};
 use super::client::Deployment;
 use super::record::{End, Record};
 use super::twin::{Disagreement, Error, Twin};
 use super::wire;
+use crate::call::{Answer, Call};
 use gate::{Gate, Heard};
 use resp::{Command, ServerSide};
 

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::deployment;
 use super::subject;
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 use crate::world::FIRST_KID;
 
 /// Why a database could not be used.

@@ -11,7 +11,7 @@ use super::super::deployment;
 use super::super::subject::{self, Subject};
 use super::server::Server;
 use super::{Driven, Error, bare, runtime, seed};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// As for SQLite; a created execution of ff-backend-postgres stays `submitted` too.
 const PROMOTE: &str = "UPDATE ff_exec_core SET lifecycle_phase = 'runnable', attempt_state = 'pending_first_attempt' \

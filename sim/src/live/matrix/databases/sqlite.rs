@@ -10,7 +10,7 @@ use ff_core::types::ExecutionId;
 
 use super::super::subject::{self, Subject};
 use super::{Driven, Error, bare, runtime, seed};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// What makes a created execution claimable: `create_execution` leaves `submitted`, claims look for
 /// `runnable`, and nothing in ff-backend-sqlite leads from one to the other.

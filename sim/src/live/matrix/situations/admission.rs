@@ -11,7 +11,7 @@ use ff_core::types::{BudgetId, ExecutionId, QuotaPolicyId};
 
 use super::super::scene::{Held, Probe, Scene, Stop};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 fn define_quota(s: &mut Scene<'_>, quota: &QuotaPolicyId) -> Probe {
     let args = CreateQuotaPolicyArgs {

@@ -8,7 +8,7 @@ use super::super::scene::{
     LONG_MS, Probe, SHORT_MS, Scene, V, W, able, claim_by_resume_grant, lane, requires, who, wrong,
 };
 use super::{Family, at, of};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 fn grant(s: &mut Scene<'_>, id: &ExecutionId, worker: &str) -> Probe {
     Ok(Call::IssueClaimGrant { args: s.grant_args(id, worker, LONG_MS)? })

@@ -5,7 +5,7 @@ use ff_core::types::TimestampMs;
 
 use super::super::scene::{LONG_MS, Scene, Stop, fail, lane, partition, requires, retries};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 fn scan() -> Call {
     Call::ScanEligibleExecutions { args: ScanEligibleArgs::new(lane(), partition(), 10) }

@@ -8,7 +8,7 @@ use super::super::scene::{
     Held, LONG_MS, Scene, Stop, W, cancel, complete, fail, fail_for_good, other_epoch, partition, renew, retries,
 };
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 const RETRY_ONCE: &str = r#"{"max_retries":1,"backoff":{"type":"fixed","delay_ms":20}}"#;
 

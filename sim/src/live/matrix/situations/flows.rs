@@ -9,7 +9,7 @@ use ff_core::types::{AttemptIndex, EdgeId, ExecutionId, FlowId, Namespace};
 
 use super::super::scene::{LONG_MS, Probe, Scene, Stop, complete, lane, partition, partition_key};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 /// A flow with two members, of which the second waits for the first.
 struct Pair {

@@ -10,7 +10,7 @@ use super::super::scene::{
     Held, LONG_MS, SHORT_MS, Scene, Stop, W, complete, mark, progress, renew, renew_lease, revoke, revoke_expecting,
 };
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 /// The handle as another backend would have made it.
 fn foreign(held: Held) -> Held {

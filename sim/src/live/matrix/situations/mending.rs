@@ -10,7 +10,7 @@ use ff_core::types::{BudgetId, FlowId, Namespace, QuotaPolicyId};
 
 use super::super::scene::{Probe, Scene, Stop, lane, partition};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 const fn of_family(family: PartitionFamily) -> Partition {
     Partition { family, index: 0 }

@@ -7,7 +7,7 @@ use ff_core::types::{CancelSource, ExecutionId};
 
 use super::super::scene::{Held, LONG_MS, Probe, Scene, fail_for_good, lane, other_epoch, partition};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 /// A cancellation by the lease's holder.
 fn by_holder(s: &mut Scene<'_>, held: &Held, fence: ff_core::types::LeaseFence) -> Probe {

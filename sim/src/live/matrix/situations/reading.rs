@@ -2,7 +2,7 @@
 
 use super::super::scene::{complete, partition_key};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 pub(super) const FAMILIES: &[Family] = &[
     of(

@@ -15,7 +15,7 @@ use super::super::scene::{
     Held, LONG_MS, Parked, Probe, SHORT_MS, Scene, Stop, W, lane, other_epoch, partition, partition_key,
 };
 use super::{Family, at, of};
-use crate::live::call::{Answer, Call};
+use crate::call::{Answer, Call};
 
 fn suspend(s: &mut Scene<'_>, held: Held) -> Probe {
     Ok(Call::Suspend { handle: held.handle, args: s.suspend_args()? })

@@ -5,7 +5,7 @@ use ff_core::types::{Namespace, WorkerId};
 
 use super::super::scene::{LONG_MS, Probe, SHORT_MS, Scene, W, lane, who};
 use super::{Family, at, of};
-use crate::live::call::Call;
+use crate::call::Call;
 
 fn namespace() -> Namespace {
     Namespace::new("ns")

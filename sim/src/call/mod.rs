@@ -17,7 +17,7 @@ use ff_core::partition::{Partition, PartitionKey};
 use ff_core::state::PublicState;
 use ff_core::types::*;
 
-use super::answer;
+mod answer;
 
 /// What answers whole calls.
 #[async_trait]
