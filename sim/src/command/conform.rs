@@ -5,7 +5,7 @@ use clap::Args;
 
 #[cfg(not(feature = "live"))]
 use super::CommandError;
-use super::run::parse_deviation;
+use super::changes::parse_deviation;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

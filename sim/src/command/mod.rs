@@ -1,5 +1,6 @@
 //! The command line: `run`, `replay`, `invariants`.
 
+mod changes;
 mod conform;
 #[cfg(feature = "live")]
 mod crowd;
@@ -18,10 +19,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use claimlab_model::deviation::Deviation;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::input::InputError;
+use crate::scenario::Player;
+use changes::Changes;
 
 const EXIT_CODES: &str = "Exit codes: 0 held, 1 violated, 2 bad input or environment, 3 undecided, 130 interrupted";
 
@@ -78,6 +80,8 @@ enum CommandError {
     #[cfg(all(feature = "live", not(feature = "databases")))]
     #[error("--backend {backend} needs a build with the database backends: cargo run --features databases -- …")]
     NoDatabases { backend: &'static str },
+    #[error("a worker of the shipped SDK needs a build with it: cargo run --release --features sdk -- …")]
+    NoSdk,
     #[error("standard output: cannot be written: {0}")]
     Output(std::io::Error),
 }
@@ -131,7 +135,7 @@ fn printed(failure: Option<std::io::Error>) -> Result<(), CommandError> {
 }
 
 /// The command that replays a seed of a scenario, or a plan, with the flags that it was run with.
-fn replay_command(file: &Path, seed: Option<u64>, workers: Option<u32>, deviations: &[Deviation]) -> String {
+fn replay_command(file: &Path, seed: Option<u64>, changes: &Changes) -> String {
     let path = file.to_string_lossy();
     let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
     let mut command = match plain {
@@ -141,13 +145,17 @@ fn replay_command(file: &Path, seed: Option<u64>, workers: Option<u32>, deviatio
     if let Some(seed) = seed {
         command.push_str(&format!(" --seed {seed}"));
     }
-    if let Some(workers) = workers {
-        command.push_str(&format!(" --workers {workers}"));
-    }
-    for deviation in deviations {
-        command.push_str(&format!(" --deviation {}", deviation.name()));
-    }
+    command.push_str(&changes.flags());
     command
+}
+
+/// Refuses players that this build does not have.
+fn require_players(players: impl IntoIterator<Item = Player>) -> Result<(), CommandError> {
+    let built = cfg!(feature = "sdk");
+    match players.into_iter().any(|player| player == Player::Sdk) && !built {
+        true => Err(CommandError::NoSdk),
+        false => Ok(()),
+    }
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.

@@ -4,10 +4,10 @@ use std::io::stdout;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use claimlab_model::deviation::Deviation;
 use clap::Args;
 
-use super::run::{json, load};
+use super::changes::Changes;
+use super::run::json;
 use super::{CommandError, Format, printed, replay_command};
 use crate::campaign::{self, Summary};
 use crate::history::{Observer, Recorder, Trace};
@@ -27,12 +27,8 @@ pub(super) struct ReplayArguments {
     /// The seed, where the file is a scenario
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Workers instead of the scenario's number, as the run had them
-    #[arg(long, value_name = "N")]
-    workers: Option<u32>,
-    /// A named deviation, as the run had it; may be given again
-    #[arg(long, value_name = "NAME", value_parser = super::run::parse_deviation)]
-    deviation: Vec<Deviation>,
+    #[command(flatten)]
+    changes: Changes,
     /// Print one line for each transition instead of the summary
     #[arg(long)]
     trace: bool,
@@ -49,13 +45,15 @@ fn plan_of(arguments: &ReplayArguments) -> Result<Plan, CommandError> {
     let flag =
         |flag, found: &str, accepted: &str| CommandError::Flag { flag, found: found.into(), accepted: accepted.into() };
     if is_plan {
-        if arguments.seed.is_some() || arguments.workers.is_some() || !arguments.deviation.is_empty() {
+        if arguments.seed.is_some() || !arguments.changes.is_empty() {
             let accepted = "a plan alone, which holds its seed, workers and deviations";
-            return Err(flag("--seed, --workers, --deviation", "a plan beside them", accepted));
+            return Err(flag("--seed, --workers, --worker, --deviation", "a plan beside them", accepted));
         }
-        return Ok(plan::read(&arguments.file)?);
+        let plan = plan::read(&arguments.file)?;
+        super::require_players(plan.workers.iter().map(|worker| worker.player))?;
+        return Ok(plan);
     }
-    let scenario = load(&arguments.file, arguments.workers, &arguments.deviation)?;
+    let scenario = arguments.changes.load(&arguments.file)?;
     let seed = arguments.seed.ok_or_else(|| flag("--seed", "nothing", "a seed, where the file is a scenario"))?;
     Ok(draw(&scenario, seed))
 }
@@ -84,7 +82,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     if arguments.trace || arguments.history {
         return Ok(verdict.judgement.exit_code());
     }
-    let command = replay_command(&arguments.file, arguments.seed, arguments.workers, &arguments.deviation);
+    let command = replay_command(&arguments.file, arguments.seed, &arguments.changes);
     let text = match arguments.format {
         Format::Json => format!("{}\n", json(&summary, &verdict, |_| command.clone())),
         Format::Text => {

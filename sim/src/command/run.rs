@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use claimlab_model::deviation::Deviation;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::changes::Changes;
 use super::lockstep::UnitName;
 use super::out::Folder;
 use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
@@ -17,7 +17,7 @@ use crate::check::Verdict;
 use crate::history::Recorder;
 use crate::plan::draw;
 use crate::report;
-use crate::scenario::{self, Scenario};
+use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -46,18 +46,14 @@ pub(super) struct RunArguments {
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed_from: u64,
-    /// Workers instead of the scenario's number; with --lockstep as much less work too
-    #[arg(long, value_name = "N")]
-    workers: Option<u32>,
+    #[command(flatten)]
+    changes: Changes,
     /// Runs at once [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Start no new seed after so much real time, such as 60s or 5m
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
-    /// Switch on a named deviation of the model; may be given again
-    #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
-    deviation: Vec<Deviation>,
     /// Write summary, plans and histories of red seeds into a new folder below this one
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -74,33 +70,6 @@ pub(super) struct RunArguments {
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-}
-
-pub(super) fn parse_deviation(name: &str) -> Result<Deviation, String> {
-    let known = || Deviation::ALL.map(Deviation::name).join(", ");
-    Deviation::parse(name).ok_or_else(|| format!("accepted are {}", known()))
-}
-
-/// A scenario's file with the command line's changes.
-pub(super) fn load(
-    file: &std::path::Path,
-    workers: Option<u32>,
-    deviations: &[Deviation],
-) -> Result<Scenario, CommandError> {
-    let mut scenario = scenario::read(file)?;
-    if let Some(workers) = workers {
-        if !(1..=200_000).contains(&workers) {
-            let accepted = "1 to 200000".into();
-            return Err(CommandError::Flag { flag: "--workers", found: workers.to_string(), accepted });
-        }
-        scenario.workers.count = workers;
-    }
-    for deviation in deviations {
-        if !scenario.deviations.contains(deviation) {
-            scenario.deviations.push(*deviation);
-        }
-    }
-    Ok(scenario)
 }
 
 fn seeds(arguments: &RunArguments) -> Result<Seeds, CommandError> {
@@ -121,12 +90,9 @@ fn seeds(arguments: &RunArguments) -> Result<Seeds, CommandError> {
 }
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
-    let scenario = load(&arguments.scenario, arguments.workers, &arguments.deviation)?;
+    let scenario = arguments.changes.load(&arguments.scenario)?;
     if let Some(server) = &arguments.lockstep {
-        // What is shipped has no switches, so a scenario's own are left out.
-        let mut scenario = scenario::read(&arguments.scenario)?;
-        scenario.deviations.clone_from(&arguments.deviation);
-        let scenario = scenario.with_workers(arguments.workers.unwrap_or(u32::MAX));
+        let scenario = arguments.changes.load_for_comparison(&arguments.scenario)?;
         return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls, arguments.unit);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -203,7 +169,7 @@ fn progress_bar(count: Option<u64>, format: Format) -> ProgressBar {
 
 /// The command that replays one seed of a run.
 fn replay_of(arguments: &RunArguments, seed: u64) -> String {
-    replay_command(&arguments.scenario, Some(seed), arguments.workers, &arguments.deviation)
+    replay_command(&arguments.scenario, Some(seed), &arguments.changes)
 }
 
 /// How many unexpected signatures are told as stories.

@@ -10,7 +10,7 @@ use super::{
     Act, Fault, OperatorAction, Park, PartyKey, Plan, Task, VERSION, Way, What, When, WorkItem, WorkerPlan, WorldPlan,
 };
 use crate::clock::{Skew, TrueTime};
-use crate::scenario::{Ending, Entry, Messages, Scenario, Slow};
+use crate::scenario::{Ending, Entry, Messages, Player, Scenario, Slow};
 use crate::stream::{Purpose, Range, Ratio, Stream};
 
 /// Beside polling a worker sends at most about so many messages a second; faults of later messages are
@@ -91,6 +91,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             attempt_timeout_ms: None,
             registers: false,
             clock: Skew::default(),
+            player: Player::Native,
         }
     });
     let ordinary = (0..workers.count).map(|number| {
@@ -107,6 +108,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
         let starts_at = TrueTime::from_us(stream.below(workers.poll_ms.saturating_mul(1_000)));
         let sets_timeout = stream.chance(scenario.work.attempt_timeout);
         let timeout_ms = stream.within_unsigned(scenario.work.attempt_timeout_ms);
+        let player = kind.and_then(|kind| kind.worker).unwrap_or(workers.worker);
         WorkerPlan {
             key,
             worker_id: format!("pool-{pool}"),
@@ -116,9 +118,11 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             concurrency: workers.concurrency,
             poll_ms: workers.poll_ms,
             starts_at,
-            attempt_timeout_ms: sets_timeout.then_some(timeout_ms),
+            // The shipped worker's claims set none.
+            attempt_timeout_ms: (sets_timeout && player == Player::Native).then_some(timeout_ms),
             registers: workers.register,
             clock,
+            player,
         }
     });
     reclaimers.chain(ordinary).collect()

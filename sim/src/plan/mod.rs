@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Skew, TrueTime};
 use crate::input::{InputError, line_of, read_text};
-use crate::scenario::{Ending, Entry};
+use crate::scenario::{Ending, Entry, Player};
 use crate::stream::Range;
 
 /// The format's version; a plan of another one is refused.
@@ -145,6 +145,9 @@ pub struct WorkerPlan {
     pub registers: bool,
     /// Its clock.
     pub clock: Skew,
+    /// Who plays it.
+    #[serde(default)]
+    pub player: Player,
 }
 
 /// One execution to submit.

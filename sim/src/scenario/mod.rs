@@ -113,12 +113,26 @@ pub enum Entry {
     ClaimFromGrants,
 }
 
+/// Who plays a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Player {
+    /// The native worker, for thousands.
+    #[default]
+    Native,
+    /// The shipped SDK's own worker; for builds with the feature `sdk`.
+    Sdk,
+}
+
 /// Who works.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workers {
     /// How many processes.
     pub count: u32,
+    /// Who plays them, where their kind does not say.
+    #[serde(default)]
+    pub worker: Player,
     /// Tasks at once in each.
     #[serde(default = "one")]
     pub concurrency: u32,
@@ -160,6 +174,17 @@ pub struct WorkerKind {
     /// How it finds work.
     #[serde(default = "default_entry")]
     pub entry: Entry,
+    /// Who plays it; without, who plays all.
+    #[serde(default)]
+    pub worker: Option<Player>,
+}
+
+impl Workers {
+    /// Who plays the workers of each kind.
+    pub fn players(&self) -> impl Iterator<Item = Player> + '_ {
+        let of_kinds = self.kinds.iter().map(|kind| kind.worker.unwrap_or(self.worker));
+        of_kinds.chain(self.kinds.is_empty().then_some(self.worker))
+    }
 }
 
 const fn default_entry() -> Entry {

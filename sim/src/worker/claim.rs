@@ -19,14 +19,22 @@ use crate::clock::WorkerTime;
 /// How long a grant that the worker issues for itself may be consumed.
 const SELF_GRANT_TTL_MS: u64 = 5_000;
 /// How long a grant that the scheduler issues may be consumed.
-const SERVER_GRANT_TTL_MS: u64 = 5_000;
+pub(super) const SERVER_GRANT_TTL_MS: u64 = 5_000;
 
 type Claimed = Result<Option<ClaimedTask>, EngineError>;
+/// A grant in a worker's hands, by what its execution needs.
+pub(super) enum Grant {
+    /// It has no attempt under way.
+    Claim(ClaimGrant),
+    /// Its attempt was interrupted.
+    Resume(ResumeGrant),
+}
+
 /// A lease with what its holder needs to know.
 type Leased = (Handle, ExecutionContext);
 
 /// Whether a claim loop goes on with the next partition.
-fn is_skippable(error: &EngineError) -> bool {
+pub(super) fn is_skippable(error: &EngineError) -> bool {
     matches!(class(error), ErrorClass::Retryable | ErrorClass::Informational)
 }
 
@@ -84,17 +92,10 @@ impl Worker {
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
         for index in window {
-            let partition = Partition { family: PartitionFamily::Execution, index };
-            let Some(id) = self.grant_best(&lane, partition, now).await? else { continue };
-            let key = PartitionKey::from(&partition);
-            let expires_at_ms = now.plus_ms(SELF_GRANT_TTL_MS).ms().unsigned_abs();
-            let interrupted =
-                self.backend.describe_execution(&id).await?.is_some_and(|found| found.current_attempt.is_some());
-            let claimed = if interrupted {
-                let grant = ResumeGrant::new(id, key, String::new(), expires_at_ms, lane.clone());
-                self.claim_from_resume_grant(grant).await
-            } else {
-                self.claim_from_grant(lane.clone(), ClaimGrant::new(id, key, String::new(), expires_at_ms)).await
+            let Some(grant) = self.grant_object(&lane, index, now).await? else { continue };
+            let claimed = match grant {
+                Grant::Claim(grant) => self.claim_from_grant(lane.clone(), grant).await,
+                Grant::Resume(grant) => self.claim_from_resume_grant(grant).await,
             };
             match claimed {
                 Err(error) if is_skippable(&error) => {}
@@ -102,6 +103,25 @@ impl Worker {
             }
         }
         Ok(None)
+    }
+
+    /// Grants the best of a partition to itself, and makes the object that claims it.
+    pub(super) async fn grant_object(
+        &self,
+        lane: &LaneId,
+        index: u16,
+        now: WorkerTime,
+    ) -> Result<Option<Grant>, EngineError> {
+        let partition = Partition { family: PartitionFamily::Execution, index };
+        let Some(id) = self.grant_best(lane, partition, now).await? else { return Ok(None) };
+        let key = PartitionKey::from(&partition);
+        let expires_at_ms = now.plus_ms(SELF_GRANT_TTL_MS).ms().unsigned_abs();
+        let found = self.backend.describe_execution(&id).await?;
+        let interrupted = found.is_some_and(|found| found.current_attempt.is_some());
+        Ok(Some(match interrupted {
+            true => Grant::Resume(ResumeGrant::new(id, key, String::new(), expires_at_ms, lane.clone())),
+            false => Grant::Claim(ClaimGrant::new(id, key, String::new(), expires_at_ms)),
+        }))
     }
 
     /// Claims what a grant names; errors are returned, not skipped. A worker without a permit leaves the

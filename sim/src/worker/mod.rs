@@ -1,9 +1,12 @@
 //! Who plays in a world: for each kind of party, the tasks of one life of its process.
 
+mod application;
 mod claim;
 mod native;
 mod operator;
 mod reclaimer;
+#[cfg(feature = "sdk")]
+mod sdk;
 mod submitter;
 mod task;
 
@@ -157,6 +160,10 @@ impl Cast {
             instance: WorkerInstanceId::new(instance_name(planned.key, life)),
         };
         match planned.entry {
+            #[cfg(feature = "sdk")]
+            Some(entry) if planned.player == crate::scenario::Player::Sdk => {
+                Box::pin(sdk::run(party, planned.clone(), entry, identity, self.surroundings.clone()))
+            }
             Some(entry) => Box::pin(native::run(party, planned.clone(), entry, identity, self.surroundings.clone())),
             None => Box::pin(reclaimer::run(party, planned.clone(), identity, self.surroundings.clone())),
         }

@@ -4,6 +4,7 @@
 //! that it does to the server goes through the trait.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -65,22 +66,16 @@ pub(super) struct Worker {
 /// Runs a worker until its process dies.
 pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: Identity, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
-    let partitions = u64::from(surroundings.partitions.num_flow_partitions);
-    let mut worker = Worker {
-        scan_cursor: fnv1a_u64(identity.instance.as_str().as_bytes()) % partitions,
-        party,
-        backend,
-        identity,
-        capabilities: plan.capabilities.iter().cloned().collect(),
-        attempt_timeout_ms: plan.attempt_timeout_ms,
-        permits: Permits::new(plan.concurrency),
-        surroundings,
-        lanes: plan.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
-        lane_index: 0,
-    };
+    let mut worker = Worker::new(party, backend, &plan, identity, surroundings);
     if plan.registers {
         worker.register().await;
-        worker.party.spawn(heartbeats(worker.party.clone(), Arc::clone(&worker.backend), worker.identity.clone()));
+        let (party, backend) = (worker.party.clone(), Arc::clone(&worker.backend));
+        let sleeper = party.clone();
+        let sleep = move |timer_ms| {
+            let sleeper = sleeper.clone();
+            async move { sleeper.sleep_ms(timer_ms).await }
+        };
+        worker.party.spawn(heartbeats(party, backend, worker.identity.clone(), sleep));
     }
     loop {
         let claimed = match entry {
@@ -96,6 +91,29 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
 }
 
 impl Worker {
+    /// A worker that has done nothing yet.
+    pub(super) fn new(
+        party: Party,
+        backend: Arc<dyn EngineBackend>,
+        plan: &WorkerPlan,
+        identity: Identity,
+        surroundings: Surroundings,
+    ) -> Self {
+        let partitions = u64::from(surroundings.partitions.num_flow_partitions);
+        Self {
+            scan_cursor: fnv1a_u64(identity.instance.as_str().as_bytes()) % partitions,
+            party,
+            backend,
+            identity,
+            capabilities: plan.capabilities.iter().cloned().collect(),
+            attempt_timeout_ms: plan.attempt_timeout_ms,
+            permits: Permits::new(plan.concurrency),
+            surroundings,
+            lanes: plan.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
+            lane_index: 0,
+        }
+    }
+
     /// The next lane in turn.
     pub(super) fn next_lane(&mut self) -> LaneId {
         let lane = self.lanes[self.lane_index % self.lanes.len()].clone();
@@ -112,7 +130,7 @@ impl Worker {
         (0..chunk).map(move |step| ((start + step) % partitions) as u16)
     }
 
-    async fn register(&self) {
+    pub(super) async fn register(&self) {
         let args = RegisterWorkerArgs::new(
             self.identity.worker.clone(),
             self.identity.instance.clone(),
@@ -127,10 +145,15 @@ impl Worker {
     }
 }
 
-/// Heartbeats at a third of the registration's life.
-async fn heartbeats(party: Party, backend: Arc<dyn EngineBackend>, identity: Identity) {
+/// Heartbeats at a third of the registration's life, with the process's own way to wait.
+pub(super) async fn heartbeats<W: Future<Output = ()> + Send>(
+    party: Party,
+    backend: Arc<dyn EngineBackend>,
+    identity: Identity,
+    sleep_ms: impl Fn(u64) -> W + Send,
+) {
     loop {
-        party.sleep_ms(LIVENESS_TTL_MS / 3).await;
+        sleep_ms(LIVENESS_TTL_MS / 3).await;
         let now = party.now().to_wire();
         let _ = backend.heartbeat_worker(HeartbeatWorkerArgs::new(identity.instance.clone(), namespace(), now)).await;
     }

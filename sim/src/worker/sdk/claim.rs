@@ -1,0 +1,105 @@
+//! The shipped worker's ways to a claimed task, as an application enters them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ff_core::engine_error::EngineError;
+use ff_sdk::task::ClaimedTask;
+use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker, SdkError};
+
+use super::bridge::{Bridge, Leases};
+use super::clock::entered;
+use super::task::Task;
+use crate::call::{Answer, Answerer, Call, Caller};
+use crate::worker::Surroundings;
+use crate::worker::application::Application;
+use crate::worker::claim::{Grant, SERVER_GRANT_TTL_MS, is_skippable};
+use crate::worker::native::{Permit, Worker};
+use crate::world::Party;
+
+type Claimed = Result<Option<Task>, SdkError>;
+
+/// A process of the shipped worker.
+pub(super) struct Process {
+    worker: FlowFabricWorker,
+    /// The application's own rotation over lanes and partitions, and its own count of tasks, for claims
+    /// through grants.
+    own: Worker,
+    admin: FlowFabricAdminClient,
+    bridge: Bridge,
+    leases: Arc<Leases>,
+}
+
+impl Process {
+    pub(super) fn new(worker: FlowFabricWorker, own: Worker, bridge: Bridge, leases: Arc<Leases>) -> Self {
+        let asks =
+            AsksScheduler { party: own.party.clone(), bridge: bridge.clone(), surroundings: own.surroundings.clone() };
+        let admin = FlowFabricAdminClient::connect_with(Arc::new(Caller(asks)));
+        Self { worker, own, admin, bridge, leases }
+    }
+
+    /// The shipped worker scans, grants and claims by itself.
+    pub(super) async fn claim_next(&mut self) -> Claimed {
+        let claimed = entered(&self.own.party, self.worker.claim_next_via_backend()).await?;
+        Ok(claimed.map(|task| self.task(task, None)))
+    }
+
+    /// The shipped worker asks the scheduler.
+    pub(super) async fn claim_via_server(&mut self) -> Claimed {
+        let lane = self.own.next_lane();
+        let claim = self.worker.claim_via_server(&self.admin, &lane, SERVER_GRANT_TTL_MS);
+        let claimed = entered(&self.own.party, claim).await?;
+        Ok(claimed.map(|task| self.task(task, None)))
+    }
+
+    /// The application grants; the shipped worker claims through the grant object that fits.
+    pub(super) async fn claim_from_grants(&mut self) -> Claimed {
+        let Some(permit) = self.own.permits.try_acquire() else { return Ok(None) };
+        let (lane, window) = (self.own.next_lane(), self.own.next_window());
+        let now = self.own.party.now();
+        for index in window {
+            let Some(grant) = self.own.grant_object(&lane, index, now).await.map_err(SdkError::from)? else {
+                continue;
+            };
+            let claimed = match grant {
+                Grant::Claim(grant) => {
+                    entered(&self.own.party, self.worker.claim_from_grant(lane.clone(), grant)).await
+                }
+                Grant::Resume(grant) => entered(&self.own.party, self.worker.claim_from_resume_grant(grant)).await,
+            };
+            match claimed {
+                Ok(task) => return Ok(Some(self.task(task, Some(permit)))),
+                Err(SdkError::Engine(error)) if is_skippable(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn task(&self, task: ClaimedTask, permit: Option<Permit>) -> Task {
+        let (party, surroundings) = (self.own.party.clone(), self.own.surroundings.clone());
+        let id = task.execution_id().clone();
+        let kind = self.leases.kind_of(task.lease_id());
+        let application = Application::new(party, surroundings, id, task.input_payload());
+        Task::new(task, application, self.bridge.clone(), kind, permit)
+    }
+}
+
+/// The scheduler's process, asked over the network.
+struct AsksScheduler {
+    party: Party,
+    bridge: Bridge,
+    surroundings: Surroundings,
+}
+
+#[async_trait]
+impl Answerer for AsksScheduler {
+    async fn answer(&self, call: Call) -> Answer {
+        let scheduler = Arc::clone(&self.surroundings.scheduler);
+        let (party, to) = (self.party.clone(), self.surroundings.positions.scheduler);
+        let cut_off = call.failed(EngineError::Unavailable { op: "the scheduler's process" });
+        let asked =
+            self.bridge.wait(async move { party.ask(to, async move { call.perform(&*scheduler).await }).await });
+        asked.await.flatten().unwrap_or(cut_off)
+    }
+}

@@ -1,0 +1,87 @@
+//! The shipped worker inside a world: `ff-sdk`'s own `FlowFabricWorker` and `ClaimedTask`, unmodified,
+//! over the party's way to the server.
+//!
+//! A process is a tokio runtime ([`host`]) in which an application polls the shipped worker and runs
+//! what it claims. All that the worker does to the server leaves through the trait ([`bridge`]); its
+//! clocks are its party's ([`clock`]). When the process dies the runtime goes, renewals and all.
+
+mod bridge;
+mod claim;
+mod clock;
+mod host;
+mod task;
+
+use std::sync::Arc;
+
+use ff_sdk::{FlowFabricWorker, WorkerConfig};
+
+use super::native::Worker;
+use super::{Identity, Surroundings, namespace, native};
+use crate::call::Caller;
+use crate::plan::WorkerPlan;
+use crate::scenario::Entry;
+use crate::world::Party;
+use bridge::{Bridge, Inside};
+use claim::Process;
+use host::Host;
+
+/// Runs a worker until its process dies.
+pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: Identity, surroundings: Surroundings) {
+    let bridge = Bridge::default();
+    let own_tasks = 1 + usize::from(plan.registers);
+    let application = application(party.clone(), plan, entry, identity, surroundings, bridge.clone());
+    // Without a runtime there is no process; nothing else can fail here.
+    if let Ok(host) = Host::new(party, bridge, own_tasks, application) {
+        host.await;
+    }
+}
+
+async fn application(
+    party: Party,
+    plan: WorkerPlan,
+    entry: Entry,
+    identity: Identity,
+    surroundings: Surroundings,
+    bridge: Bridge,
+) {
+    let inside = Inside::new(party.clone(), bridge.clone(), party.trait_backend(surroundings.partitions));
+    let leases = Arc::clone(inside.leases());
+    let backend: Arc<dyn ff_core::engine_backend::EngineBackend> = Arc::new(Caller(inside));
+    let config = WorkerConfig {
+        backend: None,
+        worker_id: identity.worker.clone(),
+        worker_instance_id: identity.instance.clone(),
+        namespace: namespace(),
+        lanes: plan.lanes.iter().map(|lane| ff_core::types::LaneId::new(lane.as_str())).collect(),
+        capabilities: plan.capabilities.clone(),
+        lease_ttl_ms: surroundings.lease_ttl_ms,
+        claim_poll_interval_ms: plan.poll_ms,
+        max_concurrent_tasks: plan.concurrency as usize,
+        partition_config: Some(surroundings.partitions),
+    };
+    // A plan's lanes and capabilities are checked with its scenario.
+    let Ok(worker) = FlowFabricWorker::connect_with(config, Arc::clone(&backend), None).await else { return };
+    // The application's own look at the queues, where it claims through grants.
+    let own = Worker::new(party.clone(), Arc::clone(&backend), &plan, identity, surroundings);
+    if plan.registers {
+        own.register().await;
+        let (party, bridge) = (party.clone(), bridge.clone());
+        let sleep = move |timer_ms| {
+            let (party, bridge) = (party.clone(), bridge.clone());
+            async move { bridge.sleep_ms(&party, timer_ms).await }
+        };
+        tokio::spawn(native::heartbeats(own.party.clone(), backend, own.identity.clone(), sleep));
+    }
+    let mut process = Process::new(worker, own, bridge.clone(), leases);
+    loop {
+        let claimed = match entry {
+            Entry::ClaimNext => process.claim_next().await,
+            Entry::ClaimViaServer => process.claim_via_server().await,
+            Entry::ClaimFromGrants => process.claim_from_grants().await,
+        };
+        match claimed {
+            Ok(Some(task)) => drop(tokio::spawn(task.run())),
+            Ok(None) | Err(_) => bridge.sleep_ms(&party, plan.poll_ms).await,
+        }
+    }
+}
