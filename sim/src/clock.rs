@@ -162,6 +162,11 @@ impl PartyClock {
         self.counted_us.saturating_add(u64::try_from(since * self.rate() / MILLION).unwrap_or(u64::MAX))
     }
 
+    /// The first true time at which the timer of this party reads so many microseconds.
+    pub fn when_timer_reads(&self, timer_us: u64) -> TrueTime {
+        self.counted_at.plus_us(self.true_us_of(timer_us.saturating_sub(self.counted_us)))
+    }
+
     /// How much true time passes until a timer of this party has counted so many microseconds more.
     pub fn true_us_of(&self, timer_us: u64) -> u64 {
         let rate = self.rate();
@@ -180,6 +185,19 @@ mod tests {
         assert_eq!(clock.at(TrueTime::from_ms(0)).ms(), EPOCH_MS - 40);
         assert_eq!(clock.at(TrueTime::from_ms(100_000)).ms(), EPOCH_MS - 40 + 101_000);
         assert_eq!(clock.true_us_of(1_010_000), 1_000_000);
+    }
+
+    #[test]
+    fn a_time_of_the_timer_is_one_true_time_from_wherever_it_is_asked() {
+        let mut clock = PartyClock::new(Skew { offset_ms: 0, drift_ppm: -333 });
+        for timer_us in [1, 999, 1_000, 123_457, 7_000_001] {
+            let at = clock.when_timer_reads(timer_us);
+            assert!(clock.timer_us(at) >= timer_us);
+            assert!(clock.timer_us(TrueTime::from_us(at.us() - 1)) < timer_us);
+        }
+        let healed = TrueTime::from_ms(2_000);
+        clock.make_honest(healed, 0);
+        assert_eq!(clock.when_timer_reads(clock.timer_us(healed) + 5), healed.plus_us(5));
     }
 
     #[test]

@@ -46,7 +46,6 @@ fn error_text(error: &EngineError) -> String {
     match error {
         EngineError::Contextual { source, .. } => error_text(source),
         EngineError::Transport { source, .. } => match source.downcast_ref::<ScriptError>() {
-            #[cfg(feature = "live")]
             Some(ScriptError::Valkey(_)) => "Transport(Valkey)".into(),
             // A reply that does not parse is told in words of the client's own.
             Some(ScriptError::Parse { fcall, .. }) => format!("Transport(Parse {fcall})"),

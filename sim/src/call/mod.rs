@@ -18,6 +18,7 @@ use ff_core::state::PublicState;
 use ff_core::types::*;
 
 mod answer;
+pub mod log;
 
 /// What answers whole calls.
 #[async_trait]
@@ -146,6 +147,13 @@ macro_rules! calls {
             pub fn label(&self) -> String {
                 match self {
                     $(Self::$variant(result) => answer::label(result),)*
+                }
+            }
+
+            /// The same answer with another error, if it is one.
+            pub fn map_error(self, change: impl FnOnce(EngineError) -> EngineError) -> Self {
+                match self {
+                    $(Self::$variant(result) => Self::$variant(result.map_err(change)),)*
                 }
             }
 

@@ -235,6 +235,15 @@ impl Worker {
 
     fn task(&self, id: ExecutionId, handle: Handle, context: &ExecutionContext, permit: Permit) -> ClaimedTask {
         let (party, backend) = (self.party.clone(), std::sync::Arc::clone(&self.backend));
-        ClaimedTask::new(party, backend, self.surroundings.clone(), id, handle, &context.input_payload, Some(permit))
+        ClaimedTask::new(
+            party,
+            backend,
+            self.surroundings.clone(),
+            self.began_us,
+            id,
+            handle,
+            &context.input_payload,
+            Some(permit),
+        )
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct Worker {
     pub attempt_timeout_ms: Option<u64>,
     pub permits: Arc<Permits>,
     pub surroundings: Surroundings,
+    /// When the process began, in microseconds of the party's timer.
+    pub began_us: u64,
     lanes: Vec<LaneId>,
     /// `lane_index`: moved on by every poll that had a permit.
     lane_index: usize,
@@ -102,6 +104,7 @@ impl Worker {
         let partitions = u64::from(surroundings.partitions.num_flow_partitions);
         Self {
             scan_cursor: fnv1a_u64(identity.instance.as_str().as_bytes()) % partitions,
+            began_us: party.timer_us(),
             party,
             backend,
             identity,

@@ -34,6 +34,8 @@ struct Reclaimer {
     identity: Identity,
     capabilities: BTreeSet<String>,
     surroundings: Surroundings,
+    /// When the process began, in microseconds of the party's timer.
+    began_us: u64,
 }
 
 /// An execution whose lease is to be taken over.
@@ -47,7 +49,8 @@ struct Target {
 pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
     let capabilities = plan.capabilities.iter().cloned().collect();
-    let reclaimer = Reclaimer { party, backend, identity, capabilities, surroundings };
+    let began_us = party.timer_us();
+    let reclaimer = Reclaimer { party, backend, identity, capabilities, surroundings, began_us };
     let mut pending: Vec<(ExecutionId, LaneId)> = Vec::new();
     let mut known = 0;
     loop {
@@ -138,6 +141,7 @@ impl Reclaimer {
                 self.party.clone(),
                 Arc::clone(&self.backend),
                 self.surroundings.clone(),
+                self.began_us,
                 target.id,
                 handle,
                 &context.input_payload,

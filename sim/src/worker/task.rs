@@ -28,6 +28,8 @@ pub(super) struct ClaimedTask {
     party: Party,
     backend: Arc<dyn EngineBackend>,
     lease_ttl_ms: u64,
+    /// When the process began, in microseconds of the party's timer.
+    began_us: u64,
     handle: Handle,
     application: Application,
     _permit: Option<Permit>,
@@ -39,6 +41,7 @@ impl ClaimedTask {
         party: Party,
         backend: Arc<dyn EngineBackend>,
         surroundings: Surroundings,
+        began_us: u64,
         id: ExecutionId,
         handle: Handle,
         payload: &[u8],
@@ -46,7 +49,7 @@ impl ClaimedTask {
     ) -> Self {
         let lease_ttl_ms = surroundings.lease_ttl_ms;
         let application = Application::new(party.clone(), surroundings, id, payload);
-        Self { party, backend, lease_ttl_ms, handle, application, _permit: permit }
+        Self { party, backend, lease_ttl_ms, began_us, handle, application, _permit: permit }
     }
 
     /// Works and renews until the task has ended in one way or another.
@@ -61,8 +64,10 @@ impl ClaimedTask {
         let mut due_us = self.party.timer_us() + period_us;
         loop {
             let now_us = self.party.timer_us();
-            if due_us > now_us {
-                self.party.sleep_us(due_us - now_us).await;
+            // Tokio's timers fire at whole milliseconds of the process.
+            let fires_us = self.began_us + due_us.saturating_sub(self.began_us).div_ceil(1_000) * 1_000;
+            if fires_us > now_us {
+                self.party.sleep_us(fires_us - now_us).await;
             }
             // The next tick is set when this one fires; ticks missed until then are skipped.
             let late_us = self.party.timer_us().saturating_sub(due_us);
@@ -94,7 +99,10 @@ impl Held for &ClaimedTask {
     }
 
     async fn fail(self, reason: &'static str) {
-        let _ = self.backend.fail(&self.handle, FailureReason::new(reason), FailureClass::Transient).await;
+        let _ = self
+            .backend
+            .fail(&self.handle, FailureReason::with_detail(reason, b"transient".to_vec()), FailureClass::Transient)
+            .await;
     }
 
     async fn cancel(self, reason: &'static str) {

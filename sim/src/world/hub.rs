@@ -95,10 +95,20 @@ impl Load {
     }
 }
 
+/// Whose latencies a message draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latency {
+    /// Those of the task that sends it, where it has its own.
+    #[default]
+    OfTask,
+    /// Those that all tasks share which their party has spawned.
+    OfSpawned,
+}
+
 /// What a party wants of its world.
 pub enum Outgoing {
     /// A message to the server.
-    Send { wait: WaitNo, load: Load },
+    Send { wait: WaitNo, load: Load, latency: Latency },
     /// A timer, in microseconds of the party's own counting.
     Sleep { wait: WaitNo, timer_us: u64 },
     /// A timer until a true time, for parties that follow the plan.
@@ -106,7 +116,7 @@ pub enum Outgoing {
     /// A new task of the same party; with a key it draws from a stream of its own.
     Spawn { task: TaskFuture, key: Option<u64> },
     /// A task for another party, started when the request arrives there; a wait where an answer is expected.
-    Request { to: PartyNo, task: TaskFuture, wait: Option<WaitNo> },
+    Request { to: PartyNo, task: TaskFuture, wait: Option<WaitNo>, latency: Latency },
     /// An answer to another party's wait.
     Respond { wait: WaitNo, to: PartyNo, value: Box<dyn Any + Send> },
     /// A trait method began; only sent while recording.
@@ -117,6 +127,7 @@ pub enum Outgoing {
 
 /// One party as its own code sees it.
 struct PartyState {
+    key: PartyKey,
     clock: PartyClock,
     ids: Stream,
     jitter: Stream,
@@ -155,6 +166,8 @@ pub struct Hub {
     deviations: Deviations,
     #[cfg(feature = "live")]
     unit: std::sync::OnceLock<crate::live::unit::Unit>,
+    #[cfg(any(feature = "live", feature = "sdk"))]
+    calls: std::sync::OnceLock<Arc<crate::call::log::CallLog>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -186,6 +199,8 @@ impl Hub {
             deviations,
             #[cfg(feature = "live")]
             unit: std::sync::OnceLock::new(),
+            #[cfg(any(feature = "live", feature = "sdk"))]
+            calls: std::sync::OnceLock::new(),
         })
     }
 
@@ -193,6 +208,7 @@ impl Hub {
     pub fn add_party(&self, seed: u64, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
         let mut inner = lock(&self.inner);
         inner.parties.push(PartyState {
+            key,
             clock,
             ids: Stream::new(seed, Purpose::Ids, u64::from(key.0)),
             jitter: Stream::new(seed, Purpose::Jitter, u64::from(key.0)),
@@ -247,6 +263,24 @@ impl Hub {
     /// A number below `bound` from a party's own stream.
     pub fn jitter(&self, party: PartyNo, bound: u64) -> u64 {
         lock(&self.inner).parties[party].jitter.below(bound)
+    }
+
+    /// Has every call noted.
+    #[cfg(any(feature = "live", feature = "sdk"))]
+    pub fn note_calls(&self, log: Arc<crate::call::log::CallLog>) {
+        // A world has one log; it is given before anything happens.
+        let _ = self.calls.set(log);
+    }
+
+    /// Where calls are noted, if they are.
+    #[cfg(any(feature = "live", feature = "sdk"))]
+    pub fn calls(&self) -> Option<&Arc<crate::call::log::CallLog>> {
+        self.calls.get()
+    }
+
+    /// A party's key.
+    pub fn key(&self, party: PartyNo) -> PartyKey {
+        lock(&self.inner).parties[party].key
     }
 
     /// Lays a real server beside the model.

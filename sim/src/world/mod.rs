@@ -41,7 +41,7 @@ use crate::plan::{PartyKey, Plan, What, When};
 use crate::stream::{Purpose, Stream};
 use crate::worker::Cast;
 use heap::{Event, Heap, Slab};
-use hub::{Ended, Load, Outgoing, TaskFuture, TaskNo, WaitNo};
+use hub::{Ended, Latency, Load, Outgoing, TaskFuture, TaskNo, WaitNo};
 use seat::Seat;
 
 /// How long a party waits for another's answer, in milliseconds of its own counting.
@@ -72,6 +72,9 @@ pub struct Watch {
     /// The real server that performs what this world's does, and what is delivered as one piece.
     #[cfg(feature = "live")]
     pub unit: Option<crate::live::unit::Unit>,
+    /// Notes every call of the trait.
+    #[cfg(any(feature = "live", feature = "sdk"))]
+    pub calls: Option<Arc<crate::call::log::CallLog>>,
     /// Runs the bare substrate: every worker sends empty requests one after the other, nobody performs them.
     pub bare: bool,
 }
@@ -169,6 +172,8 @@ impl World {
     fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let deviations: Deviations = plan.world.deviations.iter().copied().collect();
         let hub = Hub::new(!watch.observers.is_empty(), deviations);
+        #[cfg(any(feature = "live", feature = "sdk"))]
+        watch.calls.iter().for_each(|log| hub.note_calls(Arc::clone(log)));
         #[cfg(feature = "live")]
         watch.unit.iter().for_each(|unit| hub.lay_beside(unit.clone()));
         let secret = Secret::new(FIRST_KID, secret_of(plan.seed).to_vec());
@@ -456,9 +461,10 @@ impl World {
                 continue;
             }
             match outgoing {
-                Outgoing::Send { wait, load } => self.send(task, wait, load),
+                Outgoing::Send { wait, load, latency } => self.send(task, wait, load, latency),
                 Outgoing::Sleep { wait, timer_us } => {
-                    let until = self.now.plus_us(self.hub.clock(party).true_us_of(timer_us));
+                    let clock = self.hub.clock(party);
+                    let until = clock.when_timer_reads(clock.timer_us(self.now).saturating_add(timer_us)).max(self.now);
                     self.schedule(until, party, Event::Elapse(party as u32, wait));
                 }
                 Outgoing::SleepUntil { wait, until } => {
@@ -469,9 +475,12 @@ impl World {
                     let task = self.spawn(party, task, latency);
                     self.ready.push(task);
                 }
-                Outgoing::Request { to, task: future, wait } => self.request(task, to, future, wait),
+                Outgoing::Request { to, task: future, wait, latency } => {
+                    let latency_us = self.latency(task, latency);
+                    self.request(party, to, future, wait, latency_us);
+                }
                 Outgoing::Respond { wait, to, value } => {
-                    let latency = self.latency(task);
+                    let latency = self.latency(task, Latency::OfTask);
                     let response = self.responses.insert((wait, value));
                     self.schedule(self.now.plus_us(latency), party, Event::Respond(to as u32, response));
                 }
@@ -487,9 +496,8 @@ impl World {
     }
 
     /// Sends a task to another party, unless the sender is cut off; who expects an answer gives up in time.
-    fn request(&mut self, task: &mut Task, to: PartyNo, future: TaskFuture, wait: Option<WaitNo>) {
-        let party = task.party;
-        let arrives = self.now.plus_us(self.latency(task));
+    fn request(&mut self, party: PartyNo, to: PartyNo, future: TaskFuture, wait: Option<WaitNo>, latency_us: u64) {
+        let arrives = self.now.plus_us(latency_us);
         if let Some(wait) = wait {
             let patience_us = self.hub.clock(party).true_us_of(REQUEST_PATIENCE_MS * 1_000);
             self.schedule(self.now.plus_us(patience_us), party, Event::GiveUp(party as u32, wait));
@@ -506,8 +514,9 @@ impl World {
         self.schedule(arrives, party, Event::Begin(request));
     }
 
-    fn latency(&mut self, task: &mut Task) -> u64 {
-        let stream = task.latency.as_mut().unwrap_or(&mut self.seats[task.party].latency);
+    fn latency(&mut self, task: &mut Task, whose: Latency) -> u64 {
+        let own = task.latency.as_mut().filter(|_| whose == Latency::OfTask);
+        let stream = own.unwrap_or(&mut self.seats[task.party].latency);
         stream.within_unsigned(self.plan.world.latency_us)
     }
 

@@ -14,7 +14,7 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use super::hub::{Ended, Hub, Load, Outgoing, PartyNo, TaskFuture, WaitFuture};
+use super::hub::{Ended, Hub, Latency, Load, Outgoing, PartyNo, TaskFuture, WaitFuture};
 use crate::clock::{TrueTime, WorkerTime};
 #[cfg(feature = "live")]
 use crate::live::unit::Unit;
@@ -24,6 +24,7 @@ use crate::live::unit::Unit;
 pub struct Party {
     hub: Arc<Hub>,
     no: PartyNo,
+    latency: Latency,
     /// The shipped client that goes through the same call.
     #[cfg(feature = "live")]
     shadow: Option<Box<super::shadow::Conversation>>,
@@ -35,6 +36,7 @@ impl Party {
         Self {
             hub,
             no,
+            latency: Latency::OfTask,
             #[cfg(feature = "live")]
             shadow: None,
         }
@@ -60,18 +62,36 @@ impl Party {
     pub fn trait_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
         #[cfg(feature = "live")]
         if let Some(backend) = self.compared_backend(partitions) {
-            return backend;
+            return self.overheard(backend);
         }
-        Arc::new(self.backend(partitions))
+        self.overheard(Arc::new(self.backend(partitions)))
     }
 
     /// The same with the scheduler installed.
     pub fn scheduler_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
         #[cfg(feature = "live")]
         if let Some(backend) = self.compared_backend(partitions) {
-            return backend;
+            return self.overheard(backend);
         }
-        Arc::new(self.backend(partitions).with_scheduler())
+        self.overheard(Arc::new(self.backend(partitions).with_scheduler()))
+    }
+
+    /// The same way, its calls noted where the world's watch asks for that.
+    #[cfg(any(feature = "live", feature = "sdk"))]
+    fn overheard(&self, backend: Arc<dyn EngineBackend>) -> Arc<dyn EngineBackend> {
+        use crate::call::{Caller, log::Overheard};
+        match self.hub.calls() {
+            Some(log) => {
+                let overheard = Overheard::new(self.clone(), Arc::clone(log), backend);
+                Arc::new(Caller(overheard))
+            }
+            None => backend,
+        }
+    }
+
+    #[cfg(not(any(feature = "live", feature = "sdk")))]
+    fn overheard(&self, backend: Arc<dyn EngineBackend>) -> Arc<dyn EngineBackend> {
+        backend
     }
 
     #[cfg(feature = "live")]
@@ -91,12 +111,18 @@ impl Party {
     /// Sends a call as a whole; none when no answer came in time.
     #[cfg(feature = "live")]
     pub(crate) async fn whole(&self, call: crate::call::Call) -> Option<crate::call::Answer> {
-        let call = Box::new(call);
-        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call) });
+        let (call, latency) = (Box::new(call), self.latency);
+        let wait =
+            WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call), latency });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|answer| *answer),
             _ => None,
         }
+    }
+
+    /// This party in code that a task of its own would run, though it is part of another.
+    pub fn as_spawned(&self) -> Self {
+        Self { latency: Latency::OfSpawned, ..self.clone() }
     }
 
     /// What the party's wall clock shows.
@@ -145,7 +171,7 @@ impl Party {
     /// Hands a task to another party; it starts there when the request arrives.
     pub fn request(&self, to: PartyNo, task: impl Future<Output = ()> + Send + 'static) {
         let task: TaskFuture = Box::pin(task);
-        self.hub.put(Outgoing::Request { to, task, wait: None });
+        self.hub.put(Outgoing::Request { to, task, wait: None, latency: self.latency });
     }
 
     /// Asks another party and waits for its answer; none when request or answer is cut off for too long.
@@ -154,14 +180,14 @@ impl Party {
         to: PartyNo,
         answer: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let (hub, asker) = (Arc::clone(&self.hub), self.no);
+        let (hub, asker, latency) = (Arc::clone(&self.hub), self.no, self.latency);
         let answer = Box::pin(answer);
         let wait = WaitFuture::new(Arc::clone(&self.hub), move |wait| {
             let task: TaskFuture = Box::pin(async move {
                 let value = answer.await;
                 hub.put(Outgoing::Respond { wait, to: asker, value: Box::new(value) });
             });
-            Outgoing::Request { to, task, wait: Some(wait) }
+            Outgoing::Request { to, task, wait: Some(wait), latency }
         });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|value| *value),
@@ -181,7 +207,8 @@ impl Server for Party {
         };
         #[cfg(not(feature = "live"))]
         let load = Load::Message(message);
-        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load });
+        let latency = self.latency;
+        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load, latency });
         let reply = match call.await {
             Ended::Answered(reply) => Ok(reply),
             _ => Err(Unanswered),

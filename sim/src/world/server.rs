@@ -8,16 +8,16 @@ use claimlab_model::store::{Change, Core};
 use ff_core::state::LifecyclePhase;
 
 use super::heap::Event;
-use super::hub::{Ended, Load, PartyNo, WaitNo};
+use super::hub::{Ended, Latency, Load, PartyNo, WaitNo};
 use super::{Flight, Task, World};
 use crate::history::{Finding, Kind, Transition};
 use crate::plan::What;
 
 impl World {
     /// Sends a party's message: draws both ways' latency, applies the faults planned for its number.
-    pub(super) fn send(&mut self, task: &mut Task, wait: WaitNo, load: Load) {
+    pub(super) fn send(&mut self, task: &mut Task, wait: WaitNo, load: Load, latency: Latency) {
         let party = task.party;
-        let (out_us, back_us) = (self.latency(task), self.latency(task));
+        let (out_us, back_us) = (self.latency(task, latency), self.latency(task, latency));
         let seat = &mut self.seats[party];
         let number = seat.messages;
         seat.messages += 1;

@@ -62,7 +62,7 @@ impl World {
             }
             self.hub.drain(&mut outbox);
             for outgoing in outbox.drain(..) {
-                if let Outgoing::Send { wait, load: Load::Message(message) } = outgoing {
+                if let Outgoing::Send { wait, load: Load::Message(message), .. } = outgoing {
                     let reply = self.perform(party, number, &message);
                     heard(message.name(), reply.label());
                     touched.extend(message.execution().into_iter().chain(self.store.changes().executions()));

@@ -6,15 +6,20 @@
 //! way is what the shipped worker is built on.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use async_trait::async_trait;
+use claimlab_model::port::Unanswered;
 use ff_core::backend::HandleKind;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::EngineError;
+use ff_core::partition::PartitionConfig;
 use ff_core::types::LeaseId;
+use ff_script::engine_error_ext::transport_script;
+use ff_script::error::ScriptError;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -25,13 +30,13 @@ use crate::world::Party;
 /// A future of the world.
 pub(super) type Outside = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Whether the end of a wait is known when it begins.
+/// Whether the end of a wait is known when it begins; times are microseconds of the party's own timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// At this time of the party's own timer, in microseconds.
-    At(u64),
-    /// When somebody else acts.
-    Unknown,
+    /// Then, for a sleep that began when it did.
+    At { us: u64, began_us: u64 },
+    /// When somebody else acts; whether the answer makes the worker set a timer.
+    Unknown { arms: bool },
 }
 
 /// One wait that was handed out.
@@ -56,10 +61,18 @@ impl Bridge {
 
     /// Has a future of the world run outside, and waits for its value.
     async fn out<T: Send + 'static>(&self, ends: Ends, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        let (gives, gets) = oneshot::channel();
+        let (mut gives, gets) = oneshot::channel();
+        let mut future = Box::pin(future);
         let future = Box::pin(async move {
-            // A task that was dropped meanwhile wants no value.
-            let _ = gives.send(future.await);
+            let wanted = poll_fn(|context| match gives.poll_closed(context) {
+                // The task that waited was dropped, and what it waited for goes with it.
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => future.as_mut().poll(context).map(Some),
+            });
+            if let Some(value) = wanted.await {
+                // Nobody can have dropped it since.
+                let _ = gives.send(value);
+            }
         });
         self.queue().push(Request { ends, future });
         // The host drops a future only together with the runtime in which this waits.
@@ -68,14 +81,15 @@ impl Bridge {
 
     /// Has a future whose end nobody knows run outside.
     pub(super) async fn wait<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        self.out(Ends::Unknown, future).await
+        self.out(Ends::Unknown { arms: false }, future).await
     }
 
     /// Waits so many milliseconds of the party's own counting.
     pub(super) async fn sleep_ms(&self, party: &Party, timer_ms: u64) {
-        let until_us = party.timer_us().saturating_add(timer_ms.saturating_mul(1_000));
+        let began_us = party.timer_us();
+        let us = began_us.saturating_add(timer_ms.saturating_mul(1_000));
         let party = party.clone();
-        let _ = self.out(Ends::At(until_us), async move { party.sleep_ms(timer_ms).await }).await;
+        let _ = self.out(Ends::At { us, began_us }, async move { party.sleep_ms(timer_ms).await }).await;
     }
 }
 
@@ -96,17 +110,31 @@ impl Leases {
     }
 }
 
+tokio::task_local! {
+    /// Set in the application's loop; what the loop or the shipped worker spawns does not have it.
+    static LOOPS: ();
+}
+
+/// Runs the application's loop.
+pub(super) async fn as_loop<T>(future: impl Future<Output = T>) -> T {
+    LOOPS.scope((), future).await
+}
+
 /// The backend that the shipped worker is built on.
 pub(super) struct Inside {
-    party: Party,
     bridge: Bridge,
-    backend: Arc<dyn EngineBackend>,
+    /// For what the application's loop does.
+    of_loop: Arc<dyn EngineBackend>,
+    /// For what happens beside it.
+    beside: Arc<dyn EngineBackend>,
     leases: Arc<Leases>,
 }
 
 impl Inside {
-    pub(super) fn new(party: Party, bridge: Bridge, backend: Arc<dyn EngineBackend>) -> Self {
-        Self { party, bridge, backend, leases: Arc::default() }
+    pub(super) fn new(party: &Party, bridge: Bridge, partitions: PartitionConfig) -> Self {
+        let of_loop = party.trait_backend(partitions);
+        let beside = party.as_spawned().trait_backend(partitions);
+        Self { bridge, of_loop, beside, leases: Arc::default() }
     }
 
     pub(super) fn leases(&self) -> &Arc<Leases> {
@@ -117,17 +145,35 @@ impl Inside {
 #[async_trait]
 impl Answerer for Inside {
     async fn answer(&self, mut call: Call) -> Answer {
-        clock::set_now(&mut call, &self.party);
+        clock::set_now(&mut call);
         let resumed = match &call {
             Call::ClaimResumedExecution { args } => Some(args.lease_id.clone()),
             _ => None,
         };
-        let backend = Arc::clone(&self.backend);
+        let backend = Arc::clone(if LOOPS.try_with(|()| ()).is_ok() { &self.of_loop } else { &self.beside });
         let failed = call.failed(EngineError::Unavailable { op: "a runtime that has ended" });
-        let answer = self.bridge.wait(async move { call.perform(&*backend).await }).await.unwrap_or(failed);
+        // The interval of renewals begins with the context, and goes on with each renewal.
+        let arms = matches!(call, Call::ReadExecutionContext { .. } | Call::Renew { .. });
+        let performed = self.bridge.out(Ends::Unknown { arms }, async move { call.perform(&*backend).await });
+        let answer = performed.await.unwrap_or(failed);
         if let (Some(lease), Answer::ClaimResumedExecution(Ok(_))) = (resumed, &answer) {
             self.leases.note(lease, HandleKind::Resumed);
         }
-        answer
+        answer.map_error(timed_out)
+    }
+}
+
+/// A call without an answer as the shipped client reports it: an I/O error of its own kind, by which the
+/// shipped worker's loop knows that it may go on.
+fn timed_out(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Contextual { source, context } => {
+            EngineError::Contextual { source: Box::new(timed_out(*source)), context }
+        }
+        EngineError::Transport { source, .. } if source.is::<Unanswered>() => {
+            let timed_out = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            transport_script(ScriptError::Valkey(timed_out.into()))
+        }
+        other => other,
     }
 }

@@ -8,7 +8,7 @@ use ff_sdk::task::ClaimedTask;
 use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker, SdkError};
 
 use super::bridge::{Bridge, Leases};
-use super::clock::entered;
+use super::clock::{entered, entered_next};
 use super::task::Task;
 use crate::call::{Answer, Answerer, Call, Caller};
 use crate::worker::Surroundings;
@@ -77,7 +77,7 @@ impl Process {
     }
 
     fn task(&self, task: ClaimedTask, permit: Option<Permit>) -> Task {
-        let (party, surroundings) = (self.own.party.clone(), self.own.surroundings.clone());
+        let (party, surroundings) = (self.own.party.as_spawned(), self.own.surroundings.clone());
         let id = task.execution_id().clone();
         let kind = self.leases.kind_of(task.lease_id());
         let application = Application::new(party, surroundings, id, task.input_payload());
@@ -100,6 +100,8 @@ impl Answerer for AsksScheduler {
         let cut_off = call.failed(EngineError::Unavailable { op: "the scheduler's process" });
         let asked =
             self.bridge.wait(async move { party.ask(to, async move { call.perform(&*scheduler).await }).await });
-        asked.await.flatten().unwrap_or(cut_off)
+        let answer = asked.await.flatten().unwrap_or(cut_off);
+        entered_next(&self.party);
+        answer
     }
 }

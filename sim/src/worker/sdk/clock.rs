@@ -6,6 +6,7 @@
 //! function notes what the party's clock shows then, and that takes the place of every such `now` on its
 //! way out. Of what comes in, the worker compares only a reclaim grant's expiry with its clock.
 
+use std::cell::Cell;
 use std::future::Future;
 
 use ff_core::types::TimestampMs;
@@ -14,17 +15,25 @@ use crate::call::Call;
 use crate::world::Party;
 
 tokio::task_local! {
-    static ENTERED: TimestampMs;
+    static ENTERED: Cell<TimestampMs>;
 }
 
 /// Runs a function of the shipped worker.
 pub(super) async fn entered<T>(party: &Party, function: impl Future<Output = T>) -> T {
-    ENTERED.scope(party.now().to_wire(), function).await
+    ENTERED.scope(Cell::new(party.now().to_wire()), function).await
 }
 
-/// Replaces what the worker has read off the process's clock.
-pub(super) fn set_now(call: &mut Call, party: &Party) {
-    let now = ENTERED.try_with(|now| *now).unwrap_or_else(|_| party.now().to_wire());
+/// The shipped worker has entered the next of its functions by itself: `claim_via_server`, when the
+/// scheduler has answered, enters `claim_from_grant`.
+pub(super) fn entered_next(party: &Party) {
+    // Outside of any function there is nothing to note.
+    let _ = ENTERED.try_with(|entered| entered.set(party.now().to_wire()));
+}
+
+/// Replaces what the worker has read off the process's clock. What the application calls by itself has
+/// the party's own time already.
+pub(super) fn set_now(call: &mut Call) {
+    let Ok(now) = ENTERED.try_with(Cell::get) else { return };
     match call {
         Call::IssueClaimGrant { args } => args.now = now,
         Call::BlockRoute { args } => args.now = now,

@@ -22,15 +22,44 @@ use crate::world::Party;
 const ROUNDS: usize = 4;
 /// Tokio's timers are as fine as this.
 const GRAIN_US: u64 = 1_000;
+/// Timers of the next so many grains are sorted one by one, later ones in slots of as many.
+const SLOTS: u64 = 64;
+/// So close to a grain is on it: a timer that drifts does not end on the microsecond.
+const CLOSE_US: u64 = 2;
 /// How far the host looks ahead at most; a later timer is looked for again.
 const AHEAD_US: u64 = 60_000_000;
+
+/// When the host comes back by itself.
+struct Alarm {
+    due: Due,
+    rings: Outside,
+}
+
+/// What is due, in microseconds of the party's timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// A timer of the runtime, up to which its clock was moved already.
+    Timer(u64),
+    /// A grain, from which the next timer can be looked for.
+    Grain(u64),
+}
+
+impl Due {
+    const fn us(self) -> u64 {
+        match self {
+            Self::Timer(us) | Self::Grain(us) => us,
+        }
+    }
+}
 
 /// A runtime with what its tasks wait for in the world.
 pub(super) struct Host {
     party: Party,
     bridge: Bridge,
     waits: Vec<Request>,
-    alarm: Option<(u64, Outside)>,
+    alarm: Option<Alarm>,
+    /// When the worker last set a timer.
+    armed_us: u64,
     // Dropped after what its tasks wait for.
     inner: Inner,
 }
@@ -50,27 +79,67 @@ impl Host {
         let inner = Inner::new(party.timer_us(), own_tasks)?;
         // It is never waited for: it ends with the runtime.
         drop(inner.runtime.spawn(task));
-        Ok(Self { party, bridge, waits: Vec::new(), alarm: None, inner })
+        Ok(Self { party, bridge, waits: Vec::new(), alarm: None, armed_us: 0, inner })
     }
 
-    /// The time of the party's timer at which the runtime must be run again, if nobody acts before.
-    fn next_due_us(&mut self, now_us: u64) -> Option<u64> {
-        let unknown = self.waits.iter().any(|wait| wait.ends == Ends::Unknown);
+    /// Lets every task run that can, and begins what they hand out.
+    fn run(&mut self, context: &mut Context<'_>) {
+        loop {
+            self.inner.run();
+            let mut begun = self.bridge.take();
+            if begun.is_empty() {
+                return;
+            }
+            begun.retain_mut(|wait| wait.future.as_mut().poll(context).is_pending());
+            self.waits.append(&mut begun);
+        }
+    }
+
+    /// When the runtime, which has come to a time of the party's timer, must be run again if nobody acts
+    /// before.
+    fn next_due(&mut self, now_us: u64) -> Option<Due> {
         // The tasks that poll and register have no timers of tokio's.
         if self.inner.runtime.metrics().num_alive_tasks() <= self.inner.own_tasks {
             return None;
         }
-        if unknown {
-            return Some(self.inner.grain_us(now_us) + GRAIN_US);
+        let grain_us = self.inner.grain_us(now_us);
+        if self.awaits_answers() {
+            return Some(Due::Grain(grain_us + GRAIN_US));
         }
-        let known = self.waits.iter().filter_map(|wait| match wait.ends {
-            Ends::At(at_us) => Some(at_us),
-            Ends::Unknown => None,
-        });
-        let limit_us = known.min().unwrap_or(u64::MAX).min(now_us.saturating_add(AHEAD_US));
+        let ahead_us = now_us.saturating_add(AHEAD_US);
+        let sleep = self.sleeps().min_by_key(|(at_us, _)| *at_us);
+        let first_us = match sleep {
+            // Of two that are due together, the one that was set first comes first.
+            Some((at_us, began_us)) if began_us <= self.armed_us => at_us.saturating_sub(1).min(ahead_us),
+            Some((at_us, _)) => at_us.min(ahead_us),
+            None => ahead_us,
+        };
         // No timer is due between a grain and the next.
-        let limit_us = self.inner.grain_us(limit_us);
-        (limit_us > now_us).then(|| self.inner.next_timer_us(limit_us))
+        let limit_us = self.inner.grain_us(first_us);
+        if limit_us <= now_us {
+            return None;
+        }
+        // Tokio moves on by whole grains, so it finds a timer's own time only from a grain on.
+        if now_us - grain_us > CLOSE_US {
+            return Some(Due::Grain(grain_us + GRAIN_US));
+        }
+        Some(match self.inner.next_timer_us(limit_us) {
+            due_us if due_us < limit_us && !self.inner.is_between_slots(due_us) => Due::Timer(due_us),
+            // There may be one right there.
+            due_us => Due::Grain(due_us),
+        })
+    }
+
+    fn awaits_answers(&self) -> bool {
+        self.waits.iter().any(|wait| matches!(wait.ends, Ends::Unknown { .. }))
+    }
+
+    /// When the waits end whose ends are known, and when they began.
+    fn sleeps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.waits.iter().filter_map(|wait| match wait.ends {
+            Ends::At { us, began_us } => Some((us, began_us)),
+            Ends::Unknown { .. } => None,
+        })
     }
 }
 
@@ -79,27 +148,54 @@ impl Future for Host {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let host = &mut *self;
-        host.waits.retain_mut(|wait| wait.future.as_mut().poll(context).is_pending());
-        let now_us = host.party.timer_us();
-        host.inner.reach(now_us);
-        loop {
-            host.inner.run();
-            let mut begun = host.bridge.take();
-            if begun.is_empty() {
-                break;
+        let mut told_us: Option<u64> = None;
+        let (mut armed_us, actual_us) = (host.armed_us, host.party.timer_us());
+        host.waits.retain_mut(|wait| {
+            let pending = wait.future.as_mut().poll(context).is_pending();
+            match wait.ends {
+                _ if pending => {}
+                Ends::At { us, .. } => told_us = told_us.max(Some(us)),
+                Ends::Unknown { arms: true } => armed_us = actual_us,
+                Ends::Unknown { arms: false } => {}
             }
-            begun.retain_mut(|wait| wait.future.as_mut().poll(context).is_pending());
-            host.waits.append(&mut begun);
+            pending
+        });
+        host.armed_us = armed_us;
+        let slept = told_us.is_some();
+        let rung = host.alarm.take_if(|alarm| alarm.rings.as_mut().poll(context).is_ready());
+        let mut now_us = actual_us;
+        // A stalled process finds several times reached, and its host is told of one after the other: a sleep
+        // that ends here was due before those timers that have not been told yet.
+        if slept {
+            host.run(context);
         }
-        match host.next_due_us(now_us) {
-            Some(due_us) if host.alarm.as_ref().is_none_or(|(set_us, _)| *set_us != due_us) => {
-                let party = host.party.clone();
-                let mut alarm: Outside = Box::pin(async move { party.sleep_us(due_us.saturating_sub(now_us)).await });
-                let _ = alarm.as_mut().poll(context);
-                host.alarm = Some((due_us, alarm));
+        let timer_due = matches!(rung, Some(Alarm { due: Due::Timer(_), .. }));
+        told_us = told_us.max(rung.map(|alarm| alarm.due.us()));
+        if let Some(told_us) = told_us.filter(|_| !timer_due)
+            && host.sleeps().any(|(at_us, _)| at_us <= now_us)
+        {
+            now_us = told_us;
+        }
+        let due = loop {
+            host.inner.reach(now_us);
+            host.run(context);
+            match host.next_due(now_us) {
+                // A timer before such a sleep comes before it, and sees how late it is.
+                Some(Due::Timer(due_us)) if due_us <= actual_us => now_us = actual_us,
+                Some(Due::Grain(grain_us)) if grain_us <= actual_us && !host.awaits_answers() => {
+                    now_us = grain_us;
+                }
+                due => break due,
             }
-            Some(_) => {}
-            None => host.alarm = None,
+        };
+        if due != host.alarm.as_ref().map(|alarm| alarm.due) {
+            host.alarm = due.map(|due| {
+                let party = host.party.clone();
+                let wait_us = due.us().saturating_sub(party.timer_us());
+                let mut rings: Outside = Box::pin(async move { party.sleep_us(wait_us).await });
+                let _ = rings.as_mut().poll(context);
+                Alarm { due, rings }
+            });
         }
         Poll::Pending
     }
@@ -163,6 +259,11 @@ impl Inner {
         self.began_us + passed / GRAIN_US * GRAIN_US
     }
 
+    /// Whether tokio stops there to sort its later timers, due or not.
+    fn is_between_slots(&self, timer_us: u64) -> bool {
+        (timer_us.saturating_sub(self.began_us) / GRAIN_US).is_multiple_of(SLOTS)
+    }
+
     /// Moves the runtime's clock up to a time of the party's timer, if it is not there yet.
     fn reach(&self, timer_us: u64) {
         let target = self.instant(timer_us);
@@ -200,7 +301,7 @@ impl Inner {
             .await
         });
         self.sentry.set(None);
-        self.timer_us(reached)
+        self.grain_us(self.timer_us(reached))
     }
 }
 
@@ -236,13 +337,18 @@ mod tests {
     fn without_timers_the_limit_is_found() {
         let inner = Inner::new(0, 0).unwrap();
         inner.run();
-        assert_eq!(inner.next_timer_us(5_000_000), 5_000_000);
+        let mut stops = vec![inner.next_timer_us(5_000_000)];
+        while stops.last().is_some_and(|stop_us| *stop_us < 5_000_000) {
+            stops.push(inner.next_timer_us(5_000_000));
+        }
+        assert_eq!(stops.pop(), Some(5_000_000));
+        assert!(stops.iter().all(|stop_us| inner.is_between_slots(*stop_us)), "{stops:?}");
     }
 
     #[test]
     fn running_moves_no_clock() {
         let inner = Inner::new(0, 0).unwrap();
-        inner.runtime.spawn(tokio::time::sleep(Duration::from_secs(1)));
+        inner.runtime.spawn(async { tokio::time::sleep(Duration::from_secs(1)).await });
         inner.run();
         assert_eq!(inner.timer_us(inner.runtime.block_on(async { Instant::now() })), 0);
     }

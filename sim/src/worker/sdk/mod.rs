@@ -21,7 +21,7 @@ use crate::call::Caller;
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
 use crate::world::Party;
-use bridge::{Bridge, Inside};
+use bridge::{Bridge, Inside, as_loop};
 use claim::Process;
 use host::Host;
 
@@ -31,7 +31,7 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
     let own_tasks = 1 + usize::from(plan.registers);
     let application = application(party.clone(), plan, entry, identity, surroundings, bridge.clone());
     // Without a runtime there is no process; nothing else can fail here.
-    if let Ok(host) = Host::new(party, bridge, own_tasks, application) {
+    if let Ok(host) = Host::new(party, bridge, own_tasks, as_loop(application)) {
         host.await;
     }
 }
@@ -44,7 +44,7 @@ async fn application(
     surroundings: Surroundings,
     bridge: Bridge,
 ) {
-    let inside = Inside::new(party.clone(), bridge.clone(), party.trait_backend(surroundings.partitions));
+    let inside = Inside::new(&party, bridge.clone(), surroundings.partitions);
     let leases = Arc::clone(inside.leases());
     let backend: Arc<dyn ff_core::engine_backend::EngineBackend> = Arc::new(Caller(inside));
     let config = WorkerConfig {

@@ -1,0 +1,139 @@
+//! What each party of a world called, when by its own clock, and what it was answered.
+//!
+//! The calls of one party come out as lines in which handles are opened and ids are numbered in the
+//! order in which they appear, so that two parties that differ in nothing but their ids give the same
+//! lines.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use ff_core::backend::HandleOpaque;
+use ff_core::engine_backend::EngineBackend;
+use ff_core::handle_codec;
+
+use super::{Answer, Answerer, Call};
+use crate::clock::WorkerTime;
+use crate::plan::PartyKey;
+use crate::world::Party;
+
+/// One call.
+#[derive(Clone, Debug)]
+struct Entry {
+    party: PartyKey,
+    at: WorkerTime,
+    call: String,
+    answer: Option<String>,
+}
+
+/// The calls of a world.
+#[derive(Debug, Default)]
+pub struct CallLog(Mutex<Vec<Entry>>);
+
+impl CallLog {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The parties that called anything.
+    pub fn parties(&self) -> Vec<PartyKey> {
+        let mut parties: Vec<PartyKey> = self.entries().iter().map(|entry| entry.party).collect();
+        parties.sort_unstable();
+        parties.dedup();
+        parties
+    }
+
+    /// A party's calls in the order in which it made them, each with its place among all.
+    pub fn of(&self, party: PartyKey) -> Vec<(usize, String)> {
+        let mut ids = BTreeMap::new();
+        let entries = self.entries();
+        let own = entries.iter().enumerate().filter(|(_, entry)| entry.party == party);
+        own.map(|(place, entry)| {
+            let answer = entry.answer.as_deref().unwrap_or("no answer");
+            (place, numbered(&opened(&format!("{} {} -> {answer}", entry.at.ms(), entry.call)), &mut ids))
+        })
+        .collect()
+    }
+}
+
+/// A party's way to the server, overheard.
+pub struct Overheard {
+    party: Party,
+    log: Arc<CallLog>,
+    backend: Arc<dyn EngineBackend>,
+}
+
+impl Overheard {
+    /// A way whose calls are noted in a log.
+    pub fn new(party: Party, log: Arc<CallLog>, backend: Arc<dyn EngineBackend>) -> Self {
+        Self { party, log, backend }
+    }
+}
+
+#[async_trait]
+impl Answerer for Overheard {
+    async fn answer(&self, call: Call) -> Answer {
+        let party = self.party.hub().key(self.party.no());
+        let entry = Entry { party, at: self.party.now(), call: format!("{call:?}"), answer: None };
+        let position = {
+            let mut entries = self.log.entries();
+            entries.push(entry);
+            entries.len() - 1
+        };
+        let answer = call.perform(&*self.backend).await;
+        self.log.entries()[position].answer = Some(answer.text());
+        answer
+    }
+}
+
+/// A text in which handles show what is in them.
+fn opened(text: &str) -> String {
+    const BEGINS: &str = "HandleOpaque([";
+    let Some((before, rest)) = text.split_once(BEGINS) else { return text.to_owned() };
+    let Some((bytes, after)) = rest.split_once("])") else { return text.to_owned() };
+    let parsed: Result<Vec<u8>, _> = bytes.split(", ").map(str::parse).collect();
+    let payload = parsed.ok().and_then(|bytes| handle_codec::decode(&HandleOpaque::new(bytes.into())).ok());
+    let shown = payload.map_or_else(|| "unreadable".to_owned(), |decoded| format!("{:?}", decoded.payload));
+    format!("{before}{shown}{}", opened(after))
+}
+
+/// A text in which each id is the number of its first appearance.
+fn numbered(text: &str, ids: &mut BTreeMap<uuid::Uuid, usize>) -> String {
+    const LENGTH: usize = 36;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let candidate = rest.get(..LENGTH).filter(|found| found.as_bytes()[8] == b'-');
+        match candidate.and_then(|found| uuid::Uuid::parse_str(found).ok()) {
+            Some(id) => {
+                let next = ids.len();
+                out.push_str(&format!("#{}", ids.entry(id).or_insert(next)));
+                rest = &rest[LENGTH..];
+            }
+            None => {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_numbered_in_the_order_of_their_appearance() {
+        let (one, other) = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b");
+        let mut ids = BTreeMap::new();
+        assert_eq!(numbered(&format!("é {other} {one} {other}-"), &mut ids), "é #0 #1 #0-");
+        assert_eq!(numbered(one, &mut ids), "#1");
+    }
+
+    #[test]
+    fn what_is_no_handle_is_left_as_it_is() {
+        assert_eq!(opened("plain"), "plain");
+        assert_eq!(opened("x HandleOpaque([1, 2]) y"), "x unreadable y");
+    }
+}
