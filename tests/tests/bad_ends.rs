@@ -157,3 +157,18 @@ fn an_out_that_is_a_file_is_refused_with_what_is_accepted() {
     let finished = folder().run("run holding.toml --seed 1 --out stalling.toml");
     assert_says_refused(&finished, "--out", &["--out stalling.toml", "found a file", "accepted is a folder"]);
 }
+
+#[test]
+fn parts_that_this_build_lacks_are_refused_with_the_line_to_type() {
+    let folder = folder();
+    for (command, line) in [
+        ("run holding.toml --seeds 1 --worker sdk", "cargo run --release --features sdk"),
+        ("replay holding.toml --seed 1 --worker sdk", "cargo run --release --features sdk"),
+        ("run holding.toml --seeds 1 --lockstep valkey", "cargo run --release --features live"),
+        ("conform --calls 10", "cargo run --release --features live"),
+    ] {
+        assert_says_refused(&folder.run(command), command, &[line]);
+    }
+    assert_scenario_refused("count = 5", "count = 5\nworker = \"sdk\"", &["--features sdk"]);
+    assert_scenario_refused("count = 5", "count = 5\nworker = \"robot\"", &["robot", "native", "sdk"]);
+}

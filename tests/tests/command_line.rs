@@ -221,8 +221,8 @@ fn a_replay_needs_a_seed_with_a_scenario_and_none_with_a_plan() {
     let folder = folder();
     folder.write("plan.json", stored_plan(&folder));
     assert_refused(&folder, "replay holding.toml", &["--seed", "found nothing", "accepted is a seed"]);
-    for flags in ["--seed 1", "--workers 5", BUG] {
-        let named = ["--seed, --workers, --deviation", "found a plan", "accepted is a plan alone"];
+    for flags in ["--seed 1", "--workers 5", "--worker native", BUG] {
+        let named = ["--seed, --workers, --worker, --deviation", "found a plan", "accepted is a plan alone"];
         assert_refused(&folder, &format!("replay plan.json {flags}"), &named);
     }
     assert_eq!(folder.run("replay plan.json").code, Some(0));
