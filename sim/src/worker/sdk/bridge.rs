@@ -154,8 +154,10 @@ impl Answerer for Inside {
         let failed = call.failed(EngineError::Unavailable { op: "a runtime that has ended" });
         // The interval of renewals begins with the context, and goes on with each renewal.
         let arms = matches!(call, Call::ReadExecutionContext { .. } | Call::Renew { .. });
-        let performed = self.bridge.out(Ends::Unknown { arms }, async move { call.perform(&*backend).await });
-        let answer = performed.await.unwrap_or(failed);
+        // Calls and answers are large, and handed on several times.
+        let call = Box::new(call);
+        let performed = self.bridge.out(Ends::Unknown { arms }, async move { Box::new(call.perform(&*backend).await) });
+        let answer = performed.await.map_or(failed, |answer| *answer);
         if let (Some(lease), Answer::ClaimResumedExecution(Ok(_))) = (resumed, &answer) {
             self.leases.note(lease, HandleKind::Resumed);
         }

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::bridge::{Bridge, Ends, Outside, Request};
 use crate::world::Party;
 
-/// How often tasks are let run before the clock is moved: more often than they wake each other.
-const ROUNDS: usize = 4;
+/// One round lets every task run until none can go on, or so many have been polled.
+const POLLS_IN_ROUND: usize = 32;
 /// Tokio's timers are as fine as this.
 const GRAIN_US: u64 = 1_000;
 /// Timers of the next so many grains are sorted one by one, later ones in slots of as many.
@@ -58,6 +58,8 @@ pub(super) struct Host {
     bridge: Bridge,
     waits: Vec<Request>,
     alarm: Option<Alarm>,
+    /// Whether the first task has been run.
+    began: bool,
     /// When the worker last set a timer.
     armed_us: u64,
     // Dropped after what its tasks wait for.
@@ -79,19 +81,22 @@ impl Host {
         let inner = Inner::new(party.timer_us(), own_tasks)?;
         // It is never waited for: it ends with the runtime.
         drop(inner.runtime.spawn(task));
-        Ok(Self { party, bridge, waits: Vec::new(), alarm: None, armed_us: 0, inner })
+        Ok(Self { party, bridge, waits: Vec::new(), alarm: None, began: false, armed_us: 0, inner })
     }
 
-    /// Lets every task run that can, and begins what they hand out.
-    fn run(&mut self, context: &mut Context<'_>) {
+    /// Lets every task run that can, at a time of the party's timer or at the one reached, and begins what
+    /// they hand out.
+    fn run(&mut self, at_us: Option<u64>, context: &mut Context<'_>) {
         loop {
-            self.inner.run();
+            self.inner.run(at_us);
             let mut begun = self.bridge.take();
-            if begun.is_empty() {
+            let handed_out = begun.len();
+            begun.retain_mut(|wait| wait.future.as_mut().poll(context).is_pending());
+            let all_wait = begun.len() == handed_out;
+            self.waits.append(&mut begun);
+            if all_wait {
                 return;
             }
-            begun.retain_mut(|wait| wait.future.as_mut().poll(context).is_pending());
-            self.waits.append(&mut begun);
         }
     }
 
@@ -150,6 +155,7 @@ impl Future for Host {
         let host = &mut *self;
         let mut told_us: Option<u64> = None;
         let (mut armed_us, actual_us) = (host.armed_us, host.party.timer_us());
+        let waited = host.waits.len();
         host.waits.retain_mut(|wait| {
             let pending = wait.future.as_mut().poll(context).is_pending();
             match wait.ends {
@@ -163,11 +169,16 @@ impl Future for Host {
         host.armed_us = armed_us;
         let slept = told_us.is_some();
         let rung = host.alarm.take_if(|alarm| alarm.rings.as_mut().poll(context).is_ready());
+        // A message of a call was answered, and the call goes on: nobody inside has heard of it.
+        if host.began && rung.is_none() && host.waits.len() == waited {
+            return Poll::Pending;
+        }
+        host.began = true;
         let mut now_us = actual_us;
         // A stalled process finds several times reached, and its host is told of one after the other: a sleep
         // that ends here was due before those timers that have not been told yet.
         if slept {
-            host.run(context);
+            host.run(None, context);
         }
         let timer_due = matches!(rung, Some(Alarm { due: Due::Timer(_), .. }));
         told_us = told_us.max(rung.map(|alarm| alarm.due.us()));
@@ -177,8 +188,7 @@ impl Future for Host {
             now_us = told_us;
         }
         let due = loop {
-            host.inner.reach(now_us);
-            host.run(context);
+            host.run(Some(now_us), context);
             match host.next_due(now_us) {
                 // A timer before such a sleep comes before it, and sees how late it is.
                 Some(Due::Timer(due_us)) if due_us <= actual_us => now_us = actual_us,
@@ -264,21 +274,22 @@ impl Inner {
         (timer_us.saturating_sub(self.began_us) / GRAIN_US).is_multiple_of(SLOTS)
     }
 
-    /// Moves the runtime's clock up to a time of the party's timer, if it is not there yet.
-    fn reach(&self, timer_us: u64) {
-        let target = self.instant(timer_us);
+    /// Lets every task run that can; before, moves the runtime's clock up to a time of the party's timer, if
+    /// it is not there yet.
+    fn run(&self, at_us: Option<u64>) {
+        let target = at_us.map(|at_us| self.instant(at_us));
+        // Timers wake their tasks at the end of a round.
+        let timed = self.runtime.metrics().num_alive_tasks().saturating_sub(self.own_tasks);
+        let rounds = 1 + timed.div_ceil(POLLS_IN_ROUND);
         self.runtime.block_on(async {
-            let missing = target.saturating_duration_since(Instant::now());
+            let missing = target.map(|target| target.saturating_duration_since(Instant::now())).unwrap_or_default();
+            let mut left = rounds;
             if !missing.is_zero() {
+                // A round as well.
                 tokio::time::advance(missing).await;
+                left -= 1;
             }
-        });
-    }
-
-    /// Lets every task run that can, without moving the clock.
-    fn run(&self) {
-        self.runtime.block_on(async {
-            for _ in 0..ROUNDS {
+            for _ in 0..left {
                 tokio::task::yield_now().await;
             }
         });
@@ -321,13 +332,12 @@ mod tests {
                 notes.lock().unwrap().push(Instant::now());
             }
         });
-        inner.run();
+        inner.run(None);
         assert_eq!(ran.lock().unwrap().len(), 1, "the first tick is at once");
         let due_us = inner.next_timer_us(1_000_500);
         assert!((40_500..=41_500).contains(&due_us), "{due_us}");
         assert_eq!(ran.lock().unwrap().len(), 1, "nobody has seen that time");
-        inner.reach(due_us + 30_000);
-        inner.run();
+        inner.run(Some(due_us + 30_000));
         let ran = ran.lock().unwrap();
         assert_eq!(ran.len(), 2);
         assert_eq!(inner.timer_us(ran[1]), due_us + 30_000, "a stalled process finds its timer late");
@@ -336,7 +346,7 @@ mod tests {
     #[test]
     fn without_timers_the_limit_is_found() {
         let inner = Inner::new(0, 0).unwrap();
-        inner.run();
+        inner.run(None);
         let mut stops = vec![inner.next_timer_us(5_000_000)];
         while stops.last().is_some_and(|stop_us| *stop_us < 5_000_000) {
             stops.push(inner.next_timer_us(5_000_000));
@@ -349,7 +359,7 @@ mod tests {
     fn running_moves_no_clock() {
         let inner = Inner::new(0, 0).unwrap();
         inner.runtime.spawn(async { tokio::time::sleep(Duration::from_secs(1)).await });
-        inner.run();
+        inner.run(None);
         assert_eq!(inner.timer_us(inner.runtime.block_on(async { Instant::now() })), 0);
     }
 }
