@@ -25,4 +25,4 @@ case ",${CLAIMLAB_SKIP:-}," in
 *) tests/install-postgres ;;
 esac
 
-exec cargo test --workspace --features claimlab/databases,claimlab/sdk "$@"
+exec cargo test --workspace --features claimlab/databases,claimlab/connect "$@"

@@ -18,7 +18,7 @@ use crate::history::{Finding, Observer, Story};
 use crate::plan::{Plan, draw};
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
-use crate::world::{self, RunResult, Watch};
+use crate::world::{self, RunResult, Runs, Watch};
 
 /// Which seeds to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,7 @@ pub struct Summary {
     /// Executions not terminal at the end.
     pub unfinished: u64,
     /// Runs of executions by workers.
-    pub runs: u64,
-    /// Runs that started while another worker ran the same execution.
-    pub overlapping_runs: u64,
+    pub runs: Runs,
     /// Faults by kind.
     pub faults: BTreeMap<String, u64>,
     /// How often each invariant was looked at.
@@ -117,8 +115,7 @@ impl Summary {
         self.simulated_ms += result.ended_at.ms();
         self.executions += result.executions.0 as u64;
         self.unfinished += result.executions.1 as u64;
-        self.runs += result.runs.started;
-        self.overlapping_runs += result.runs.overlapped;
+        self.runs.merge(result.runs);
         for (kind, count) in &result.tally.faults {
             *self.faults.entry((*kind).to_owned()).or_default() += count;
         }

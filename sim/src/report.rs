@@ -8,6 +8,7 @@ use claimlab_model::invariant::Invariant;
 
 use crate::campaign::{Group, Summary};
 use crate::check::{Judgement, Verdict};
+use crate::world::Span;
 
 const GREEN: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))).bold();
 const RED: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
@@ -85,17 +86,34 @@ pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[(String, String)],
         grouped(summary.executions),
         grouped(summary.unfinished)
     );
-    let ppm = summary.overlapping_runs.saturating_mul(1_000_000) / summary.runs.max(1);
+    let runs = &summary.runs;
+    let ppm = runs.overlapped.saturating_mul(1_000_000) / runs.started.max(1);
     let _ = writeln!(
         out,
         "  runs        {} by workers, {} overlapped another run of the same execution ({ppm} ppm)",
-        grouped(summary.runs),
-        grouped(summary.overlapping_runs)
+        grouped(runs.started),
+        grouped(runs.overlapped)
     );
+    let _ = writeln!(
+        out,
+        "  lost        {} leases under a run; {} holders doubted it, after {}",
+        grouped(runs.lost),
+        grouped(runs.doubted),
+        spans(runs.doubted_after_ms, runs.doubted),
+    );
+    let _ = writeln!(out, "              these runs went on for {}", spans(runs.ran_on_ms, runs.lost),);
     wrap(&mut out, "faults", summary.faults.iter().map(|(kind, count)| format!("{kind} {}", grouped(*count))));
     wrap(&mut out, "checked", summary.checked.iter().map(|(id, count)| format!("{id} {}", short(*count))));
     write_findings(&mut out, summary, verdict, accepted);
     out
+}
+
+/// The mean and the longest of so many durations.
+fn spans(span: Span, count: u64) -> String {
+    if count == 0 {
+        return "-".to_owned();
+    }
+    format!("{} ms on average, {} ms at most", grouped(span.sum / count), grouped(span.longest))
 }
 
 /// `1234567` as `1.2M`.

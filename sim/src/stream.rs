@@ -23,6 +23,7 @@ pub enum Purpose {
     Latency,
     Ids,
     Jitter,
+    Extras,
 }
 
 /// One stream.

@@ -63,7 +63,8 @@ fn a_planted_defect_is_found_message_by_message() {
 #[test]
 fn schedulers_that_would_not_stay_in_step_claim_no_verdict() {
     let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("uneven-partitions.toml");
-    let text = "[world]\npartitions = 12\nfor_ms = 1000\n\n[workers]\ncount = 2\n\n[work]\nrun_ms = [1, 2]\n";
+    let text = "[world]\npartitions = 12\nfor_ms = 1000\n\n[workers]\ncount = 2\nkinds = [{ weight = 1, \
+                entry = \"claim_via_server\" }]\n\n[work]\nrun_ms = [1, 2]\n";
     std::fs::write(&path, text).expect("the scenario is written");
     let output = claimlab(&format!("run {} --lockstep valkey --unit message", path.display()));
     let complained = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,9 @@
 //! The shipped SDK's worker in worlds: it does what the native worker does, call by call.
 
+#[allow(dead_code)]
+mod common;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -7,9 +11,9 @@ use claimlab::call::log::CallLog;
 use claimlab::campaign::{replay, run_plan};
 use claimlab::clock::TrueTime;
 use claimlab::history::Recorder;
-use claimlab::plan::{Fault, PartyKey, Plan, What, When, draw};
+use claimlab::plan::{Act, Fault, OperatorAction, PartyKey, Plan, Way, What, When, draw};
 use claimlab::scenario::{self, Player, Scenario};
-use claimlab::world::Watch;
+use claimlab::world::{Runs, Watch};
 
 const WORKERS: u32 = 20;
 
@@ -36,25 +40,33 @@ fn scenarios() -> Vec<PathBuf> {
     files
 }
 
-/// The calls of every party of a plan, its workers played by somebody.
-fn calls(plan: &Plan, player: Player) -> CallLog {
+/// The calls of every party of a plan as it is, its workers and reclaimers played by somebody.
+fn all_calls(plan: &Plan, player: Player, until: Option<TrueTime>) -> CallLog {
     let mut plan = plan.clone();
     for worker in &mut plan.workers {
-        if worker.key.0 >= PartyKey::WORKERS {
-            worker.player = player;
+        worker.player = player;
+        if player == Player::Sdk {
             // The shipped worker's claims set none.
             worker.attempt_timeout_ms = None;
         }
     }
-    // A stalled process finds several timers due when it goes on, and tokio's wheel does not tell the host
-    // in which order.
-    plan.faults.retain(|fault| !matches!(fault.what, What::Pause { .. }));
     let log = Arc::new(CallLog::default());
-    // When the clocks are made honest, a timer under way ends by the rate at which it was set, and the two
-    // do not set theirs at the same time.
-    let until = Some(TrueTime::from_ms(plan.world.for_ms.saturating_sub(1)));
     run_plan(&Arc::new(plan), Watch { calls: Some(Arc::clone(&log)), until, ..Watch::default() });
     Arc::into_inner(log).expect("the world is over")
+}
+
+/// The same without what the two are known to differ in.
+fn calls(plan: &Plan, player: Player) -> CallLog {
+    let mut plan = plan.clone();
+    for worker in &mut plan.workers {
+        worker.attempt_timeout_ms = None;
+    }
+    plan.faults.retain(|fault| !matches!(fault.what, What::Pause { .. }));
+    all_calls(&plan, player, Some(before_the_healing(&plan)))
+}
+
+fn before_the_healing(plan: &Plan) -> TrueTime {
+    TrueTime::from_ms(plan.world.for_ms.saturating_sub(1))
 }
 
 /// The first call of all in which a party differs, with those before it.
@@ -93,6 +105,21 @@ fn mixed_history(scenario: &Scenario, seed: u64) -> String {
 }
 
 #[test]
+fn two_processes_write_the_same_trace_byte_for_byte() {
+    for name in ["crash-and-skew", "suspend-resume", "capability-mix"] {
+        let trace = || {
+            let output =
+                common::claimlab(&format!("replay scenarios/{name}.toml --seed 1 --workers 30 --worker sdk --trace"));
+            assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let first = trace();
+        assert!(first.len() > 100_000, "{name}: {}", first.len());
+        assert!(first == trace(), "{name}: a second process differs");
+    }
+}
+
+#[test]
 fn native_and_shipped_workers_share_a_world_that_replays() {
     let file = scenarios().into_iter().find(|file| file.ends_with("suspend-resume.toml")).unwrap();
     let scenario = with_few_workers(&file);
@@ -115,6 +142,87 @@ fn a_shipped_worker_whose_process_dies_renews_no_more() {
     run_plan(&Arc::new(plan), Watch { calls: Some(Arc::clone(&log)), until, ..Watch::default() });
     let renewals = log.of(worker).iter().filter(|(_, call)| call.contains("Renew ")).count();
     assert!((6..=7).contains(&renewals), "{renewals} renewals in 15 s, one each 2 s");
+}
+
+/// One worker with two tasks at a time on one partition, for 20 s.
+fn one_worker(run_ms: u64, more: &str) -> Scenario {
+    let text = format!(
+        "[world]\npartitions = 1\nfor_ms = 20000\n\n[lease]\nttl_ms = 6000\n\n[workers]\ncount = 1\nconcurrency = \
+         2\nreclaimers = 0\npoll_ms = 300\n\n[work]\nrun_ms = [{run_ms}, {run_ms}]\nat_start = 2\n{more}"
+    );
+    scenario::parse(Path::new("one.toml"), &text).unwrap()
+}
+
+#[test]
+fn only_the_native_worker_can_set_an_attempt_timeout() {
+    let plan = draw(&one_worker(50_000, "attempt_timeout = \"1/1\"\n"), 1);
+    let until = Some(before_the_healing(&plan));
+    let (native, shipped) = (all_calls(&plan, Player::Native, until), all_calls(&plan, Player::Sdk, until));
+    let text = difference(&native, &shipped).expect("they differ");
+    assert!(text.contains("attempt_timeout_ms: Some"), "{text}");
+    let both = difference(&calls(&plan, Player::Native), &calls(&plan, Player::Sdk));
+    assert!(both.is_none(), "and in nothing else: {}", both.unwrap_or_default());
+}
+
+#[test]
+fn a_stalled_process_may_take_its_overdue_timers_in_another_order() {
+    // The end of one task's work and both tasks' renewals fall into the stall.
+    let mut plan = draw(&one_worker(3_000, "per_second = 2\n"), 1);
+    let what = What::Pause { for_ms: 2_500 };
+    let fault = Fault { party: PartyKey(PartyKey::WORKERS), when: When::At(TrueTime::from_ms(2_530)), what };
+    plan.faults = vec![fault];
+    let until = Some(before_the_healing(&plan));
+    let (native, shipped) = (all_calls(&plan, Player::Native, until), all_calls(&plan, Player::Sdk, until));
+    let text = difference(&native, &shipped).expect("they differ");
+    let of = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(of("native").contains("5030 Complete") && of("shipped").contains("5030 Renew"), "{text}");
+}
+
+#[test]
+fn a_timer_under_way_at_the_healing_ends_by_the_rate_at_which_it_was_set() {
+    let mut plan = draw(&one_worker(50_000, ""), 1);
+    plan.workers[0].clock.drift_ppm = 400_000;
+    assert!(difference(&calls(&plan, Player::Native), &calls(&plan, Player::Sdk)).is_none(), "the same until then");
+    let until = Some(TrueTime::from_ms(26_000));
+    let (native, shipped) = (all_calls(&plan, Player::Native, until), all_calls(&plan, Player::Sdk, until));
+    assert!(difference(&native, &shipped).is_some(), "they differ after it");
+}
+
+/// What a world with one worker counts when its lease is lost in some way.
+fn runs_of(player: Player, faults: Vec<Fault>, act: Option<OperatorAction>) -> (Runs, BTreeMap<String, u64>) {
+    let scenario = one_worker(15_000, "");
+    let mut plan = draw(&scenario, 1);
+    plan.workers[0].player = player;
+    (plan.faults, plan.operators) = (faults, act.into_iter().collect());
+    let until = Some(before_the_healing(&plan));
+    let result = run_plan(&Arc::new(plan), Watch { until, ..Watch::default() });
+    let findings = result.tally.findings.iter().map(|(signature, (count, _))| (signature.clone(), *count));
+    (result.runs, findings.collect())
+}
+
+#[test]
+fn a_worker_whose_renewals_get_no_answer_doubts_its_lease_at_the_third() {
+    for player in [Player::Native, Player::Sdk] {
+        // The lease ends 6 s after the last renewal, which was at 4 s; renewals at 6, 8 and 10 s fail.
+        let cut = What::Cut { for_ms: 12_000, way: Way::Both };
+        let faults =
+            vec![Fault { party: PartyKey(PartyKey::WORKERS), when: When::At(TrueTime::from_ms(5_000)), what: cut }];
+        let (runs, _) = runs_of(player, faults, None);
+        assert_eq!((runs.lost, runs.doubted), (2, 2), "{player:?} {runs:?}");
+        assert!(runs.doubted_after_ms.longest < 2_500, "{player:?} {runs:?}");
+        assert!(runs.ran_on_ms.longest > 4_000, "{player:?} {runs:?}");
+    }
+}
+
+#[test]
+fn a_worker_whose_renewal_is_refused_for_good_never_doubts_its_lease() {
+    for player in [Player::Native, Player::Sdk] {
+        let revoke = OperatorAction { at: TrueTime::from_ms(5_000), work: 0, act: Act::Revoke };
+        let (runs, findings) = runs_of(player, Vec::new(), Some(revoke));
+        assert_eq!((runs.lost, runs.doubted), (1, 0), "{player:?}");
+        assert!(runs.ran_on_ms.longest > 8_000, "{player:?} {runs:?}");
+        assert_eq!(findings.get("W01 worker:renew=refused"), Some(&1), "{player:?} {findings:?}");
+    }
 }
 
 #[test]

@@ -46,6 +46,10 @@ run_ms = [20000, 40000]
 [faults.pause]
 workers = "1/1"
 for_ms = [12000, 30000]
+
+[[accept]]
+signature = "W01 worker:renew=refused"
+reason = "the shipped worker does not count a refusal for good as ill health"
 "#;
 
 /// Turns [`STALLING`] red, with its first seed already.

@@ -6,6 +6,7 @@
 
 mod budgets;
 mod claiming;
+mod connecting;
 mod error;
 mod fields;
 mod finishing;
@@ -29,6 +30,7 @@ mod waitpoints;
 mod wire;
 mod workers;
 
+pub use connecting::{ConnectRefusal, Connecting};
 pub use error::class;
 pub use method::{Method, error_label};
 pub use scanning::Due;

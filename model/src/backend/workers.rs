@@ -103,7 +103,7 @@ impl<S: Server> ModelBackend<S> {
         )
     }
 
-    async fn count(&self, command: Command) -> Result<i64, EngineError> {
+    pub(super) async fn count(&self, command: Command) -> Result<i64, EngineError> {
         match self.command(command).await? {
             Answered::Count(count) => Ok(count),
             other => Err(error::unanswerable(&other)),

@@ -11,6 +11,8 @@ pub enum Scope {
     History,
     /// The phase after the faults have stopped.
     Liveness,
+    /// What a worker's process does by itself.
+    Worker,
 }
 
 impl Scope {
@@ -21,6 +23,7 @@ impl Scope {
             Self::Transition => "transition",
             Self::History => "history",
             Self::Liveness => "liveness",
+            Self::Worker => "worker",
         }
     }
 }
@@ -97,6 +100,10 @@ catalogue! {
     L05 Liveness "delayed work becomes eligible once it is due",
     L09 Liveness "every execution becomes terminal",
     L10 Liveness "no execution is lost: some scanner, claim, reclaim, signal or timeout can still move it",
+    W01 Worker "a worker whose renewal was refused for good does not call that lease healthy",
+    W02 Worker "a worker that runs less than it may has a free permit",
+    W03 Worker "when a worker's last task has ended, dropped or not, nothing of it goes on",
+    W04 Worker "a worker that finds nothing looks at every partition of every lane",
 }
 
 impl Invariant {
@@ -131,6 +138,8 @@ impl Invariant {
 /// A small set of invariants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Set(u64);
+
+const _: () = assert!(Invariant::COUNT <= u64::BITS as usize, "a set is a word");
 
 impl Set {
     pub(super) fn put(&mut self, invariant: Invariant, broken: bool) {

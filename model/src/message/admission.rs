@@ -10,7 +10,7 @@ use ff_core::types::{AttemptId, TimestampMs};
 use uuid::Uuid;
 
 use super::{Place, Taker};
-use crate::intern::{ExecutionNo, InstanceNo, NamespaceNo};
+use crate::intern::{ExecutionNo, InstanceNo, NamespaceNo, WorkerNo};
 use crate::store::{Attached, Core, IndexKey, QuotaDefinition, Reasons, Registration, Submission};
 
 /// Where a budget's keys are: the partition that the client computed and the id.
@@ -155,6 +155,28 @@ pub enum Command {
     Concurrency(QuotaPlace),
     /// `SET` of the concurrency counter.
     SetConcurrency(QuotaPlace, i64),
+    /// `SET … NX PX` of a worker's alive key.
+    SetAlive {
+        /// Where.
+        namespace: NamespaceNo,
+        /// Who.
+        worker: WorkerNo,
+        /// Which of its processes.
+        instance: InstanceNo,
+        /// For how long.
+        ttl_ms: u64,
+    },
+    /// `HSET` of a worker's capability hash, which keeps the time to live that it has.
+    Advertise {
+        /// Where.
+        namespace: NamespaceNo,
+        /// Which process.
+        instance: InstanceNo,
+        /// The fields.
+        shown: Box<Registration>,
+    },
+    /// `SADD` of a worker to its namespace's index.
+    IndexWorker(NamespaceNo, InstanceNo),
     /// `DEL` of a worker's alive key.
     DeleteAlive(NamespaceNo, InstanceNo),
     /// `DEL` of a worker's capability hash.
@@ -215,6 +237,9 @@ impl Command {
             Self::ForgetAdmitted(..) => "SREM admitted",
             Self::Concurrency(_) => "GET concurrency",
             Self::SetConcurrency(..) => "SET concurrency",
+            Self::SetAlive { .. } => "SET worker alive",
+            Self::Advertise { .. } => "HSET worker caps",
+            Self::IndexWorker(..) => "SADD workers",
             Self::DeleteAlive(..) => "DEL worker alive",
             Self::DeleteCapabilities(..) => "DEL worker caps",
             Self::ForgetWorker(..) => "SREM workers",

@@ -8,7 +8,7 @@ use ff_core::partition::{Partition, PartitionFamily};
 use super::text::Fields;
 use super::{Key, Keys, Value};
 use crate::intern::Interner;
-use crate::store::Store;
+use crate::store::{Lives, Store};
 
 /// Adds them all.
 pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
@@ -35,13 +35,13 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
             .set("registered_at_ms", registration.registered_at)
             .set("last_heartbeat_ms", registration.last_heartbeat);
         let names = (keys::worker_caps_key_ns(namespace, instance), keys::worker_alive_key_ns(namespace, instance));
-        if registration.capabilities_until.is_some() {
+        if registration.advertised != Lives::Gone {
             let value = Value::Hash(fields.done());
-            keys.insert(names.0, Key { value, expires_at: registration.capabilities_until });
+            keys.insert(names.0, Key { value, expires_at: registration.advertised.expires_at() });
         }
-        if registration.alive_until.is_some() {
+        if registration.alive != Lives::Gone {
             let value = Value::Text(b"1".to_vec());
-            keys.insert(names.1, Key { value, expires_at: registration.alive_until });
+            keys.insert(names.1, Key { value, expires_at: registration.alive.expires_at() });
         }
         if registration.indexed {
             indexes.entry(keys::workers_index_key_ns(namespace)).or_default().insert(instance.to_string());

@@ -3,10 +3,10 @@
 
 use super::find;
 use super::read::blocking_detail;
-use crate::intern::{InstanceNo, NamespaceNo};
+use crate::intern::{InstanceNo, NamespaceNo, WorkerNo};
 use crate::message::{Answered, BudgetPlace, Command, CoreHash, QuotaPlace};
 use crate::number::Double;
-use crate::store::{Attached, Budget, Execution, Hash, Quota, Registration, Store};
+use crate::store::{Attached, Budget, Execution, Hash, Lives, Quota, Registration, Store};
 use crate::time::ServerTime;
 
 /// The dimension whose window the reconciler trims; admissions of the scheduler are in another.
@@ -61,14 +61,34 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
             store.quotas_mut().entry(*place).concurrency = Some(*count);
             Answered::Count(1)
         }
+        Command::SetAlive { namespace, worker, instance, ttl_ms } => {
+            let is_new = !registered(store, *namespace, *instance, |held| held.alive.on(now));
+            if is_new {
+                let held = registration(store, *namespace, *worker, *instance);
+                held.alive = Lives::Until(now.plus_ms(*ttl_ms));
+            }
+            Answered::Count(is_new.into())
+        }
+        Command::Advertise { namespace, instance, shown } => {
+            let held = registration(store, *namespace, shown.worker, *instance);
+            // A hash that has a time to live keeps it.
+            let advertised = if held.advertised.look(now) { held.advertised } else { Lives::Always };
+            *held = Registration { alive: held.alive, indexed: held.indexed, advertised, ..(**shown).clone() };
+            Answered::Count(0)
+        }
+        Command::IndexWorker(namespace, instance) => {
+            let is_new = !registered(store, *namespace, *instance, |held| held.indexed);
+            write_registration(store, *namespace, *instance, |held| held.indexed = true);
+            Answered::Count(is_new.into())
+        }
         Command::DeleteAlive(namespace, instance) => {
-            let existed = registered(store, *namespace, *instance, |held| held.is_alive(now));
-            write_registration(store, *namespace, *instance, |held| held.alive_until = None);
+            let existed = registered(store, *namespace, *instance, |held| held.alive.on(now));
+            write_registration(store, *namespace, *instance, |held| held.alive = Lives::Gone);
             Answered::Count(existed.into())
         }
         Command::DeleteCapabilities(namespace, instance) => {
-            let existed = registered(store, *namespace, *instance, |held| held.has_capabilities(now));
-            write_registration(store, *namespace, *instance, |held| held.capabilities_until = None);
+            let existed = registered(store, *namespace, *instance, |held| held.advertised.on(now));
+            write_registration(store, *namespace, *instance, |held| held.advertised = Lives::Gone);
             Answered::Count(existed.into())
         }
         Command::ForgetWorker(namespace, instance) => {
@@ -79,7 +99,7 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
         Command::Workers(namespace) => Answered::Instances(store.registry().indexed(*namespace).collect()),
         Command::Worker(namespace, instance) => {
             let held = store.registry_mut().get_mut(*namespace, *instance);
-            let held = held.and_then(|held| held.look_at_capabilities(now).then_some(held));
+            let held = held.and_then(|held| held.advertised.look(now).then_some(held));
             Answered::Worker(held.map(|held| Box::new(held.clone())))
         }
         Command::Lanes => Answered::Texts(store.lanes().clone()),
@@ -126,6 +146,16 @@ fn registered(
     holds: impl FnOnce(&Registration) -> bool,
 ) -> bool {
     store.registry().get(namespace, instance).is_some_and(holds)
+}
+
+/// The registration of an instance, made where there is none.
+fn registration(
+    store: &mut Store,
+    namespace: NamespaceNo,
+    worker: WorkerNo,
+    instance: InstanceNo,
+) -> &mut Registration {
+    store.registry_mut().entry(namespace, instance, worker)
 }
 
 fn write_registration(

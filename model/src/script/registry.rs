@@ -8,7 +8,7 @@ use super::{Answer, Refusal};
 use crate::intern::{InstanceNo, NamespaceNo, WorkerNo};
 use crate::message::Done;
 use crate::number::Double;
-use crate::store::{Registration, Store};
+use crate::store::{Lives, Registration, Store};
 use crate::time::ServerTime;
 
 /// Writes a registration; one that was alive is replaced silently, worker id included.
@@ -31,7 +31,7 @@ pub(super) fn register_worker(
     if ttl_ms == 0 {
         return Err(Refusal::RuntimeError("invalid expire time in 'set' command"));
     }
-    let alive = store.registry().get(namespace, instance).is_some_and(|held| held.is_alive(now));
+    let alive = store.registry().get(namespace, instance).is_some_and(|held| held.alive.on(now));
     let until = now.plus_ms(ttl_ms);
     let registration = Registration {
         worker,
@@ -40,8 +40,8 @@ pub(super) fn register_worker(
         ttl_ms,
         registered_at: caller_now,
         last_heartbeat: caller_now,
-        alive_until: Some(until),
-        capabilities_until: Some(until),
+        alive: Lives::Until(until),
+        advertised: Lives::Until(until),
         indexed: true,
     };
     store.register(namespace, instance, registration);
@@ -58,11 +58,11 @@ pub(super) fn heartbeat_worker(
 ) -> Answer {
     // The capability hash is read first; the alive key is only touched where that one exists.
     let held = store.registry_mut().get_mut(namespace, instance);
-    let live = |held: &mut Registration| held.look_at_capabilities(now) && held.look_at_alive(now);
+    let live = |held: &mut Registration| held.advertised.look(now) && held.alive.look(now);
     let Some(held) = held.and_then(|held| live(held).then_some(held)) else {
         return Ok(Done::Ok("not_registered"));
     };
-    let until = Some(now.plus_ms(held.ttl_ms));
-    (held.alive_until, held.capabilities_until, held.last_heartbeat) = (until, until, caller_now);
+    let until = Lives::Until(now.plus_ms(held.ttl_ms));
+    (held.alive, held.advertised, held.last_heartbeat) = (until, until, caller_now);
     Ok(Done::Alive(held.ttl_ms))
 }

@@ -34,7 +34,7 @@ pub use index::{IndexKey, Members};
 pub use parking::Stray;
 pub use quota::{Quota, QuotaDefinition, Quotas};
 pub use random::Random;
-pub use registry::{Registration, Registry};
+pub use registry::{Lives, Registration, Registry};
 pub use render::Fields;
 pub use secrets::{Keystore, Kid, Rotation};
 pub use signal::{Entry, SignalRecord};

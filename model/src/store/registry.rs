@@ -24,37 +24,66 @@ pub struct Registration {
     pub registered_at: TimestampMs,
     /// `last_heartbeat_ms`, from the worker's clock.
     pub last_heartbeat: TimestampMs,
-    /// When the alive key expires; none once it was deleted.
-    pub alive_until: Option<ServerTime>,
-    /// When the capability hash expires; none once it was deleted.
-    pub capabilities_until: Option<ServerTime>,
+    /// The alive key.
+    pub alive: Lives,
+    /// The capability hash.
+    pub advertised: Lives,
     /// Whether the namespace's index names the instance.
     pub indexed: bool,
 }
 
 impl Registration {
-    /// Whether the alive key exists.
-    pub fn is_alive(&self, now: ServerTime) -> bool {
-        self.alive_until.is_some_and(|until| until >= now)
-    }
-
-    /// Whether the capability hash exists.
-    pub fn has_capabilities(&self, now: ServerTime) -> bool {
-        self.capabilities_until.is_some_and(|until| until >= now)
+    /// A worker of which no key exists.
+    pub(crate) fn of(worker: WorkerNo) -> Self {
+        Self {
+            worker,
+            lanes: String::new(),
+            capabilities: Vec::new(),
+            ttl_ms: 0,
+            registered_at: TimestampMs(0),
+            last_heartbeat: TimestampMs(0),
+            alive: Lives::Gone,
+            advertised: Lives::Gone,
+            indexed: false,
+        }
     }
 }
 
-impl Registration {
-    /// Looks at the capability hash, which drops it once it has expired; tells whether it exists.
-    pub(crate) fn look_at_capabilities(&mut self, now: ServerTime) -> bool {
-        self.capabilities_until = self.capabilities_until.filter(|until| *until >= now);
-        self.capabilities_until.is_some()
+/// Whether a key exists, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lives {
+    /// It does not, or was deleted.
+    Gone,
+    /// To this time of the server's clock, that time included.
+    Until(ServerTime),
+    /// Until it is deleted.
+    Always,
+}
+
+impl Lives {
+    /// Whether the key exists now.
+    pub fn on(self, now: ServerTime) -> bool {
+        match self {
+            Self::Gone => false,
+            Self::Until(until) => until >= now,
+            Self::Always => true,
+        }
     }
 
-    /// Looks at the alive key likewise.
-    pub(crate) fn look_at_alive(&mut self, now: ServerTime) -> bool {
-        self.alive_until = self.alive_until.filter(|until| *until >= now);
-        self.alive_until.is_some()
+    /// When it expires, where it does.
+    pub const fn expires_at(self) -> Option<ServerTime> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::Gone | Self::Always => None,
+        }
+    }
+
+    /// A command looks at the key, which drops it once it has expired; tells whether it exists.
+    pub(crate) fn look(&mut self, now: ServerTime) -> bool {
+        if !self.on(now) {
+            *self = Self::Gone;
+        }
+        *self != Self::Gone
     }
 }
 
@@ -79,13 +108,22 @@ impl Registry {
 
     pub(super) fn lapse(&mut self, now: ServerTime) {
         self.0.values_mut().for_each(|held| {
-            held.look_at_capabilities(now);
-            held.look_at_alive(now);
+            held.advertised.look(now);
+            held.alive.look(now);
         });
     }
 
     pub(crate) fn get_mut(&mut self, namespace: NamespaceNo, instance: InstanceNo) -> Option<&mut Registration> {
         self.0.get_mut(&(namespace, instance))
+    }
+
+    pub(crate) fn entry(
+        &mut self,
+        namespace: NamespaceNo,
+        instance: InstanceNo,
+        worker: WorkerNo,
+    ) -> &mut Registration {
+        self.0.entry((namespace, instance)).or_insert_with(|| Registration::of(worker))
     }
 
     /// The instances that a namespace's index names.
@@ -99,7 +137,7 @@ impl Registry {
         let mut union: Vec<String> = self
             .0
             .iter()
-            .filter(|((of, _), held)| *of == namespace && held.indexed && held.has_capabilities(now))
+            .filter(|((of, _), held)| *of == namespace && held.indexed && held.advertised.on(now))
             .flat_map(|(_, registration)| registration.capabilities.iter().cloned())
             .collect();
         union.sort_unstable();

@@ -69,7 +69,9 @@ mod live {
         let mut calls = 0;
         for seed in (0..count).filter_map(|offset| seeds.first.checked_add(offset)) {
             let plan = Arc::new(draw(scenario, seed));
-            unit.next_world(&deployment(&plan), self::begins(&plan))?;
+            let asks_scheduler =
+                plan.workers.iter().any(|worker| worker.entry == Some(crate::scenario::Entry::ClaimViaServer));
+            unit.next_world(&deployment(&plan), self::begins(&plan), asks_scheduler)?;
             run_plan(&plan, Watch { unit: Some(unit.clone()), ..Watch::default() });
             let of_seed = unit.record(|record| record.calls());
             calls += of_seed;

@@ -38,14 +38,14 @@ impl Unit {
         Ok(Self::Message(Arc::new(Mutex::new(Shadow::new(twin, limit)?))))
     }
 
-    /// An empty server for the next world.
+    /// An empty server for the next world, in which somebody asks the scheduler or nobody does.
     ///
     /// # Errors
     /// When the server cannot be used any more, or the world cannot be compared so.
-    pub fn next_world(&self, deployment: &Deployment, now: ServerTime) -> Result<(), Error> {
+    pub fn next_world(&self, deployment: &Deployment, now: ServerTime, asks_scheduler: bool) -> Result<(), Error> {
         match self {
             Self::Call(whole) => lock(whole).next_world(deployment, now),
-            Self::Message(shadow) => lock(shadow).next_world(deployment, now),
+            Self::Message(shadow) => lock(shadow).next_world(deployment, now, asks_scheduler),
         }
     }
 

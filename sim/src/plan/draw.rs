@@ -91,7 +91,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             attempt_timeout_ms: None,
             registers: false,
             clock: Skew::default(),
-            player: Player::Native,
+            player: workers.worker,
         }
     });
     let ordinary = (0..workers.count).map(|number| {
@@ -167,6 +167,7 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
             let delay = stream.within_unsigned(work.delay_ms);
             asked.then_some(delay)
         },
+        on_pending: Stream::new(seed, Purpose::Extras, u64::from(key)).chance(work.on_pending),
     };
     let delay = Park::Delay { for_ms: stream.within_unsigned(work.delay_ms) };
     let submitted_delayed = stream.chance(work.submit_delayed);
@@ -186,11 +187,15 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
         deadline_ms: has_deadline.then_some(deadline_ms),
         task: Task {
             run_ms,
+            reports_progress: Stream::new(seed, Purpose::Extras, 1 << 40 | u64::from(key)).chance(work.progress),
             park: if suspends { Some(suspend) } else { delays.then_some(delay) },
             ending: ending.unwrap_or(Ending::Complete),
         },
     }
 }
+
+/// How long an execution that waits for children is left alone at least.
+const CHILDLESS_MS: u64 = 20_000;
 
 fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<OperatorAction> {
     let operators = &scenario.operators;
@@ -210,6 +215,13 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
         consider(operators.replay, Act::Replay);
     }
     actions.retain(|action| action.at.ms() < scenario.world.for_ms);
+    // Whoever waits for children that nobody creates is cancelled whenever that is.
+    let childless = work.iter().filter(|item| item.task.ending == Ending::WaitChildren);
+    actions.extend(childless.map(|item| {
+        let mut stream = Stream::new(seed, Purpose::Extras, 2 << 40 | u64::from(item.key));
+        let after_ms = CHILDLESS_MS + stream.within_unsigned(operators.after_ms);
+        OperatorAction { at: item.at.plus_ms(after_ms), work: item.key, act: Act::Cancel }
+    }));
     actions.sort_by_key(|action| (action.at, action.work));
     actions
 }

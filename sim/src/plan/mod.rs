@@ -184,6 +184,9 @@ pub struct WorkItem {
 pub struct Task {
     /// How long it runs, by the worker's timer.
     pub run_ms: u64,
+    /// Whether it tells its progress halfway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reports_progress: bool,
     /// What it does halfway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub park: Option<Park>,
@@ -203,6 +206,9 @@ pub enum Park {
         signal_after_ms: Option<u64>,
         /// Delayed resume that the signal asks for.
         resume_delay_ms: Option<u64>,
+        /// Whether the waitpoint is created when the task begins, so that its signal may come first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        on_pending: bool,
     },
     /// Delays itself.
     Delay {

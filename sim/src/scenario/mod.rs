@@ -205,6 +205,8 @@ pub enum Ending {
     Cancel,
     /// Is dropped without an end: the lease runs out, and whoever reclaims it completes it.
     Drop,
+    /// Steps back until its children are done. It has none, and an operator cancels it.
+    WaitChildren,
 }
 
 /// What there is to do.
@@ -240,6 +242,12 @@ pub struct Work {
     /// Share of signals that ask for a delayed resume.
     #[serde(default = "never")]
     pub resume_delay: Ratio,
+    /// Share of suspending executions that create their waitpoint when they begin.
+    #[serde(default = "never")]
+    pub on_pending: Ratio,
+    /// Share of executions that tell their progress halfway.
+    #[serde(default = "never")]
+    pub progress: Ratio,
     /// Share of executions that delay themselves halfway.
     #[serde(default = "never")]
     pub delay: Ratio,
@@ -322,23 +330,26 @@ pub struct Endings {
     pub cancel: u32,
     /// Drop without an end; whoever reclaims it completes it.
     pub drop: u32,
+    /// Step back until children are done that do not exist; an operator cancels it.
+    pub wait_children: u32,
 }
 
 impl Default for Endings {
     fn default() -> Self {
-        Self { complete: 1, complete_empty: 0, fail: 0, cancel: 0, drop: 0 }
+        Self { complete: 1, complete_empty: 0, fail: 0, cancel: 0, drop: 0, wait_children: 0 }
     }
 }
 
 impl Endings {
     /// Endings with their weights.
-    pub const fn weights(&self) -> [(Ending, u32); 5] {
+    pub const fn weights(&self) -> [(Ending, u32); 6] {
         [
             (Ending::Complete, self.complete),
             (Ending::CompleteEmpty, self.complete_empty),
             (Ending::Fail, self.fail),
             (Ending::Cancel, self.cancel),
             (Ending::Drop, self.drop),
+            (Ending::WaitChildren, self.wait_children),
         ]
     }
 }

@@ -5,22 +5,35 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use claimlab_model::intern::ExecutionNo;
 use ff_core::backend::HandleKind;
-use ff_core::contracts::{DeliverSignalArgs, ResumeCondition, SignalMatcher, SuspendOutcomeDetails, TimeoutBehavior};
-use ff_core::engine_error::EngineError;
-use ff_core::types::{ExecutionId, SignalId, TimestampMs};
+use ff_core::contracts::{ResumeCondition, SignalMatcher, TimeoutBehavior};
+use ff_core::types::{ExecutionId, LeaseEpoch, TimestampMs, WaitpointId, WaitpointToken};
 
 use super::Surroundings;
+use super::signaller::{self, SIGNAL_NAME, Signal};
 use crate::plan::{Park, Task};
-use crate::scenario::Ending;
-use crate::world::Party;
+use crate::scenario::{Ending, Player};
+use crate::world::{Party, RunNo};
 
-const SIGNAL_NAME: &str = "go";
 /// The key of every waitpoint.
 pub(super) const WAITPOINT_KEY: &str = "wp";
-/// How often a signaller tries again when it got no answer.
-const SIGNAL_TRIES: u32 = 3;
+
+/// A waitpoint and the token that a signal to it needs.
+#[derive(Clone, Debug)]
+pub(super) struct Waitpoint {
+    pub id: WaitpointId,
+    pub token: WaitpointToken,
+}
+
+/// What a suspension came to.
+pub(super) enum Parked<H> {
+    /// The lease is given up until a signal comes to this waitpoint.
+    Suspended(Waitpoint),
+    /// The signal was there already, and the task goes on.
+    Satisfied(H),
+    /// It was refused, or nobody knows.
+    Refused,
+}
 
 /// A lease in the hands of an application. Whatever an end is answered, the task is gone: there is no
 /// second try with it.
@@ -31,6 +44,10 @@ pub(super) trait Held: Send + Sized {
     fn attempt_index(&self) -> u32;
     /// Waits so many milliseconds of the party's own counting.
     fn sleep_ms(&self, timer_ms: u64) -> impl Future<Output = ()> + Send;
+    /// Tells how far it is.
+    fn progress(&mut self, percent: u8, message: &'static str) -> impl Future<Output = ()> + Send;
+    /// Creates a waitpoint before it waits for it.
+    fn create_waitpoint(&mut self, expires_in_ms: u64) -> impl Future<Output = Option<Waitpoint>> + Send;
     /// Ends as a success.
     fn complete(self, payload: Option<Vec<u8>>) -> impl Future<Output = ()> + Send;
     /// Ends as a failure.
@@ -39,12 +56,15 @@ pub(super) trait Held: Send + Sized {
     fn cancel(self, reason: &'static str) -> impl Future<Output = ()> + Send;
     /// Comes back later.
     fn delay(self, until: TimestampMs) -> impl Future<Output = ()> + Send;
-    /// Waits for a signal; gives the waitpoint when it is suspended.
+    /// Comes back when its children are done.
+    fn wait_children(self) -> impl Future<Output = ()> + Send;
+    /// Waits for a signal, to a waitpoint of its own or to one that it created before.
     fn suspend(
         self,
+        on: Option<Waitpoint>,
         condition: ResumeCondition,
         timeout: (TimestampMs, TimeoutBehavior),
-    ) -> impl Future<Output = Option<SuspendOutcomeDetails>> + Send;
+    ) -> impl Future<Output = Parked<Self>> + Send;
 }
 
 /// Where an application runs and what it runs.
@@ -53,110 +73,137 @@ pub(super) struct Application {
     pub(super) surroundings: Surroundings,
     pub(super) id: ExecutionId,
     pub(super) task: Task,
+    player: Player,
+    run: RunNo,
 }
 
-/// Notes that an execution is being run, as long as it lives.
-pub(super) struct Running(Party, ExecutionNo);
-
-impl Drop for Running {
+impl Drop for Application {
     fn drop(&mut self) {
-        self.0.hub().run_ended(self.0.no(), self.1);
+        self.party.hub().run_ended(self.party.no(), self.run);
     }
 }
 
 impl Application {
-    /// The application for an execution's payload.
-    pub(super) fn new(party: Party, surroundings: Surroundings, id: ExecutionId, payload: &[u8]) -> Self {
-        let plain = Task { run_ms: 0, park: None, ending: Ending::Complete };
+    /// The application for an execution's payload; the execution runs from now until this is dropped.
+    pub(super) fn start(
+        party: Party,
+        surroundings: Surroundings,
+        player: Player,
+        id: ExecutionId,
+        epoch: LeaseEpoch,
+        payload: &[u8],
+    ) -> Self {
+        let plain = Task { run_ms: 0, reports_progress: false, park: None, ending: Ending::Complete };
         let task = serde_json::from_slice(payload).unwrap_or(plain);
-        Self { party, surroundings, id, task }
+        let execution = party.hub().ids().execution(&id);
+        let run = party.hub().run_started(party.no(), execution, epoch);
+        Self { party, surroundings, id, task, player, run }
     }
 
-    /// Notes that the execution runs from now on.
-    pub(super) fn running(&self) -> Running {
-        let no = self.party.hub().ids().execution(&self.id);
-        self.party.hub().run_started(self.party.no(), no);
-        Running(self.party.clone(), no)
+    /// The run that this is.
+    pub(super) fn run(&self) -> RunNo {
+        self.run
     }
 
     /// Works, then ends or parks.
     pub(super) async fn work(&self, held: impl Held) {
-        let Task { run_ms, park, ending } = &self.task;
+        let run_ms = self.task.run_ms;
         let first_half_ms = run_ms / 2;
-        match (park, held.kind()) {
+        match (&self.task.park, held.kind()) {
             (Some(park), HandleKind::Fresh) => {
-                held.sleep_ms(first_half_ms).await;
-                self.park(held, park).await;
-                return;
+                if let Some(held) = self.park(held, park, first_half_ms).await {
+                    held.sleep_ms(run_ms - first_half_ms).await;
+                    self.end(held).await;
+                }
             }
-            (Some(_), HandleKind::Resumed) => held.sleep_ms(run_ms - first_half_ms).await,
-            _ => held.sleep_ms(*run_ms).await,
+            (Some(_), HandleKind::Resumed) => {
+                held.sleep_ms(run_ms - first_half_ms).await;
+                self.end(held).await;
+            }
+            _ if self.task.reports_progress => {
+                let mut held = held;
+                held.sleep_ms(first_half_ms).await;
+                held.progress(50, "halfway").await;
+                held.sleep_ms(run_ms - first_half_ms).await;
+                self.end(held).await;
+            }
+            _ => {
+                held.sleep_ms(run_ms).await;
+                self.end(held).await;
+            }
         }
-        match ending {
+    }
+
+    /// Whatever becomes of the lease from now on was asked for here.
+    fn gives_up(&self) {
+        self.party.hub().run_ending(self.run, true);
+    }
+
+    async fn end(&self, held: impl Held) {
+        self.gives_up();
+        match self.task.ending {
             // A task that is dropped once is finished by whoever reclaims it.
             Ending::Drop if held.kind() != HandleKind::Reclaimed => drop(held),
             Ending::CompleteEmpty if held.attempt_index() != 0 => held.complete(None).await,
-            Ending::Complete | Ending::CompleteEmpty | Ending::Drop => held.complete(Some(b"done".to_vec())).await,
+            // So is one that has waited once.
+            Ending::WaitChildren if held.attempt_index() == 0 => held.wait_children().await,
+            Ending::Complete | Ending::CompleteEmpty | Ending::Drop | Ending::WaitChildren => {
+                held.complete(Some(b"done".to_vec())).await;
+            }
             Ending::Fail => held.fail("planned failure").await,
             Ending::Cancel => held.cancel("planned cancel").await,
         }
     }
 
-    async fn park(&self, held: impl Held, park: &Park) {
-        let now = self.party.now();
-        match park {
-            Park::Delay { for_ms } => held.delay(now.plus_ms(*for_ms).to_wire()).await,
-            Park::Suspend { timeout_ms, signal_after_ms, resume_delay_ms } => {
-                let condition = ResumeCondition::Single {
-                    waitpoint_key: WAITPOINT_KEY.into(),
-                    matcher: SignalMatcher::ByName(SIGNAL_NAME.into()),
-                };
-                let timeout = (now.plus_ms(*timeout_ms).to_wire(), TimeoutBehavior::AutoResumeWithTimeoutSignal);
-                let suspended = held.suspend(condition, timeout).await;
-                if let (Some(details), Some(after_ms)) = (suspended, signal_after_ms) {
-                    self.send_signal(details, *after_ms, *resume_delay_ms);
-                }
+    /// Works for the first half, then parks; gives the task back where it goes on.
+    async fn park<H: Held>(&self, mut held: H, park: &Park, first_half_ms: u64) -> Option<H> {
+        let Park::Suspend { timeout_ms, signal_after_ms, resume_delay_ms, on_pending } = park else {
+            held.sleep_ms(first_half_ms).await;
+            if let Park::Delay { for_ms } = park {
+                let until = self.party.now().plus_ms(*for_ms).to_wire();
+                self.gives_up();
+                held.delay(until).await;
             }
+            return None;
+        };
+        let signal = signal_after_ms.map(|after_ms| (after_ms, *resume_delay_ms));
+        let pending = if *on_pending { held.create_waitpoint(*timeout_ms).await } else { None };
+        if let Some(waitpoint) = &pending {
+            self.send_signal(waitpoint.clone(), signal);
         }
+        held.sleep_ms(first_half_ms).await;
+        let now = self.party.now();
+        let condition = ResumeCondition::Single {
+            waitpoint_key: WAITPOINT_KEY.into(),
+            matcher: SignalMatcher::ByName(SIGNAL_NAME.into()),
+        };
+        let timeout = (now.plus_ms(*timeout_ms).to_wire(), TimeoutBehavior::AutoResumeWithTimeoutSignal);
+        let is_new = pending.is_none();
+        self.gives_up();
+        match held.suspend(pending, condition, timeout).await {
+            Parked::Suspended(waitpoint) if is_new => self.send_signal(waitpoint, signal),
+            Parked::Satisfied(held) => {
+                self.party.hub().run_ending(self.run, false);
+                return Some(held);
+            }
+            Parked::Suspended(_) | Parked::Refused => {}
+        }
+        None
     }
 
     /// Tells the signaller the token, and when to use it.
-    fn send_signal(&self, details: SuspendOutcomeDetails, after_ms: u64, resume_delay_ms: Option<u64>) {
-        let signaller = Party::new(Arc::clone(self.party.hub()), self.surroundings.positions.signaller);
+    fn send_signal(&self, waitpoint: Waitpoint, signal: Option<(u64, Option<u64>)>) {
+        let Some((after_ms, resume_delay_ms)) = signal else { return };
+        let position = self.surroundings.positions.signaller;
+        let signaller = Party::new(Arc::clone(self.party.hub()), position);
         let backend = Arc::clone(&self.surroundings.signaller);
-        let id = self.id.clone();
-        let signal_id = SignalId::from_uuid(self.party.uuid());
-        self.party.request(self.surroundings.positions.signaller, async move {
-            signaller.sleep_ms(after_ms).await;
-            for _ in 0..SIGNAL_TRIES {
-                let args = DeliverSignalArgs {
-                    execution_id: id.clone(),
-                    waitpoint_id: details.waitpoint_id.clone(),
-                    signal_id: signal_id.clone(),
-                    signal_name: SIGNAL_NAME.into(),
-                    signal_category: "planned".into(),
-                    source_type: "signaller".into(),
-                    source_identity: "signaller".into(),
-                    payload: None,
-                    payload_encoding: None,
-                    correlation_id: None,
-                    idempotency_key: Some(signal_id.to_string()),
-                    target_scope: "waitpoint".into(),
-                    created_at: None,
-                    dedup_ttl_ms: None,
-                    resume_delay_ms,
-                    max_signals_per_execution: None,
-                    signal_maxlen: None,
-                    waitpoint_token: details.waitpoint_token.token().clone(),
-                    now: signaller.now().to_wire(),
-                };
-                match backend.deliver_signal(args).await {
-                    Err(EngineError::Contextual { .. } | EngineError::Transport { .. }) => {
-                        signaller.sleep_ms(500).await
-                    }
-                    _ => return,
-                }
-            }
-        });
+        let signal = Signal {
+            execution: self.id.clone(),
+            waitpoint: waitpoint.id,
+            token: waitpoint.token,
+            idempotency_key: self.party.uuid().to_string(),
+            resume_delay_ms,
+        };
+        self.party.request(position, signaller::send(signaller, backend, self.player, signal, after_ms));
     }
 }

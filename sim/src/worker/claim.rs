@@ -1,5 +1,7 @@
 //! The ways to a claimed task, in the steps of `ff-sdk/src/worker.rs`.
 
+use std::sync::PoisonError;
+
 use claimlab_model::backend::class;
 use ff_core::backend::Handle;
 use ff_core::contracts::{
@@ -15,6 +17,7 @@ use ff_core::types::{AttemptId, ExecutionId, LaneId, LeaseId};
 use super::native::{Permit, Worker};
 use super::task::ClaimedTask;
 use crate::clock::WorkerTime;
+use crate::scenario::Player;
 
 /// How long a grant that the worker issues for itself may be consumed.
 const SELF_GRANT_TTL_MS: u64 = 5_000;
@@ -156,6 +159,7 @@ impl Worker {
         partition: Partition,
         now: WorkerTime,
     ) -> Result<Option<ExecutionId>, EngineError> {
+        self.coverage.lock().unwrap_or_else(PoisonError::into_inner).look(lane.as_str(), partition.index);
         let scan = ScanEligibleArgs::new(lane.clone(), partition, 1);
         let Some(id) = self.backend.scan_eligible_executions(scan).await?.into_iter().next() else { return Ok(None) };
         let args = IssueClaimGrantArgs::new(
@@ -239,6 +243,7 @@ impl Worker {
             party,
             backend,
             self.surroundings.clone(),
+            Player::Native,
             self.began_us,
             id,
             handle,

@@ -2,11 +2,13 @@
 
 mod application;
 mod claim;
+mod coverage;
 mod native;
 mod operator;
 mod reclaimer;
 #[cfg(feature = "sdk")]
 mod sdk;
+mod signaller;
 mod submitter;
 mod task;
 

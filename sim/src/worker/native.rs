@@ -5,19 +5,23 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use claimlab_model::invariant::Invariant;
 use ff_core::contracts::{HeartbeatWorkerArgs, RegisterWorkerArgs};
 use ff_core::engine_backend::EngineBackend;
 use ff_core::hash::fnv1a_u64;
 use ff_core::types::LaneId;
 
+use super::coverage::{Coverage, Judged};
 use super::{Identity, Surroundings, namespace};
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
-use crate::world::Party;
+use crate::world::{Broken, Party};
 
+/// So many partitions are looked at in one poll.
+const SCAN_CHUNK: u16 = 32;
 /// A registration lives for so long without a heartbeat.
 const LIVENESS_TTL_MS: u64 = 30_000;
 
@@ -55,6 +59,7 @@ pub(super) struct Worker {
     pub capabilities: BTreeSet<String>,
     pub attempt_timeout_ms: Option<u64>,
     pub permits: Arc<Permits>,
+    concurrency: u32,
     pub surroundings: Surroundings,
     /// When the process began, in microseconds of the party's timer.
     pub began_us: u64,
@@ -63,6 +68,8 @@ pub(super) struct Worker {
     lane_index: usize,
     /// `scan_cursor`: where the window of partitions starts.
     scan_cursor: u64,
+    /// Where it has looked.
+    pub coverage: Arc<Mutex<Coverage>>,
 }
 
 /// Runs a worker until its process dies.
@@ -87,7 +94,11 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
         };
         match claimed {
             Ok(Some(task)) => worker.party.spawn(task.run()),
-            Ok(None) | Err(_) => worker.party.sleep_ms(plan.poll_ms).await,
+            Ok(None) => {
+                worker.found_nothing(entry);
+                worker.party.sleep_ms(plan.poll_ms).await;
+            }
+            Err(_) => worker.party.sleep_ms(plan.poll_ms).await,
         }
     }
 }
@@ -111,10 +122,31 @@ impl Worker {
             capabilities: plan.capabilities.iter().cloned().collect(),
             attempt_timeout_ms: plan.attempt_timeout_ms,
             permits: Permits::new(plan.concurrency),
+            concurrency: plan.concurrency,
+            coverage: Arc::default(),
             surroundings,
             lanes: plan.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
             lane_index: 0,
         }
+    }
+
+    /// Notes a poll that found nothing, and whether such polls come by everywhere.
+    pub(super) fn found_nothing(&self, entry: Entry) {
+        if entry == Entry::ClaimViaServer || !self.has_room() {
+            return;
+        }
+        let partitions = self.surroundings.partitions.num_flow_partitions;
+        let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(judged) = coverage.found_nothing(self.lanes.len(), partitions, SCAN_CHUNK) else { return };
+        let Judged { missed, all, polls } = judged;
+        let detail = format!("{polls} polls found nothing and never looked at {missed} of {all} lanes' partitions");
+        let broken = Broken { execution: None, cause: "claim_next=nothing", detail };
+        self.party.hub().looked_at(Invariant::W04, (missed > 0).then_some(broken));
+    }
+
+    /// Whether it runs less than it may.
+    pub(super) fn has_room(&self) -> bool {
+        self.party.hub().running(self.party.no()) < self.concurrency
     }
 
     /// The next lane in turn.
@@ -127,7 +159,7 @@ impl Worker {
     /// The window of partitions that this poll looks at.
     pub(super) fn next_window(&mut self) -> impl Iterator<Item = u16> + use<> {
         let partitions = u64::from(self.surroundings.partitions.num_flow_partitions);
-        let chunk = partitions.min(32);
+        let chunk = partitions.min(u64::from(SCAN_CHUNK));
         let start = self.scan_cursor % partitions;
         self.scan_cursor = self.scan_cursor.wrapping_add(chunk);
         (0..chunk).map(move |step| ((start + step) % partitions) as u16)

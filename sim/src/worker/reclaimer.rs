@@ -21,6 +21,7 @@ use ff_core::types::{AttemptId, AttemptIndex, ExecutionId, LaneId, LeaseId, Work
 use super::task::ClaimedTask;
 use super::{Identity, Surroundings};
 use crate::plan::WorkerPlan;
+use crate::scenario::Player;
 use crate::world::Party;
 
 /// How long a reclaim grant may be consumed.
@@ -36,6 +37,9 @@ struct Reclaimer {
     surroundings: Surroundings,
     /// When the process began, in microseconds of the party's timer.
     began_us: u64,
+    player: Player,
+    #[cfg(feature = "sdk")]
+    shipped: Option<super::sdk::ShippedReclaims>,
 }
 
 /// An execution whose lease is to be taken over.
@@ -50,7 +54,25 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surr
     let backend = party.trait_backend(surroundings.partitions);
     let capabilities = plan.capabilities.iter().cloned().collect();
     let began_us = party.timer_us();
-    let reclaimer = Reclaimer { party, backend, identity, capabilities, surroundings, began_us };
+    #[cfg(feature = "sdk")]
+    let shipped = match plan.player {
+        Player::Sdk => {
+            let names = (identity.worker.clone(), identity.instance.clone());
+            super::sdk::ShippedReclaims::connect(party.clone(), Arc::clone(&backend), names.0, names.1).await.ok()
+        }
+        Player::Native => None,
+    };
+    let reclaimer = Reclaimer {
+        party,
+        backend,
+        identity,
+        capabilities,
+        surroundings,
+        began_us,
+        player: plan.player,
+        #[cfg(feature = "sdk")]
+        shipped,
+    };
     let mut pending: Vec<(ExecutionId, LaneId)> = Vec::new();
     let mut known = 0;
     loop {
@@ -133,14 +155,15 @@ impl Reclaimer {
             self.capabilities.clone(),
             self.party.now().to_wire(),
         );
-        if let Ok(IssueReclaimGrantOutcome::Granted(grant)) = self.backend.issue_reclaim_grant(args).await
-            && let Ok(Some(handle)) = self.claim_from_reclaim_grant(&grant, &target).await
+        if let Some(grant) = self.issue_grant(args).await
+            && let Some(handle) = self.claim_from_reclaim_grant(grant, &target).await
             && let Ok(context) = self.backend.read_execution_context(&target.id).await
         {
             let task = ClaimedTask::new(
                 self.party.clone(),
                 Arc::clone(&self.backend),
                 self.surroundings.clone(),
+                self.player,
                 self.began_us,
                 target.id,
                 handle,
@@ -151,16 +174,19 @@ impl Reclaimer {
         }
     }
 
-    /// The client's own checks, then the reclaim; other outcomes than a handle are nothing to run.
-    async fn claim_from_reclaim_grant(
-        &self,
-        grant: &ReclaimGrant,
-        target: &Target,
-    ) -> Result<Option<Handle>, EngineError> {
-        let stale = i64::try_from(grant.expires_at_ms).unwrap_or(i64::MAX) <= self.party.now().ms();
-        if grant.execution_id != target.id || grant.lane_id != target.lane || stale {
-            return Ok(None);
+    async fn issue_grant(&self, args: IssueReclaimGrantArgs) -> Option<ReclaimGrant> {
+        #[cfg(feature = "sdk")]
+        if let Some(shipped) = &self.shipped {
+            return shipped.issue_grant(args).await;
         }
+        match self.backend.issue_reclaim_grant(args).await {
+            Ok(IssueReclaimGrantOutcome::Granted(grant)) => Some(grant),
+            _ => None,
+        }
+    }
+
+    /// The client's own checks, then the reclaim; other outcomes than a handle are nothing to run.
+    async fn claim_from_reclaim_grant(&self, grant: ReclaimGrant, target: &Target) -> Option<Handle> {
         let args = ReclaimExecutionArgs::new(
             target.id.clone(),
             self.identity.worker.clone(),
@@ -175,9 +201,17 @@ impl Reclaimer {
             target.holder.clone(),
             target.attempt,
         );
-        match self.backend.reclaim_execution(args).await? {
-            ReclaimExecutionOutcome::Claimed(handle) => Ok(Some(handle)),
-            _ => Ok(None),
+        #[cfg(feature = "sdk")]
+        if let Some(shipped) = &self.shipped {
+            return shipped.reclaim(grant, args).await;
+        }
+        let stale = i64::try_from(grant.expires_at_ms).unwrap_or(i64::MAX) <= self.party.now().ms();
+        if grant.execution_id != target.id || grant.lane_id != target.lane || stale {
+            return None;
+        }
+        match self.backend.reclaim_execution(args).await {
+            Ok(ReclaimExecutionOutcome::Claimed(handle)) => Some(handle),
+            _ => None,
         }
     }
 }

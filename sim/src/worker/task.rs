@@ -6,22 +6,29 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use claimlab_model::invariant::Invariant;
 use ff_core::backend::{FailureClass, FailureReason, Handle, HandleKind};
 use ff_core::contracts::{
-    ResumeCondition, ResumePolicy, SuspendArgs, SuspendOutcome, SuspendOutcomeDetails, SuspensionReasonCode,
-    SuspensionRequester, TimeoutBehavior, WaitpointBinding,
+    ResumeCondition, ResumePolicy, SuspendArgs, SuspendOutcome, SuspensionReasonCode, SuspensionRequester,
+    TimeoutBehavior, WaitpointBinding,
 };
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::{ContentionKind, EngineError, StateKind};
 use ff_core::handle_codec;
-use ff_core::types::{ExecutionId, SuspensionId, TimestampMs, WaitpointId};
+use ff_core::types::{ExecutionId, LeaseEpoch, SuspensionId, TimestampMs, WaitpointId};
 
 use super::Surroundings;
-use super::application::{Application, Held, WAITPOINT_KEY};
+use super::application::{Application, Held, Parked, WAITPOINT_KEY, Waitpoint};
 use super::native::Permit;
-use crate::world::Party;
+use crate::scenario::Player;
+use crate::world::{Broken, Party, RunNo};
+
+/// So many renewals must fail in a row before a lease is called unhealthy.
+const DOUBTFUL_FAILURES: u32 = 3;
 
 /// A task with its lease.
 pub(super) struct ClaimedTask {
@@ -31,6 +38,10 @@ pub(super) struct ClaimedTask {
     /// When the process began, in microseconds of the party's timer.
     began_us: u64,
     handle: Handle,
+    attempt_index: u32,
+    renewal_failures: AtomicU32,
+    /// Whether its holder is asked what it thinks of its lease: nobody asks a reclaimer.
+    is_asked: bool,
     application: Application,
     _permit: Option<Permit>,
 }
@@ -41,6 +52,7 @@ impl ClaimedTask {
         party: Party,
         backend: Arc<dyn EngineBackend>,
         surroundings: Surroundings,
+        player: Player,
         began_us: u64,
         id: ExecutionId,
         handle: Handle,
@@ -48,13 +60,27 @@ impl ClaimedTask {
         permit: Option<Permit>,
     ) -> Self {
         let lease_ttl_ms = surroundings.lease_ttl_ms;
-        let application = Application::new(party.clone(), surroundings, id, payload);
-        Self { party, backend, lease_ttl_ms, began_us, handle, application, _permit: permit }
+        let decoded = handle_codec::decode(&handle.opaque);
+        let (epoch, attempt_index) = decoded
+            .map_or((LeaseEpoch(0), 0), |decoded| (decoded.payload.lease_epoch, decoded.payload.attempt_index.0));
+        let application = Application::start(party.clone(), surroundings, player, id, epoch, payload);
+        let (renewal_failures, is_asked) = (AtomicU32::new(0), permit.is_some());
+        Self {
+            party,
+            backend,
+            lease_ttl_ms,
+            began_us,
+            handle,
+            attempt_index,
+            renewal_failures,
+            is_asked,
+            application,
+            _permit: permit,
+        }
     }
 
     /// Works and renews until the task has ended in one way or another.
     pub(super) async fn run(self) {
-        let _running = self.application.running();
         Race { work: Box::pin(self.application.work(&self)), renewal: Some(Box::pin(self.renew())) }.await;
     }
 
@@ -72,12 +98,32 @@ impl ClaimedTask {
             // The next tick is set when this one fires; ticks missed until then are skipped.
             let late_us = self.party.timer_us().saturating_sub(due_us);
             due_us += (late_us / period_us + 1) * period_us;
-            if let Err(error) = self.backend.renew(&self.handle).await
-                && is_final(&error)
-            {
+            let renewed = self.backend.renew(&self.handle).await;
+            let failures = match &renewed {
+                Ok(_) => 0,
+                Err(_) => self.renewal_failures.load(Ordering::Relaxed) + 1,
+            };
+            self.renewal_failures.store(failures, Ordering::Relaxed);
+            let is_healthy = failures < DOUBTFUL_FAILURES;
+            let is_refused = renewed.is_err_and(|error| is_final(&error));
+            if self.is_asked {
+                note_health(&self.party, self.application.run(), is_refused, is_healthy);
+            }
+            if is_refused {
                 return;
             }
         }
+    }
+}
+
+/// Notes what a holder thinks of its lease when a renewal has been answered.
+pub(super) fn note_health(party: &Party, run: RunNo, is_refused: bool, is_healthy: bool) {
+    party.hub().run_doubted(run, !is_healthy);
+    // Beside its own end a renewal is refused as it should be.
+    if is_refused && !party.hub().is_run_ending(run) {
+        let detail = "a renewal was refused for good, and the lease still counts as healthy";
+        let broken = || Broken { execution: Some(run.execution()), cause: "renew=refused", detail: detail.to_owned() };
+        party.hub().looked_at(Invariant::W01, is_healthy.then(broken));
     }
 }
 
@@ -87,11 +133,21 @@ impl Held for &ClaimedTask {
     }
 
     fn attempt_index(&self) -> u32 {
-        handle_codec::decode(&self.handle.opaque).map_or(0, |decoded| decoded.payload.attempt_index.0)
+        self.attempt_index
     }
 
     async fn sleep_ms(&self, timer_ms: u64) {
         self.party.sleep_ms(timer_ms).await;
+    }
+
+    async fn progress(&mut self, percent: u8, message: &'static str) {
+        let _ = self.backend.progress(&self.handle, Some(percent), Some(message.to_owned())).await;
+    }
+
+    async fn create_waitpoint(&mut self, expires_in_ms: u64) -> Option<Waitpoint> {
+        let expires_in = Duration::from_millis(expires_in_ms);
+        let created = self.backend.create_waitpoint(&self.handle, WAITPOINT_KEY, expires_in).await.ok()?;
+        Some(Waitpoint { id: created.waitpoint_id, token: created.hmac_token.token().clone() })
     }
 
     async fn complete(self, payload: Option<Vec<u8>>) {
@@ -113,17 +169,26 @@ impl Held for &ClaimedTask {
         let _ = self.backend.delay(&self.handle, until).await;
     }
 
+    async fn wait_children(self) {
+        let _ = self.backend.wait_children(&self.handle).await;
+    }
+
     async fn suspend(
         self,
+        on: Option<Waitpoint>,
         condition: ResumeCondition,
         (timeout_at, behavior): (TimestampMs, TimeoutBehavior),
-    ) -> Option<SuspendOutcomeDetails> {
-        let args = SuspendArgs::new(
-            SuspensionId::from_uuid(self.party.uuid()),
-            WaitpointBinding::Fresh {
+    ) -> Parked<Self> {
+        let binding = match on {
+            Some(waitpoint) => WaitpointBinding::UsePending { waitpoint_id: waitpoint.id },
+            None => WaitpointBinding::Fresh {
                 waitpoint_id: WaitpointId::from_uuid(self.party.uuid()),
                 waitpoint_key: WAITPOINT_KEY.into(),
             },
+        };
+        let args = SuspendArgs::new(
+            SuspensionId::from_uuid(self.party.uuid()),
+            binding,
             condition,
             ResumePolicy::normal(),
             SuspensionReasonCode::WaitingForSignal,
@@ -132,14 +197,18 @@ impl Held for &ClaimedTask {
         .with_requester(SuspensionRequester::Worker)
         .with_timeout(timeout_at, behavior);
         match self.backend.suspend(&self.handle, args).await {
-            Ok(SuspendOutcome::Suspended { details, .. }) => Some(details),
-            _ => None,
+            Ok(SuspendOutcome::Suspended { details, .. }) => {
+                let token = details.waitpoint_token.token().clone();
+                Parked::Suspended(Waitpoint { id: details.waitpoint_id, token })
+            }
+            Ok(SuspendOutcome::AlreadySatisfied { .. }) => Parked::Satisfied(self),
+            _ => Parked::Refused,
         }
     }
 }
 
 /// A refusal after which the renewal loop ends silently.
-fn is_final(error: &EngineError) -> bool {
+pub(super) fn is_final(error: &EngineError) -> bool {
     matches!(
         error,
         EngineError::State(StateKind::StaleLease | StateKind::LeaseExpired | StateKind::LeaseRevoked)

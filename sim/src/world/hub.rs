@@ -6,7 +6,7 @@
 //! no runtime's scheduling can reorder anything.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,12 @@ use std::task::{Context, Poll};
 use claimlab_model::backend::Method;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
+use claimlab_model::invariant::Invariant;
 use claimlab_model::message::{Message, Reply};
+use ff_core::types::LeaseEpoch;
 use uuid::Uuid;
 
+use super::run::{RunBook, RunNo, Runs};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
 use crate::plan::PartyKey;
 use crate::stream::{Purpose, Stream};
@@ -123,6 +126,19 @@ pub enum Outgoing {
     MethodStarted { call: u64, method: Method },
     /// A trait method ended; only sent while recording.
     MethodEnded { call: u64, method: Method, outcome: &'static str },
+    /// The party has broken a promise of its own.
+    Found { invariant: Invariant, execution: Option<ExecutionNo>, cause: &'static str, detail: String },
+}
+
+/// A promise that a party itself has to keep, and has not.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// On which execution, where it is about one.
+    pub execution: Option<ExecutionNo>,
+    /// What shows it, as a signature ends: `renew=refused`.
+    pub cause: &'static str,
+    /// What was seen, in one sentence.
+    pub detail: String,
 }
 
 /// One party as its own code sees it.
@@ -150,12 +166,11 @@ struct Inner {
     parties: Vec<PartyState>,
     counts: MethodCounts,
     recording: bool,
-    running: Vec<u32>,
-    started: u64,
-    under_way: u64,
+    runs: RunBook,
     permitted_calls: u64,
-    overlapped: u64,
     saturated_calls: u64,
+    /// How often each of the holders' own promises was looked at.
+    looked: BTreeMap<Invariant, u64>,
 }
 
 /// The meeting place of one world.
@@ -187,12 +202,10 @@ impl Hub {
                 parties: Vec::new(),
                 counts: vec![Vec::new(); Method::ALL.len()],
                 recording,
-                running: Vec::new(),
-                started: 0,
-                under_way: 0,
+                runs: RunBook::default(),
                 permitted_calls: 0,
-                overlapped: 0,
                 saturated_calls: 0,
+                looked: BTreeMap::new(),
             }),
             ids: Mutex::default(),
             given: Mutex::default(),
@@ -387,31 +400,51 @@ impl Hub {
         lock(&self.inner).out.push(outgoing);
     }
 
-    /// Notes that a party started to run an execution.
-    pub fn run_started(&self, party: PartyNo, execution: ExecutionNo) {
+    /// Notes that a party started to run an execution under a lease.
+    pub fn run_started(&self, party: PartyNo, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
         let mut inner = lock(&self.inner);
-        if inner.running.len() <= execution.index() {
-            inner.running.resize(execution.index() + 1, 0);
-        }
-        inner.running[execution.index()] += 1;
         inner.parties[party].running += 1;
-        inner.started += 1;
-        inner.under_way += 1;
-        let overlaps = inner.running[execution.index()] > 1;
-        inner.overlapped += u64::from(overlaps);
+        inner.runs.start(execution, epoch)
+    }
+
+    /// Notes whether a party gives up the lease of its run by itself.
+    pub fn run_ending(&self, run: RunNo, ending: bool) {
+        lock(&self.inner).runs.ending(run, ending);
+    }
+
+    /// Whether a party gives up the lease of its run by itself.
+    pub fn is_run_ending(&self, run: RunNo) -> bool {
+        lock(&self.inner).runs.is_ending(run)
+    }
+
+    /// Notes whether a party calls the lease of its run healthy.
+    pub fn run_doubted(&self, run: RunNo, doubts: bool) {
+        let mut inner = lock(&self.inner);
+        let now = inner.now;
+        inner.runs.doubts(run, doubts, now);
     }
 
     /// Notes that a party stopped running an execution.
-    pub fn run_ended(&self, party: PartyNo, execution: ExecutionNo) {
+    pub fn run_ended(&self, party: PartyNo, run: RunNo) {
         let mut inner = lock(&self.inner);
-        inner.running[execution.index()] -= 1;
+        let now = inner.now;
         inner.parties[party].running -= 1;
-        inner.under_way -= 1;
+        inner.runs.end(run, now);
+    }
+
+    /// Tells which lease of an execution is live by the server's state.
+    pub(super) fn live_lease(&self, execution: ExecutionNo, epoch: Option<LeaseEpoch>, now: TrueTime) {
+        lock(&self.inner).runs.live_lease(execution, epoch, now);
     }
 
     /// Executions that anybody runs now, zombies included.
     pub fn runs_under_way(&self) -> u64 {
-        lock(&self.inner).under_way
+        lock(&self.inner).runs.under_way()
+    }
+
+    /// Executions that a party runs now.
+    pub fn running(&self, party: PartyNo) -> u32 {
+        lock(&self.inner).parties[party].running
     }
 
     /// Granting and claiming calls of parties with permits.
@@ -419,10 +452,28 @@ impl Hub {
         lock(&self.inner).permitted_calls
     }
 
-    /// Runs started, runs that overlapped another of the same execution, calls of saturated workers.
-    pub fn run_counts(&self) -> (u64, u64, u64) {
-        let inner = lock(&self.inner);
-        (inner.started, inner.overlapped, inner.saturated_calls)
+    /// Granting and claiming calls of saturated workers.
+    pub fn saturated_calls(&self) -> u64 {
+        lock(&self.inner).saturated_calls
+    }
+
+    /// How executions were run.
+    pub fn run_counts(&self) -> Runs {
+        lock(&self.inner).runs.counts()
+    }
+
+    /// Counts a look at a promise that a party itself has to keep; a broken one is reported.
+    pub fn looked_at(&self, invariant: Invariant, broken: Option<Broken>) {
+        let mut inner = lock(&self.inner);
+        *inner.looked.entry(invariant).or_default() += 1;
+        if let Some(Broken { execution, cause, detail }) = broken {
+            inner.out.push(Outgoing::Found { invariant, execution, cause, detail });
+        }
+    }
+
+    /// How often such a promise was looked at.
+    pub fn looks(&self, invariant: Invariant) -> u64 {
+        lock(&self.inner).looked.get(&invariant).copied().unwrap_or_default()
     }
 
     /// How often each method ended how, by [`Method::ALL`].
@@ -517,18 +568,19 @@ mod tests {
         let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
-        hub.run_started(reclaimer, execution);
+        let epoch = ff_core::types::LeaseEpoch(1);
+        hub.run_started(reclaimer, execution, epoch);
         hub.method_started(reclaimer, Method::IssueClaimGrant);
         hub.method_started(worker, Method::IssueClaimGrant);
-        assert_eq!(hub.run_counts().2, 0);
-        hub.run_started(worker, execution);
+        assert_eq!(hub.saturated_calls(), 0);
+        let run = hub.run_started(worker, execution, epoch);
         hub.method_started(worker, Method::Complete);
-        assert_eq!(hub.run_counts().2, 0, "ending a task needs no free permit");
+        assert_eq!(hub.saturated_calls(), 0, "ending a task needs no free permit");
         hub.method_started(worker, Method::ClaimExecution);
-        assert_eq!(hub.run_counts().2, 1);
-        hub.run_ended(worker, execution);
+        assert_eq!(hub.saturated_calls(), 1);
+        hub.run_ended(worker, run);
         hub.method_started(worker, Method::ClaimExecution);
-        assert_eq!(hub.run_counts().2, 1);
+        assert_eq!(hub.saturated_calls(), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod heap;
 mod hub;
 mod liveness;
 mod party;
+mod run;
 mod seat;
 mod server;
 #[cfg(feature = "live")]
@@ -18,9 +19,10 @@ mod tally;
 #[cfg(feature = "live")]
 mod whole;
 
-pub use hub::{Hub, MethodCounts, PartyNo};
+pub use hub::{Broken, Hub, MethodCounts, PartyNo};
 pub use party::Party;
-pub use tally::{Runs, Tally};
+pub use run::{RunNo, Runs, Span};
+pub use tally::Tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -291,7 +293,7 @@ impl World {
     fn finish(mut self, interrupted: Option<String>) -> RunResult {
         #[cfg(feature = "live")]
         self.finish_comparison();
-        let (started, overlapped, saturated) = self.hub.run_counts();
+        let saturated = self.hub.saturated_calls();
         if saturated > 0 {
             let detail = format!("{saturated} granting or claiming calls without a free permit");
             let signature = format!("{} worker", Invariant::S14.id());
@@ -299,14 +301,15 @@ impl World {
             self.tally.find(Finding { invariant: Invariant::S14, signature, execution: String::new(), detail, at_us });
         }
         let permitted_calls = self.hub.permitted_calls();
-        let looked_at = |(invariant, count)| {
-            if invariant == Invariant::S14 { (invariant, permitted_calls) } else { (invariant, count) }
+        let looked_at = |(invariant, count): (Invariant, u64)| match invariant {
+            Invariant::S14 => (invariant, permitted_calls),
+            _ => (invariant, count + self.hub.looks(invariant)),
         };
         let checked = self.checker.checked().map(looked_at).collect();
         RunResult {
             methods: self.hub.method_counts(),
             checked,
-            runs: Runs { started, overlapped },
+            runs: self.hub.run_counts(),
             ended_at: self.now,
             executions: (self.store.execution_count(), self.unfinished),
             holders: self.holders(),
@@ -489,6 +492,10 @@ impl World {
                 }
                 Outgoing::MethodEnded { call, method, outcome } => {
                     self.tell(party, |_| Kind::Return { call, method: method.name(), outcome });
+                }
+                Outgoing::Found { invariant, execution, cause, detail } => {
+                    let signature = format!("{} {}:{cause}", invariant.id(), self.seats[party].key.role());
+                    self.found(party, invariant, execution, signature, detail);
                 }
             }
         }

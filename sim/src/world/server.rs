@@ -1,11 +1,11 @@
 //! Messages: sent, delayed, lost, repeated, performed by the model, answered.
 
 use claimlab_model::intern::ExecutionNo;
-use claimlab_model::invariant::Violation;
+use claimlab_model::invariant::{Invariant, Violation};
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::script;
 use claimlab_model::store::{Change, Core};
-use ff_core::state::LifecyclePhase;
+use ff_core::state::{LifecyclePhase, OwnershipState};
 
 use super::heap::Event;
 use super::hub::{Ended, Latency, Load, PartyNo, WaitNo};
@@ -187,6 +187,10 @@ impl World {
                         (true, false) => self.unfinished += 1,
                         _ => {}
                     }
+                    let leased = after.vector.ownership_state == OwnershipState::Leased;
+                    if before.vector.ownership_state == OwnershipState::Leased {
+                        self.hub.live_lease(*no, leased.then_some(after.current_lease_epoch), self.now);
+                    }
                 }
                 Change::GrantLapsed(_) => continue,
                 _ => {}
@@ -202,7 +206,19 @@ impl World {
     pub(super) fn report(&mut self, party: PartyNo, violation: Violation) {
         let Violation { invariant, execution, detail } = violation;
         let signature = self.signatures.of(invariant, execution);
-        let name = self.store.name(execution).map_or_else(String::new, |name| name.to_string());
+        self.found(party, invariant, Some(execution), signature, detail);
+    }
+
+    /// Counts what was found under a signature and tells the observers.
+    pub(super) fn found(
+        &mut self,
+        party: PartyNo,
+        invariant: Invariant,
+        execution: Option<ExecutionNo>,
+        signature: String,
+        detail: String,
+    ) {
+        let name = execution.and_then(|no| self.store.name(no)).map_or_else(String::new, |name| name.to_string());
         self.tell(party, |_| Kind::Violation {
             invariant: invariant.id(),
             execution: &name,

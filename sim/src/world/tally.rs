@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::history::Finding;
 
 /// One script's outcomes.
@@ -67,13 +65,4 @@ impl Tally {
             }
         }
     }
-}
-
-/// How often executions were run, and run by two at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Runs {
-    /// Runs started.
-    pub started: u64,
-    /// Runs that started while another party ran the same execution.
-    pub overlapped: u64,
 }

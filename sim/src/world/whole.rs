@@ -25,7 +25,8 @@ impl World {
         let Some(Unit::Call(whole)) = self.watch.unit.clone() else { return Ended::Unanswered };
         let mut whole = lock(&whole);
         let now = self.server_clock.at(self.now);
-        let Some((server, minted)) = whole.begin(now, self.hub.wall(party).to_wire(), call) else {
+        let caller_now = self.hub.clock(party).at(self.now).to_wire();
+        let Some((server, minted)) = whole.begin(now, caller_now, call) else {
             self.over = true;
             return Ended::Unanswered;
         };

@@ -123,12 +123,12 @@ impl Shadow {
         self.fanned_out
     }
 
-    /// An empty server for the next world.
+    /// An empty server for the next world, in which somebody asks the scheduler or nobody does.
     ///
     /// # Errors
     /// When the server cannot be used, or when the model's schedulers cannot be kept in step with the
     /// shipped ones.
-    pub fn next_world(&mut self, deployment: &Deployment, now: ServerTime) -> Result<(), Error> {
+    pub fn next_world(&mut self, deployment: &Deployment, now: ServerTime, asks_scheduler: bool) -> Result<(), Error> {
         let left: Vec<u64> = self.conversations.keys().copied().collect();
         left.into_iter().for_each(|number| self.forget(number));
         self.record.next_world();
@@ -141,7 +141,7 @@ impl Shadow {
         self.partitions = deployment.partitions;
         // Each call has a scheduler of its own here, whose rotation would not move on with the others'.
         let step = ff_scheduler::SchedulerConfig::DEFAULT_MAX_PARTITIONS_PER_SCAN;
-        if !step.is_multiple_of(self.partitions.num_flow_partitions) {
+        if asks_scheduler && !step.is_multiple_of(self.partitions.num_flow_partitions) {
             return Err(Error::Rotation { partitions: self.partitions.num_flow_partitions, step });
         }
         self.twin.reset(deployment, now)

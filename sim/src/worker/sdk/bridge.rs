@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -16,6 +17,7 @@ use claimlab_model::port::Unanswered;
 use ff_core::backend::HandleKind;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::EngineError;
+use ff_core::handle_codec;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::LeaseId;
 use ff_script::engine_error_ext::transport_script;
@@ -24,7 +26,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::clock;
+use super::ward::Wards;
 use crate::call::{Answer, Answerer, Call};
+use crate::worker::coverage::Coverage;
+use crate::worker::task::is_final;
 use crate::world::Party;
 
 /// A future of the world.
@@ -128,13 +133,27 @@ pub(super) struct Inside {
     /// For what happens beside it.
     beside: Arc<dyn EngineBackend>,
     leases: Arc<Leases>,
+    wards: Wards,
+    coverage: Arc<Mutex<Coverage>>,
+    looks: Arc<AtomicU64>,
 }
 
 impl Inside {
-    pub(super) fn new(party: &Party, bridge: Bridge, partitions: PartitionConfig) -> Self {
+    pub(super) fn new(party: &Party, bridge: Bridge, wards: Wards, partitions: PartitionConfig) -> Self {
         let of_loop = party.trait_backend(partitions);
         let beside = party.as_spawned().trait_backend(partitions);
-        Self { bridge, of_loop, beside, leases: Arc::default() }
+        let (leases, coverage) = (Arc::default(), Arc::default());
+        Self { bridge, of_loop, beside, leases, wards, coverage, looks: Arc::default() }
+    }
+
+    /// How often it has scanned for work.
+    pub(super) fn looks(&self) -> &Arc<AtomicU64> {
+        &self.looks
+    }
+
+    /// Where it has scanned for work.
+    pub(super) fn coverage(&self) -> &Arc<Mutex<Coverage>> {
+        &self.coverage
     }
 
     pub(super) fn leases(&self) -> &Arc<Leases> {
@@ -146,8 +165,15 @@ impl Inside {
 impl Answerer for Inside {
     async fn answer(&self, mut call: Call) -> Answer {
         clock::set_now(&mut call);
-        let resumed = match &call {
+        let lease = match &call {
             Call::ClaimResumedExecution { args } => Some(args.lease_id.clone()),
+            Call::Renew { handle } => handle_codec::decode(&handle.opaque).ok().map(|decoded| decoded.payload.lease_id),
+            Call::ScanEligibleExecutions { args } => {
+                let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+                coverage.look(args.lane_id.as_str(), args.partition.index);
+                self.looks.fetch_add(1, Ordering::Relaxed);
+                None
+            }
             _ => None,
         };
         let backend = Arc::clone(if LOOPS.try_with(|()| ()).is_ok() { &self.of_loop } else { &self.beside });
@@ -158,8 +184,12 @@ impl Answerer for Inside {
         let call = Box::new(call);
         let performed = self.bridge.out(Ends::Unknown { arms }, async move { Box::new(call.perform(&*backend).await) });
         let answer = performed.await.map_or(failed, |answer| *answer);
-        if let (Some(lease), Answer::ClaimResumedExecution(Ok(_))) = (resumed, &answer) {
-            self.leases.note(lease, HandleKind::Resumed);
+        match (lease, &answer) {
+            (Some(lease), Answer::ClaimResumedExecution(Ok(_))) => self.leases.note(lease, HandleKind::Resumed),
+            (Some(lease), Answer::Renew(renewed)) => {
+                self.wards.renewed(&lease, renewed.as_ref().is_err_and(is_final));
+            }
+            _ => {}
         }
         answer.map_error(timed_out)
     }
@@ -167,7 +197,7 @@ impl Answerer for Inside {
 
 /// A call without an answer as the shipped client reports it: an I/O error of its own kind, by which the
 /// shipped worker's loop knows that it may go on.
-fn timed_out(error: EngineError) -> EngineError {
+pub(super) fn timed_out(error: EngineError) -> EngineError {
     match error {
         EngineError::Contextual { source, context } => {
             EngineError::Contextual { source: Box::new(timed_out(*source)), context }

@@ -10,7 +10,9 @@ use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker, SdkError};
 use super::bridge::{Bridge, Leases};
 use super::clock::{entered, entered_next};
 use super::task::Task;
+use super::ward::Wards;
 use crate::call::{Answer, Answerer, Call, Caller};
+use crate::scenario::Player;
 use crate::worker::Surroundings;
 use crate::worker::application::Application;
 use crate::worker::claim::{Grant, SERVER_GRANT_TTL_MS, is_skippable};
@@ -28,14 +30,21 @@ pub(super) struct Process {
     admin: FlowFabricAdminClient,
     bridge: Bridge,
     leases: Arc<Leases>,
+    wards: Wards,
 }
 
 impl Process {
-    pub(super) fn new(worker: FlowFabricWorker, own: Worker, bridge: Bridge, leases: Arc<Leases>) -> Self {
+    pub(super) fn new(
+        worker: FlowFabricWorker,
+        own: Worker,
+        bridge: Bridge,
+        leases: Arc<Leases>,
+        wards: Wards,
+    ) -> Self {
         let asks =
             AsksScheduler { party: own.party.clone(), bridge: bridge.clone(), surroundings: own.surroundings.clone() };
         let admin = FlowFabricAdminClient::connect_with(Arc::new(Caller(asks)));
-        Self { worker, own, admin, bridge, leases }
+        Self { worker, own, admin, bridge, leases, wards }
     }
 
     /// The shipped worker scans, grants and claims by itself.
@@ -76,12 +85,21 @@ impl Process {
         Ok(None)
     }
 
+    /// The application's own worker object: its rotation and what it has looked at.
+    pub(super) fn own(&self) -> &Worker {
+        &self.own
+    }
+
     fn task(&self, task: ClaimedTask, permit: Option<Permit>) -> Task {
         let (party, surroundings) = (self.own.party.as_spawned(), self.own.surroundings.clone());
         let id = task.execution_id().clone();
         let kind = self.leases.kind_of(task.lease_id());
-        let application = Application::new(party, surroundings, id, task.input_payload());
-        Task::new(task, application, self.bridge.clone(), kind, permit)
+        let (lease, epoch) = (task.lease_id().clone(), task.lease_epoch());
+        let application = Application::start(party, surroundings, Player::Sdk, id, epoch, task.input_payload());
+        let run = application.run();
+        let task = Task::new(task, application, self.bridge.clone(), kind, permit);
+        self.wards.add(&lease, task.kept(), run);
+        task
     }
 }
 

@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use claimlab_model::invariant::Invariant;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, Ends, Outside, Request};
-use crate::world::Party;
+use super::ward::Wards;
+use crate::world::{Broken, Party};
 
 /// One round lets every task run until none can go on, or so many have been polled.
 const POLLS_IN_ROUND: usize = 32;
@@ -56,6 +58,9 @@ impl Due {
 pub(super) struct Host {
     party: Party,
     bridge: Bridge,
+    wards: Wards,
+    /// Whether its worker ran anything when it was last looked at.
+    was_busy: bool,
     waits: Vec<Request>,
     alarm: Option<Alarm>,
     /// Whether the first task has been run.
@@ -75,13 +80,24 @@ impl Host {
     pub(super) fn new(
         party: Party,
         bridge: Bridge,
+        wards: Wards,
         own_tasks: usize,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<Self> {
         let inner = Inner::new(party.timer_us(), own_tasks)?;
         // It is never waited for: it ends with the runtime.
         drop(inner.runtime.spawn(task));
-        Ok(Self { party, bridge, waits: Vec::new(), alarm: None, began: false, armed_us: 0, inner })
+        Ok(Self {
+            party,
+            bridge,
+            wards,
+            was_busy: false,
+            waits: Vec::new(),
+            alarm: None,
+            began: false,
+            armed_us: 0,
+            inner,
+        })
     }
 
     /// Lets every task run that can, at a time of the party's timer or at the one reached, and begins what
@@ -133,6 +149,17 @@ impl Host {
             // There may be one right there.
             due_us => Due::Grain(due_us),
         })
+    }
+
+    /// When the last task has ended, nothing of it may go on.
+    fn look_for_remains(&mut self) {
+        let is_busy = self.party.hub().running(self.party.no()) > 0;
+        if std::mem::replace(&mut self.was_busy, is_busy) && !is_busy {
+            let left = self.inner.runtime.metrics().num_alive_tasks().saturating_sub(self.inner.own_tasks);
+            let detail = format!("{left} tasks go on in a process whose worker has nothing to do");
+            let broken = Broken { execution: None, cause: "drop=remains", detail };
+            self.party.hub().looked_at(Invariant::W03, (left > 0).then_some(broken));
+        }
     }
 
     fn awaits_answers(&self) -> bool {
@@ -198,6 +225,8 @@ impl Future for Host {
                 due => break due,
             }
         };
+        host.wards.look(&host.party);
+        host.look_for_remains();
         if due != host.alarm.as_ref().map(|alarm| alarm.due) {
             host.alarm = due.map(|due| {
                 let party = host.party.clone();

@@ -1,0 +1,202 @@
+//! Who runs which execution, and whether those whose lease is taken away come to know it.
+//!
+//! In go the beginnings and ends of runs, what the server's state says of the leases under them, and
+//! what the holders think of their leases; out come counts.
+
+use std::collections::BTreeMap;
+
+use claimlab_model::intern::ExecutionNo;
+use ff_core::types::LeaseEpoch;
+use serde::Serialize;
+
+use crate::clock::TrueTime;
+
+/// One run of an execution by a party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunNo {
+    execution: ExecutionNo,
+    number: u64,
+}
+
+impl RunNo {
+    /// The execution that is run.
+    pub const fn execution(self) -> ExecutionNo {
+        self.execution
+    }
+}
+
+#[derive(Debug)]
+struct Run {
+    epoch: LeaseEpoch,
+    /// The holder has asked for an end by itself.
+    ending: bool,
+    lost_at: Option<TrueTime>,
+    doubted_at: Option<TrueTime>,
+}
+
+/// How often executions were run, run by two at once, and run without a lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Runs {
+    /// Runs started.
+    pub started: u64,
+    /// Runs that started while another party ran the same execution.
+    pub overlapped: u64,
+    /// Runs whose lease was marked expired, revoked, cancelled or taken over while they went on.
+    pub lost: u64,
+    /// Of these, the ones whose holder stopped calling its lease healthy before its run was over.
+    pub doubted: u64,
+    /// How long after the loss that was, in milliseconds: all together, and the longest.
+    pub doubted_after_ms: Span,
+    /// How long they went on after the loss.
+    pub ran_on_ms: Span,
+}
+
+/// Durations of many, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// All together.
+    pub sum: u64,
+    /// The longest.
+    pub longest: u64,
+}
+
+impl Span {
+    fn add(&mut self, ms: u64) {
+        self.sum += ms;
+        self.longest = self.longest.max(ms);
+    }
+
+    /// Adds those of others.
+    pub fn merge(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+impl Runs {
+    /// Adds those of another world.
+    pub fn merge(&mut self, other: Self) {
+        self.started += other.started;
+        self.overlapped += other.overlapped;
+        self.lost += other.lost;
+        self.doubted += other.doubted;
+        self.doubted_after_ms.merge(other.doubted_after_ms);
+        self.ran_on_ms.merge(other.ran_on_ms);
+    }
+}
+
+/// The runs of a world.
+#[derive(Debug, Default)]
+pub(super) struct RunBook {
+    under_way: BTreeMap<RunNo, Run>,
+    counts: Runs,
+}
+
+impl RunBook {
+    pub(super) const fn counts(&self) -> Runs {
+        self.counts
+    }
+
+    /// Runs that go on, those of zombies included.
+    pub(super) fn under_way(&self) -> u64 {
+        self.under_way.len() as u64
+    }
+
+    fn of(&mut self, execution: ExecutionNo) -> impl Iterator<Item = &mut Run> {
+        let (first, last) = (RunNo { execution, number: 0 }, RunNo { execution, number: u64::MAX });
+        self.under_way.range_mut(first..=last).map(|(_, run)| run)
+    }
+
+    pub(super) fn start(&mut self, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
+        let overlaps = self.of(execution).next().is_some();
+        self.counts.started += 1;
+        self.counts.overlapped += u64::from(overlaps);
+        let no = RunNo { execution, number: self.counts.started };
+        self.under_way.insert(no, Run { epoch, ending: false, lost_at: None, doubted_at: None });
+        no
+    }
+
+    /// The holder gives the lease up by itself from now on, or holds on to it after all.
+    pub(super) fn ending(&mut self, no: RunNo, ending: bool) {
+        if let Some(run) = self.under_way.get_mut(&no) {
+            run.ending = ending;
+        }
+    }
+
+    pub(super) fn is_ending(&self, no: RunNo) -> bool {
+        self.under_way.get(&no).is_some_and(|run| run.ending)
+    }
+
+    /// The server's state names this lease as the live one of an execution, or none.
+    pub(super) fn live_lease(&mut self, execution: ExecutionNo, epoch: Option<LeaseEpoch>, now: TrueTime) {
+        for run in self.of(execution).filter(|run| !run.ending && epoch != Some(run.epoch)) {
+            run.lost_at.get_or_insert(now);
+        }
+    }
+
+    /// The holder no longer calls its lease healthy, or does so again.
+    pub(super) fn doubts(&mut self, no: RunNo, doubts: bool, now: TrueTime) {
+        if let Some(run) = self.under_way.get_mut(&no) {
+            run.doubted_at = if doubts { run.doubted_at.or(Some(now)) } else { None };
+        }
+    }
+
+    pub(super) fn end(&mut self, no: RunNo, now: TrueTime) {
+        let Some(run) = self.under_way.remove(&no) else { return };
+        let Some(lost_at) = run.lost_at else { return };
+        self.counts.lost += 1;
+        self.counts.ran_on_ms.add(now.ms().saturating_sub(lost_at.ms()));
+        if let Some(doubted_at) = run.doubted_at {
+            self.counts.doubted += 1;
+            self.counts.doubted_after_ms.add(doubted_at.ms().saturating_sub(lost_at.ms()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claimlab_model::intern::Interner;
+    use ff_core::types::ExecutionId;
+
+    use super::*;
+
+    fn execution() -> ExecutionNo {
+        let id = ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
+        Interner::default().execution(&id)
+    }
+
+    fn at(ms: u64) -> TrueTime {
+        TrueTime::from_ms(ms)
+    }
+
+    #[test]
+    fn a_run_that_ends_itself_has_lost_nothing() {
+        let mut book = RunBook::default();
+        let run = book.start(execution(), LeaseEpoch(1));
+        book.ending(run, true);
+        book.live_lease(execution(), None, at(5));
+        book.end(run, at(6));
+        assert_eq!(book.counts(), Runs { started: 1, ..Runs::default() });
+    }
+
+    #[test]
+    fn a_run_goes_on_after_another_has_its_lease() {
+        let mut book = RunBook::default();
+        let old = book.start(execution(), LeaseEpoch(1));
+        book.live_lease(execution(), None, at(10));
+        let new = book.start(execution(), LeaseEpoch(2));
+        book.live_lease(execution(), Some(LeaseEpoch(2)), at(20));
+        book.doubts(old, true, at(45));
+        book.end(old, at(60));
+        book.end(new, at(70));
+        let lost = Runs {
+            started: 2,
+            overlapped: 1,
+            lost: 1,
+            doubted: 1,
+            doubted_after_ms: Span { sum: 35, longest: 35 },
+            ran_on_ms: Span { sum: 50, longest: 50 },
+        };
+        assert_eq!(book.counts(), lost);
+    }
+}
