@@ -7,6 +7,7 @@
 //! No runtime, no clock, no randomness and no I/O lives here: time and ids enter as arguments.
 
 pub mod backend;
+pub mod completion;
 pub mod deviation;
 pub mod intern;
 pub mod invariant;

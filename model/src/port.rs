@@ -4,14 +4,17 @@
 //! simulated network. The port also is where id strings become numbers, where ids that the client
 //! library mints itself come from, and where whole method calls are noticed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
+use ff_core::backend::CompletionPayload;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use crate::backend::Method;
+use crate::completion::{self, Publishes, SubscriptionNo};
 use crate::deviation::Deviations;
 use crate::intern::{ExecutionNo, Interner};
 use crate::message::{Message, Reply};
@@ -75,6 +78,15 @@ struct Inner {
     touched: BTreeSet<ExecutionNo>,
     messages: Vec<(&'static str, &'static str)>,
     methods: Vec<Method>,
+    subscriptions: BTreeMap<SubscriptionNo, Subscription>,
+    subscribed: SubscriptionNo,
+}
+
+/// What a subscriber has not looked at yet, and whom to wake.
+#[derive(Debug, Default)]
+struct Subscription {
+    heard: VecDeque<CompletionPayload>,
+    waker: Option<Waker>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,6 +106,8 @@ impl Immediate {
                 touched: BTreeSet::new(),
                 messages: Vec::new(),
                 methods: Vec::new(),
+                subscriptions: BTreeMap::new(),
+                subscribed: 0,
             }),
             ids: Mutex::default(),
         }
@@ -159,8 +173,15 @@ impl Server for std::sync::Arc<Immediate> {
         let now = inner.now;
         let reply = script::perform(&mut inner.store, now, &message);
         inner.messages.push((message.name(), reply.label()));
-        let Inner { store, touched, .. } = &mut *inner;
+        let Inner { store, touched, subscriptions, .. } = &mut *inner;
         touched.extend(message.execution().into_iter().chain(store.changes().executions()));
+        for (no, flow, outcome) in store.changes().published() {
+            let heard = completion::payload(lock(&self.ids).execution_id(no).clone(), flow, outcome);
+            for subscription in subscriptions.values_mut() {
+                subscription.heard.push_back(heard.clone());
+                subscription.waker.take().into_iter().for_each(Waker::wake);
+            }
+        }
         Ok(reply)
     }
 
@@ -193,4 +214,30 @@ impl Server for std::sync::Arc<Immediate> {
     }
 
     fn method_ended(&self, _call: u64, _method: Method, _outcome: &'static str) {}
+}
+
+impl Publishes for std::sync::Arc<Immediate> {
+    fn subscribe(&self) -> SubscriptionNo {
+        let mut inner = lock(&self.inner);
+        inner.subscribed += 1;
+        let no = inner.subscribed;
+        inner.subscriptions.insert(no, Subscription::default());
+        no
+    }
+
+    fn poll_heard(&self, subscription: SubscriptionNo, context: &mut Context<'_>) -> Poll<CompletionPayload> {
+        let mut inner = lock(&self.inner);
+        let Some(subscription) = inner.subscriptions.get_mut(&subscription) else { return Poll::Pending };
+        match subscription.heard.pop_front() {
+            Some(heard) => Poll::Ready(heard),
+            None => {
+                subscription.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn unsubscribe(&self, subscription: SubscriptionNo) {
+        lock(&self.inner).subscriptions.remove(&subscription);
+    }
 }

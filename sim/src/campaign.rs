@@ -18,7 +18,7 @@ use crate::history::{Finding, Observer, Story};
 use crate::plan::{Plan, draw};
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
-use crate::world::{self, RunResult, Runs, Watch};
+use crate::world::{self, Completions, RunResult, Runs, Watch};
 
 /// Which seeds to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct Summary {
     pub unfinished: u64,
     /// Runs of executions by workers.
     pub runs: Runs,
+    /// Completions that somebody listened to.
+    pub completions: Completions,
     /// Faults by kind.
     pub faults: BTreeMap<String, u64>,
     /// How often each invariant was looked at.
@@ -116,6 +118,7 @@ impl Summary {
         self.executions += result.executions.0 as u64;
         self.unfinished += result.executions.1 as u64;
         self.runs.merge(result.runs);
+        self.completions.merge(result.completions);
         for (kind, count) in &result.tally.faults {
             *self.faults.entry((*kind).to_owned()).or_default() += count;
         }

@@ -8,7 +8,7 @@ use claimlab_model::invariant::Invariant;
 
 use crate::campaign::{Group, Summary};
 use crate::check::{Judgement, Verdict};
-use crate::world::Span;
+use crate::world::{Completions, Span};
 
 const GREEN: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))).bold();
 const RED: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
@@ -102,6 +102,11 @@ pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[(String, String)],
         spans(runs.doubted_after_ms, runs.doubted),
     );
     let _ = writeln!(out, "              these runs went on for {}", spans(runs.ran_on_ms, runs.lost),);
+    if summary.completions.published > 0 {
+        let Completions { published, heard } = summary.completions;
+        let (published, heard) = (grouped(published), grouped(heard));
+        let _ = writeln!(out, "  completions {published} sent to listeners, {heard} heard");
+    }
     wrap(&mut out, "faults", summary.faults.iter().map(|(kind, count)| format!("{kind} {}", grouped(*count))));
     wrap(&mut out, "checked", summary.checked.iter().map(|(id, count)| format!("{id} {}", short(*count))));
     write_findings(&mut out, summary, verdict, accepted);

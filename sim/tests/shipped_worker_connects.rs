@@ -2,7 +2,6 @@
 //! registry: each connect is made on both, and every key is compared after it.
 
 #[path = "../../model/tests/common/mod.rs"]
-#[allow(dead_code)]
 mod common;
 
 use std::collections::BTreeSet;
@@ -356,8 +355,7 @@ fn polls(by_alias: bool) -> Vec<String> {
             }
         }
     });
-    let calls = noted.calls.lock().expect("nobody panics here").clone();
-    calls
+    noted.calls.lock().expect("nobody panics here").clone()
 }
 
 #[test]

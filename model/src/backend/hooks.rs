@@ -51,7 +51,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     /// One text, if there is one.
-    pub(super) async fn text(&self, command: Command) -> Result<Option<String>, EngineError> {
+    pub(crate) async fn text(&self, command: Command) -> Result<Option<String>, EngineError> {
         match self.command(command).await? {
             Answered::Text(text) => Ok(text),
             other => Err(error::unanswerable(&other)),
@@ -112,7 +112,7 @@ impl<S: Server> ModelBackend<S> {
         self.text(command).await.map_err(during("get_execution_tag: HGET :tags"))
     }
 
-    pub(super) async fn namespace(&self, id: &ExecutionId) -> Result<Option<String>, EngineError> {
+    pub(crate) async fn namespace(&self, id: &ExecutionId) -> Result<Option<String>, EngineError> {
         self.field(id, "namespace").await.map_err(during("get_execution_namespace: HGET :core namespace"))
     }
 

@@ -76,6 +76,16 @@ impl<S: Server> ModelBackend<S> {
         Self { server, partitions, scheduler: None }
     }
 
+    /// The server that it talks to.
+    pub(crate) const fn server(&self) -> &S {
+        &self.server
+    }
+
+    /// Partition counts.
+    pub(crate) const fn partitions(&self) -> &PartitionConfig {
+        &self.partitions
+    }
+
     /// The same client with the scheduler installed, so that `claim_for_worker` answers.
     #[must_use]
     pub fn with_scheduler(mut self) -> Self {

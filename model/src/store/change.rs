@@ -79,6 +79,14 @@ impl Changes {
         self.cores.clear();
     }
 
+    /// The ends that were published: whose, in which flow, and how.
+    pub fn published(&self) -> impl Iterator<Item = (ExecutionNo, FlowId, &'static str)> + '_ {
+        self.items.iter().filter_map(|(no, change)| match change {
+            Change::Published { flow, outcome } => Some((*no, flow.clone(), *outcome)),
+            _ => None,
+        })
+    }
+
     /// Whether nothing was changed.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

@@ -90,6 +90,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             starts_at: TrueTime::from_ms(0),
             attempt_timeout_ms: None,
             registers: false,
+            listens: false,
             clock: Skew::default(),
             player: workers.worker,
         }
@@ -121,6 +122,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             // The shipped worker's claims set none.
             attempt_timeout_ms: (sets_timeout && player == Player::Native).then_some(timeout_ms),
             registers: workers.register,
+            listens: workers.listen,
             clock,
             player,
         }
@@ -174,10 +176,12 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
     let delay_ms = stream.within_unsigned(work.delay_ms);
     let has_deadline = stream.chance(work.deadline);
     let deadline_ms = stream.within_unsigned(work.deadline_ms);
+    let in_flow = Stream::new(seed, Purpose::Extras, 4 << 40 | u64::from(key)).chance(work.flow);
     WorkItem {
         key,
         at,
         execution: execution.as_str().to_owned(),
+        flow: in_flow.then(|| flow.to_string()),
         lane: scenario.world.lanes[lane].clone(),
         priority,
         requires: requires.map(|requirement| requirement.capabilities.clone()).unwrap_or_default(),

@@ -143,6 +143,9 @@ pub struct WorkerPlan {
     pub attempt_timeout_ms: Option<u64>,
     /// Whether it registers and sends heartbeats.
     pub registers: bool,
+    /// Whether it listens to completions.
+    #[serde(default)]
+    pub listens: bool,
     /// Its clock.
     pub clock: Skew,
     /// Who plays it.
@@ -160,6 +163,9 @@ pub struct WorkItem {
     pub at: TrueTime,
     /// Its execution id.
     pub execution: String,
+    /// The flow that it is a member of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<String>,
     /// Its lane.
     pub lane: String,
     /// Its priority.

@@ -148,6 +148,9 @@ pub struct Workers {
     /// Whether workers register themselves and send heartbeats.
     #[serde(default)]
     pub register: bool,
+    /// Whether workers listen to completions.
+    #[serde(default)]
+    pub listen: bool,
     /// External reclaimers.
     #[serde(default = "one")]
     pub reclaimers: u32,
@@ -245,6 +248,9 @@ pub struct Work {
     /// Share of suspending executions that create their waitpoint when they begin.
     #[serde(default = "never")]
     pub on_pending: Ratio,
+    /// Share of executions that belong to a flow, whose ends are published.
+    #[serde(default = "never")]
+    pub flow: Ratio,
     /// Share of executions that tell their progress halfway.
     #[serde(default = "never")]
     pub progress: Ratio,

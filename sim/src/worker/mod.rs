@@ -3,6 +3,7 @@
 mod application;
 mod claim;
 mod coverage;
+mod listener;
 mod native;
 mod operator;
 mod reclaimer;

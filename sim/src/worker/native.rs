@@ -15,6 +15,7 @@ use ff_core::hash::fnv1a_u64;
 use ff_core::types::LaneId;
 
 use super::coverage::{Coverage, Judged};
+use super::listener::listen;
 use super::{Identity, Surroundings, namespace};
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
@@ -85,6 +86,10 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
             async move { sleeper.sleep_ms(timer_ms).await }
         };
         worker.party.spawn(heartbeats(party, backend, worker.identity.clone(), sleep));
+    }
+    if plan.listens {
+        let backend = worker.party.backend(worker.surroundings.partitions);
+        worker.party.spawn(listen(Arc::new(backend)));
     }
     loop {
         let claimed = match entry {

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ff_core::contracts::CreateExecutionArgs;
+use ff_core::contracts::{AddExecutionToFlowArgs, CreateExecutionArgs, CreateFlowArgs};
 use ff_core::engine_backend::EngineBackend;
 use ff_core::policy::{ExecutionPolicy, RetryPolicy, RoutingRequirements};
-use ff_core::types::{ExecutionId, LaneId};
+use ff_core::types::{ExecutionId, FlowId, LaneId};
 
 use super::{Surroundings, namespace};
 use crate::plan::{Plan, WorkItem};
@@ -42,9 +42,26 @@ pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surrounding
 async fn submit(party: &Party, backend: &dyn EngineBackend, item: &WorkItem, surroundings: &Surroundings) {
     let Ok(id) = ExecutionId::parse(&item.execution) else { return };
     let lane = LaneId::new(item.lane.as_str());
-    // The same id every time: a repetition of an applied creation is answered as a duplicate.
+    let flow_id = item.flow.as_deref().and_then(|flow| FlowId::parse(flow).ok());
+    // The same ids every time: a repetition of an applied creation is answered as a duplicate.
+    if let Some(flow_id) = &flow_id {
+        let args = || CreateFlowArgs {
+            flow_id: flow_id.clone(),
+            flow_kind: "planned".into(),
+            namespace: namespace(),
+            now: party.now().to_wire(),
+        };
+        while backend.create_flow(args()).await.is_err() {
+            party.sleep_ms(RETRY_MS).await;
+        }
+    }
     while backend.create_execution(args(party, item, &id, &lane)).await.is_err() {
         party.sleep_ms(RETRY_MS).await;
+    }
+    if let Some(flow_id) = flow_id {
+        let args = AddExecutionToFlowArgs { flow_id, execution_id: id.clone(), now: party.now().to_wire() };
+        // One that stays outside runs all the same.
+        let _ = backend.add_execution_to_flow(args).await;
     }
     surroundings.ledger.add(id, lane);
 }

@@ -27,6 +27,8 @@ pub enum Event {
     Begin(u32),
     /// An answer reaches the party that asked.
     Respond(SeatNo, u32),
+    /// News of a published completion reaches a subscriber.
+    Hear(SeatNo, u32),
     /// A planned fault strikes.
     Fault(u32),
     /// A party starts, or starts again.

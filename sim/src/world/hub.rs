@@ -13,17 +13,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use claimlab_model::backend::Method;
+use claimlab_model::completion::SubscriptionNo;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::invariant::Invariant;
 use claimlab_model::message::{Message, Reply};
+use ff_core::backend::CompletionPayload;
 use ff_core::types::LeaseEpoch;
 use uuid::Uuid;
 
 use super::run::{RunBook, RunNo, Runs};
+use super::subscription::{Completions, Subscriptions};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
 use crate::plan::PartyKey;
-use crate::stream::{Purpose, Stream};
+use crate::stream::{Purpose, Range, Stream};
 
 /// A party's position in the world's tables.
 pub type PartyNo = usize;
@@ -126,6 +129,8 @@ pub enum Outgoing {
     MethodStarted { call: u64, method: Method },
     /// A trait method ended; only sent while recording.
     MethodEnded { call: u64, method: Method, outcome: &'static str },
+    /// The party waits for news of a completion.
+    Listen,
     /// The party has broken a promise of its own.
     Found { invariant: Invariant, execution: Option<ExecutionNo>, cause: &'static str, detail: String },
 }
@@ -152,7 +157,13 @@ struct PartyState {
     capacity: Option<u32>,
     /// Executions that the party runs now.
     running: u32,
+    seed: u64,
+    /// Subscriptions begun so far.
+    subscriptions: u16,
 }
+
+/// Streams of subscriptions' latencies.
+const SUBSCRIPTIONS: u64 = 1 << 52;
 
 /// How often each method ended how.
 pub type MethodCounts = Vec<Vec<(&'static str, u64)>>;
@@ -171,6 +182,7 @@ struct Inner {
     saturated_calls: u64,
     /// How often each of the holders' own promises was looked at.
     looked: BTreeMap<Invariant, u64>,
+    subscriptions: Subscriptions,
 }
 
 /// The meeting place of one world.
@@ -179,6 +191,8 @@ pub struct Hub {
     ids: Mutex<Interner>,
     given: Mutex<VecDeque<Uuid>>,
     deviations: Deviations,
+    /// One way between a party and the server.
+    latency_us: Range,
     #[cfg(feature = "live")]
     unit: std::sync::OnceLock<crate::live::unit::Unit>,
     #[cfg(any(feature = "live", feature = "sdk"))]
@@ -191,7 +205,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hub {
     /// An empty meeting place.
-    pub fn new(recording: bool, deviations: Deviations) -> Arc<Self> {
+    pub fn new(recording: bool, deviations: Deviations, latency_us: Range) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 now: TrueTime::default(),
@@ -206,10 +220,12 @@ impl Hub {
                 permitted_calls: 0,
                 saturated_calls: 0,
                 looked: BTreeMap::new(),
+                subscriptions: Subscriptions::default(),
             }),
             ids: Mutex::default(),
             given: Mutex::default(),
             deviations,
+            latency_us,
             #[cfg(feature = "live")]
             unit: std::sync::OnceLock::new(),
             #[cfg(any(feature = "live", feature = "sdk"))]
@@ -228,6 +244,8 @@ impl Hub {
             calls: 0,
             capacity,
             running: 0,
+            seed,
+            subscriptions: 0,
         });
         inner.parties.len() - 1
     }
@@ -476,6 +494,53 @@ impl Hub {
         lock(&self.inner).looked.get(&invariant).copied().unwrap_or_default()
     }
 
+    /// Begins to listen to completions, which takes a round trip; latencies are the subscription's own.
+    pub fn subscribe(&self, party: PartyNo) -> SubscriptionNo {
+        let mut inner = lock(&self.inner);
+        let (now, state) = (inner.now, &mut inner.parties[party]);
+        state.subscriptions += 1;
+        let key = SUBSCRIPTIONS | u64::from(state.subscriptions) << 32 | u64::from(state.key.0);
+        let latency = Stream::new(state.seed, Purpose::Extras, key);
+        inner.subscriptions.add(party, latency, self.latency_us, now)
+    }
+
+    /// Stops listening.
+    pub fn unsubscribe(&self, subscription: SubscriptionNo) {
+        let wait = lock(&self.inner).subscriptions.remove(subscription);
+        wait.into_iter().for_each(|wait| self.forget(wait));
+    }
+
+    /// The next completion that was heard; without one the task is polled again when there is.
+    pub fn heard(&self, subscription: SubscriptionNo) -> Option<CompletionPayload> {
+        if let Some(heard) = lock(&self.inner).subscriptions.next(subscription) {
+            return Some(heard);
+        }
+        let is_waiting = lock(&self.inner).subscriptions.wait_of(subscription).is_some();
+        if !is_waiting {
+            let wait = self.register(|_| Outgoing::Listen);
+            lock(&self.inner).subscriptions.wait(subscription, wait);
+        }
+        None
+    }
+
+    /// A completion is published: who will hear of it, and when.
+    pub(super) fn published(&self, now: TrueTime) -> Vec<(PartyNo, SubscriptionNo, TrueTime)> {
+        lock(&self.inner).subscriptions.published(now)
+    }
+
+    /// The news of a completion has arrived; gives the task that waits for it.
+    pub(super) fn hear(&self, subscription: SubscriptionNo, payload: CompletionPayload) -> Option<TaskNo> {
+        let wait = lock(&self.inner).subscriptions.hear(subscription, payload)?;
+        let task = self.end(wait, Ended::Elapsed);
+        self.take(wait);
+        task
+    }
+
+    /// Completions published while anybody listened, and how often one was heard.
+    pub fn completions(&self) -> Completions {
+        lock(&self.inner).subscriptions.counts()
+    }
+
     /// How often each method ended how, by [`Method::ALL`].
     pub fn method_counts(&self) -> MethodCounts {
         lock(&self.inner).counts.clone()
@@ -564,7 +629,7 @@ mod tests {
     #[test]
     fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
         let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let hub = Hub::new(false, Deviations::default());
+        let hub = Hub::new(false, Deviations::default(), Range::just(1));
         let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
@@ -585,7 +650,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_wait_is_not_ended_by_a_late_event() {
-        let hub = Hub::new(false, Deviations::default());
+        let hub = Hub::new(false, Deviations::default(), Range::just(1));
         hub.enter(TrueTime::default(), 7);
         let first = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
         hub.forget(first);

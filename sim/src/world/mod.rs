@@ -15,6 +15,7 @@ mod seat;
 mod server;
 #[cfg(feature = "live")]
 mod shadow;
+mod subscription;
 mod tally;
 #[cfg(feature = "live")]
 mod whole;
@@ -22,6 +23,7 @@ mod whole;
 pub use hub::{Broken, Hub, MethodCounts, PartyNo};
 pub use party::Party;
 pub use run::{RunNo, Runs, Span};
+pub use subscription::Completions;
 pub use tally::Tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +31,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
+use claimlab_model::completion::SubscriptionNo;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::invariant::{Checker, Invariant};
 use claimlab_model::store::Store;
 use claimlab_model::token::Secret;
 
+use ff_core::backend::CompletionPayload;
 use ff_core::state::OwnershipState;
 
 use crate::check::Signatures;
@@ -92,6 +96,8 @@ pub struct RunResult {
     pub checked: Vec<(Invariant, u64)>,
     /// Runs and overlaps.
     pub runs: Runs,
+    /// Completions that somebody listened to.
+    pub completions: Completions,
     /// True time at the end.
     pub ended_at: TrueTime,
     /// Why no answer could be had, if so.
@@ -146,6 +152,7 @@ pub struct World {
     flights: Slab<Box<Flight>>,
     requests: Slab<Request>,
     responses: Slab<(WaitNo, Box<dyn std::any::Any + Send>)>,
+    news: Slab<(SubscriptionNo, CompletionPayload)>,
     server_clock: ServerClock,
     store: Store,
     checker: Checker,
@@ -173,7 +180,7 @@ pub fn run(plan: &Arc<Plan>, watch: Watch) -> RunResult {
 impl World {
     fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let deviations: Deviations = plan.world.deviations.iter().copied().collect();
-        let hub = Hub::new(!watch.observers.is_empty(), deviations);
+        let hub = Hub::new(!watch.observers.is_empty(), deviations, plan.world.latency_us);
         #[cfg(any(feature = "live", feature = "sdk"))]
         watch.calls.iter().for_each(|log| hub.note_calls(Arc::clone(log)));
         #[cfg(feature = "live")]
@@ -192,6 +199,7 @@ impl World {
             flights: Slab::default(),
             requests: Slab::default(),
             responses: Slab::default(),
+            news: Slab::default(),
             server_clock,
             store: Store::new(secret, deviations),
             checker: Checker::default(),
@@ -310,6 +318,7 @@ impl World {
             methods: self.hub.method_counts(),
             checked,
             runs: self.hub.run_counts(),
+            completions: self.hub.completions(),
             ended_at: self.now,
             executions: (self.store.execution_count(), self.unfinished),
             holders: self.holders(),
@@ -338,6 +347,7 @@ impl World {
             Event::Reply(flight) => self.reply(event, flight),
             Event::Begin(request) => self.begin(event, request),
             Event::Respond(party, response) => self.respond(event, party as PartyNo, response),
+            Event::Hear(party, news) => self.hear(event, party as PartyNo, news),
             Event::Fault(position) => self.strike(position),
             Event::Start(party) => self.start(party as PartyNo),
             Event::Resume(party) => self.resume(party as PartyNo),
@@ -383,6 +393,20 @@ impl World {
         }
         let Some((wait, value)) = self.responses.remove(position) else { return };
         if let Some(task) = self.hub.end(wait, Ended::Value(value)) {
+            self.poll(task);
+        }
+    }
+
+    /// News of a completion reaches a listener, unless it is cut off then: nobody sends it again.
+    fn hear(&mut self, event: Event, party: PartyNo, position: u32) {
+        let seat = &mut self.seats[party];
+        if seat.stalled() {
+            seat.deferred.push(event);
+            return;
+        }
+        let is_cut_off = seat.cut_in > self.now;
+        let Some((subscription, payload)) = self.news.remove(position).filter(|_| !is_cut_off) else { return };
+        if let Some(task) = self.hub.hear(subscription, payload) {
             self.poll(task);
         }
     }
@@ -487,6 +511,7 @@ impl World {
                     let response = self.responses.insert((wait, value));
                     self.schedule(self.now.plus_us(latency), party, Event::Respond(to as u32, response));
                 }
+                Outgoing::Listen => {}
                 Outgoing::MethodStarted { call, method } => {
                     self.tell(party, |_| Kind::Call { call, method: method.name() });
                 }

@@ -3,12 +3,15 @@
 
 use std::future::Future;
 use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll};
 
 use claimlab_model::backend::{Method, ModelBackend};
+use claimlab_model::completion::{Publishes, SubscriptionNo};
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::Interner;
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
+use ff_core::backend::CompletionPayload;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::TimestampMs;
@@ -193,6 +196,20 @@ impl Party {
             Ended::Value(value) => value.downcast().ok().map(|value| *value),
             _ => None,
         }
+    }
+}
+
+impl Publishes for Party {
+    fn subscribe(&self) -> SubscriptionNo {
+        self.hub.subscribe(self.no)
+    }
+
+    fn poll_heard(&self, subscription: SubscriptionNo, _: &mut Context<'_>) -> Poll<CompletionPayload> {
+        self.hub.heard(subscription).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn unsubscribe(&self, subscription: SubscriptionNo) {
+        self.hub.unsubscribe(subscription);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Messages: sent, delayed, lost, repeated, performed by the model, answered.
 
+use claimlab_model::completion;
 use claimlab_model::intern::ExecutionNo;
 use claimlab_model::invariant::{Invariant, Violation};
 use claimlab_model::message::{Message, Reply};
@@ -158,6 +159,7 @@ impl World {
         if let Message::Script(script) = message {
             self.tally.script(script.name(), outcome);
             self.follow_changes(role, script.name(), outcome);
+            self.publish();
         }
         let found = self.checker.observe(&self.store, now, message, &reply);
         if !found.is_empty() {
@@ -171,6 +173,19 @@ impl World {
         }
         self.recheck();
         reply
+    }
+
+    /// Sends the news of every end that the script published to whoever listens.
+    fn publish(&mut self) {
+        let mut published = Vec::new();
+        for (no, flow, outcome) in self.store.changes().published() {
+            let payload = completion::payload(self.hub.ids().execution_id(no).clone(), flow, outcome);
+            published.extend(self.hub.published(self.now).into_iter().map(|to| (to, payload.clone())));
+        }
+        for ((party, subscription, at), payload) in published {
+            let news = self.news.insert((subscription, payload));
+            self.schedule(at, party, Event::Hear(party as u32, news));
+        }
     }
 
     /// Signatures and the count of unfinished executions, from the list of changes.

@@ -42,6 +42,9 @@ pub(super) enum Ends {
     At { us: u64, began_us: u64 },
     /// When somebody else acts; whether the answer makes the worker set a timer.
     Unknown { arms: bool },
+    /// Never; it brings news, which those inside look at when they are run for another reason: the clock
+    /// inside may be ahead by then.
+    News,
 }
 
 /// One wait that was handed out.
@@ -87,6 +90,11 @@ impl Bridge {
     /// Has a future whose end nobody knows run outside.
     pub(super) async fn wait<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
         self.out(Ends::Unknown { arms: false }, future).await
+    }
+
+    /// Has a future that brings news from time to time run outside.
+    pub(super) fn begin(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.queue().push(Request { ends: Ends::News, future: Box::pin(future) });
     }
 
     /// Waits so many milliseconds of the party's own counting.

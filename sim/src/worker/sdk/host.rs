@@ -170,7 +170,7 @@ impl Host {
     fn sleeps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.waits.iter().filter_map(|wait| match wait.ends {
             Ends::At { us, began_us } => Some((us, began_us)),
-            Ends::Unknown { .. } => None,
+            Ends::Unknown { .. } | Ends::News => None,
         })
     }
 }
@@ -189,7 +189,7 @@ impl Future for Host {
                 _ if pending => {}
                 Ends::At { us, .. } => told_us = told_us.max(Some(us)),
                 Ends::Unknown { arms: true } => armed_us = actual_us,
-                Ends::Unknown { arms: false } => {}
+                Ends::Unknown { arms: false } | Ends::News => {}
             }
             pending
         });

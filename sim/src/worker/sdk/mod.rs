@@ -8,6 +8,7 @@
 mod bridge;
 mod claim;
 mod clock;
+mod completion;
 mod direct;
 mod host;
 mod task;
@@ -21,6 +22,7 @@ use std::sync::atomic::Ordering;
 use claimlab_model::invariant::Invariant;
 use ff_sdk::{FlowFabricWorker, SdkError, WorkerConfig};
 
+use super::listener::listen;
 use super::native::Worker;
 use super::{Identity, Surroundings, namespace, native};
 use crate::call::Caller;
@@ -29,13 +31,14 @@ use crate::scenario::Entry;
 use crate::world::{Broken, Party};
 use bridge::{Bridge, Inside, as_loop};
 use claim::Process;
+use completion::Completions;
 use host::Host;
 use ward::Wards;
 
 /// Runs a worker until its process dies.
 pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: Identity, surroundings: Surroundings) {
     let bridge = Bridge::default();
-    let own_tasks = 1 + usize::from(plan.registers);
+    let own_tasks = 1 + usize::from(plan.registers) + usize::from(plan.listens);
     let wards = Wards::default();
     let application = application(party.clone(), plan, entry, identity, surroundings, (bridge.clone(), wards.clone()));
     // Without a runtime there is no process; nothing else can fail here.
@@ -68,8 +71,14 @@ async fn application(
         max_concurrent_tasks: plan.concurrency as usize,
         partition_config: Some(surroundings.partitions),
     };
+    let completions = Arc::new(Completions::new(party.clone(), bridge.clone(), surroundings.partitions));
     // A plan's lanes and capabilities are checked with its scenario.
-    let Ok(worker) = FlowFabricWorker::connect_with(config, Arc::clone(&backend), None).await else { return };
+    let Ok(worker) = FlowFabricWorker::connect_with(config, Arc::clone(&backend), Some(completions)).await else {
+        return;
+    };
+    if let Some(completions) = worker.completion_backend().filter(|_| plan.listens) {
+        tokio::spawn(listen(completions));
+    }
     // The application's own look at the queues, where it claims through grants.
     let mut own = Worker::new(party.clone(), Arc::clone(&backend), &plan, identity, surroundings);
     own.coverage = coverage;
