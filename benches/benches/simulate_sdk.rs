@@ -8,9 +8,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claimlab::plan::{Plan, draw};
-use claimlab::scenario::{Player, Range};
+use claimlab::plan::{PartyKey, Plan, WorkerPlan, draw};
+use claimlab::scenario::Player;
 use claimlab::stopwatch::Stopwatch;
+use claimlab::stream::Ratio;
 use claimlab_benches::{bench_world, simulate};
 use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 
@@ -24,29 +25,21 @@ fn played(workers: u32, player: Player) -> Arc<Plan> {
     Arc::new(draw(&scenario, 1))
 }
 
-/// A world with a worker that holds its lease the whole time and does nothing but renew it, or with none.
+/// A world of workers that only wait: for the day on which they poll again.
 fn waiting(workers: u32) -> Arc<Plan> {
     let mut scenario = bench_world(1);
-    let lease_ttl_ms = 30_000;
     scenario.world.for_ms = WAITING_MS;
-    scenario.lease.ttl_ms = lease_ttl_ms;
     scenario.workers.worker = Player::Sdk;
     (scenario.workers.concurrency, scenario.workers.poll_ms) = (1, 86_400_000);
-    scenario.work.run_ms = Range::just(86_400_000);
-    scenario.work.suspend = claimlab::stream::Ratio::NEVER;
     (scenario.work.at_start, scenario.work.per_second) = (0, 0);
-    scenario.operators.cancel = claimlab::stream::Ratio::NEVER;
-    scenario.operators.revoke = claimlab::stream::Ratio::NEVER;
+    scenario.operators.cancel = Ratio::NEVER;
+    scenario.operators.revoke = Ratio::NEVER;
     let mut plan = draw(&scenario, 1);
     plan.faults.clear();
     let one = plan.workers.iter().find(|worker| worker.entry.is_some()).cloned();
     let one = one.expect("the world has a worker");
-    plan.workers = (0..workers)
-        .map(|number| claimlab::plan::WorkerPlan {
-            key: claimlab::plan::PartyKey(claimlab::plan::PartyKey::WORKERS + number),
-            ..one.clone()
-        })
-        .collect();
+    plan.workers =
+        (0..workers).map(|number| WorkerPlan { key: PartyKey(PartyKey::WORKERS + number), ..one.clone() }).collect();
     Arc::new(plan)
 }
 

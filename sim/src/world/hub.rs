@@ -489,6 +489,21 @@ impl Hub {
         }
     }
 
+    /// Ends every wait for a time without a world, and gives the promises that were found broken.
+    #[cfg(all(test, feature = "sdk"))]
+    pub fn end_sleeps(&self) -> Vec<Invariant> {
+        let out = std::mem::take(&mut lock(&self.inner).out);
+        let mut found = Vec::new();
+        for outgoing in out {
+            match outgoing {
+                Outgoing::Sleep { wait, .. } => drop(self.end(wait, Ended::Elapsed)),
+                Outgoing::Found { invariant, .. } => found.push(invariant),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// How often such a promise was looked at.
     pub fn looks(&self, invariant: Invariant) -> u64 {
         lock(&self.inner).looked.get(&invariant).copied().unwrap_or_default()

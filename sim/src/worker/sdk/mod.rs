@@ -125,3 +125,97 @@ fn note_permits(own: &Worker, refused: bool) {
     let broken = Broken { execution: None, cause: "permit=refused", detail };
     own.party.hub().looked_at(Invariant::W02, refused.then_some(broken));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use claimlab_model::deviation::Deviations;
+    use ff_core::partition::PartitionConfig;
+    use ff_core::types::{ExecutionId, LeaseEpoch, WorkerId, WorkerInstanceId};
+
+    use super::*;
+    use crate::clock::PartyClock;
+    use crate::plan::PartyKey;
+    use crate::scenario::{Player, parse};
+    use crate::stream::Range;
+    use crate::world::Hub;
+
+    fn party() -> Party {
+        let hub = Hub::new(false, Deviations::default(), Range::just(1));
+        let no = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
+        Party::new(hub, no)
+    }
+
+    fn own(party: &Party) -> Worker {
+        let partitions = PartitionConfig::default();
+        let backend = party.trait_backend(partitions);
+        let text = "[world]\npartitions = 1\nfor_ms = 1\n\n[workers]\ncount = 1\n\n[work]\nrun_ms = [1, 1]\n";
+        let scenario = parse(std::path::Path::new("one.toml"), text).unwrap();
+        let plan = crate::plan::draw(&scenario, 1).workers.pop().unwrap();
+        let surroundings = Surroundings {
+            partitions,
+            lanes: Arc::new([]),
+            lease_ttl_ms: 1,
+            positions: crate::worker::Positions { scheduler: 0, signaller: 0 },
+            scheduler: Arc::clone(&backend),
+            signaller: Arc::clone(&backend),
+            ledger: Arc::default(),
+        };
+        let identity = Identity { worker: WorkerId::new("w"), instance: WorkerInstanceId::new("i") };
+        assert_eq!(plan.player, Player::Native);
+        Worker::new(party.clone(), backend, &plan, identity, surroundings)
+    }
+
+    fn run(party: &Party) -> crate::world::RunNo {
+        let id = ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
+        let execution = party.hub().ids().execution(&id);
+        party.hub().run_started(party.no(), execution, LeaseEpoch(1))
+    }
+
+    #[test]
+    fn a_permit_that_does_not_come_back_is_found() {
+        let party = party();
+        let own = own(&party);
+        let run = run(&party);
+        note_permits(&own, true);
+        assert_eq!(party.hub().end_sleeps(), [], "a worker that runs all it may has no permit left");
+        party.hub().run_ended(party.no(), run);
+        note_permits(&own, false);
+        note_permits(&own, true);
+        assert_eq!(party.hub().end_sleeps(), [Invariant::W02]);
+        assert_eq!(party.hub().looks(Invariant::W02), 2);
+    }
+
+    #[test]
+    fn what_goes_on_when_the_last_task_has_ended_is_found() {
+        for (leaves_a_task, expected) in [(false, Vec::new()), (true, vec![Invariant::W03])] {
+            let party = party();
+            let bridge = Bridge::default();
+            let inside = bridge.clone();
+            let waits = party.clone();
+            let task = async move {
+                inside.sleep_ms(&waits, 5).await;
+                if leaves_a_task {
+                    tokio::spawn(std::future::pending::<()>());
+                }
+                loop {
+                    inside.sleep_ms(&waits, 5).await;
+                }
+            };
+            let mut host = std::pin::pin!(Host::new(party.clone(), bridge, Wards::default(), 1, task).unwrap());
+            let mut poll = |at_ms| {
+                party.hub().enter(crate::clock::TrueTime::from_ms(at_ms), 0);
+                let _ = party.hub().end_sleeps();
+                let _ = host.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            };
+            let run = run(&party);
+            poll(0);
+            poll(5);
+            party.hub().run_ended(party.no(), run);
+            poll(10);
+            assert_eq!(party.hub().end_sleeps(), expected);
+            assert_eq!(party.hub().looks(Invariant::W03), 1);
+        }
+    }
+}
