@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -12,9 +11,8 @@ use claimlab_model::port::Immediate;
 use common::Lab;
 use ff_core::backend::{CompletionPayload, FailureClass, FailureReason, ScannerFilter};
 use ff_core::completion_backend::{CompletionBackend, CompletionStream};
-use ff_core::contracts::{AddExecutionToFlowArgs, CreateExecutionArgs, CreateFlowArgs};
 use ff_core::engine_backend::EngineBackend;
-use ff_core::types::{ExecutionId, FlowId, Namespace, TimestampMs};
+use ff_core::types::{ExecutionId, Namespace, TimestampMs};
 use pollster::FutureExt as _;
 
 fn open(deviations: Deviations) -> (Arc<Immediate>, Arc<dyn EngineBackend>) {
@@ -37,27 +35,6 @@ fn heard(stream: &mut CompletionStream) -> Vec<(ExecutionId, String)> {
     heard
 }
 
-/// An execution of a flow, with a tag.
-fn member(lab: &Lab, tag: &str) -> ExecutionId {
-    let flow = FlowId::from_uuid(lab.uuid());
-    let execution_id = ExecutionId::deterministic_for_flow(&flow, &common::partitions(), lab.uuid());
-    let namespace = Namespace::new("ns");
-    let args = CreateFlowArgs { flow_id: flow.clone(), flow_kind: "kind".into(), namespace, now: lab.now() };
-    lab.backend.create_flow(args).block_on().unwrap();
-    #[allow(clippy::disallowed_types)]
-    let tags = HashMap::from([("team".to_owned(), tag.to_owned())]);
-    let partition_id = execution_id.partition();
-    lab.create_with(CreateExecutionArgs {
-        execution_id: execution_id.clone(),
-        tags,
-        partition_id,
-        ..lab.create_args()
-    });
-    let args = AddExecutionToFlowArgs { flow_id: flow, execution_id: execution_id.clone(), now: lab.now() };
-    lab.backend.add_execution_to_flow(args).block_on().unwrap();
-    execution_id
-}
-
 fn complete(lab: &Lab, id: &ExecutionId) {
     lab.backend.complete(&lab.claim(id, 1_000), None).block_on().unwrap();
 }
@@ -66,7 +43,7 @@ fn complete(lab: &Lab, id: &ExecutionId) {
 fn each_end_of_a_flows_execution_is_heard_once_and_in_order() {
     let lab = Lab::new();
     let mut stream = listen(&lab, &ScannerFilter::NOOP);
-    let [one, two, three, alone] = [member(&lab, "a"), member(&lab, "a"), member(&lab, "a"), lab.create()];
+    let [one, two, three, alone] = [lab.member("a"), lab.member("a"), lab.member("a"), lab.create()];
     complete(&lab, &one);
     complete(&lab, &alone);
     lab.cancel_by_operator(&two).unwrap();
@@ -80,9 +57,9 @@ fn each_end_of_a_flows_execution_is_heard_once_and_in_order() {
 #[test]
 fn a_subscriber_hears_nothing_from_before_it_came() {
     let lab = Lab::new();
-    complete(&lab, &member(&lab, "a"));
+    complete(&lab, &lab.member("a"));
     let mut late = listen(&lab, &ScannerFilter::NOOP);
-    let next = member(&lab, "a");
+    let next = lab.member("a");
     complete(&lab, &next);
     assert_eq!(heard(&mut late), [(next, "success".to_owned())]);
 }
@@ -97,7 +74,7 @@ fn a_filter_lets_through_its_namespace_and_its_tag() {
         listen(&lab, &ScannerFilter::new().with_namespace(Namespace::new("ns"))),
         listen(&lab, &ScannerFilter::new().with_namespace(Namespace::new("other"))),
     ];
-    let id = member(&lab, "a");
+    let id = lab.member("a");
     complete(&lab, &id);
     assert_eq!(streams.each_mut().map(|stream| heard(stream).len()), [1, 0, 1, 0]);
 }

@@ -2,15 +2,14 @@
 
 #[path = "../../model/tests/common/mod.rs"]
 mod common;
+#[path = "common/strict.rs"]
+mod strict;
 
-use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use claimlab::call::{Answer, Answerer, Call, Caller};
-use claimlab::live::lockstep::{Lockstep, Step};
+use claimlab::live::lockstep::Lockstep;
 use claimlab_model::backend::ModelBackend;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::port::Immediate;
@@ -22,24 +21,9 @@ use ff_core::backend::{
     BackendConfig, CompletionPayload, FailureClass, FailureReason, ScannerFilter, ValkeyConnection,
 };
 use ff_core::completion_backend::{CompletionBackend, CompletionStream};
-use ff_core::contracts::{AddExecutionToFlowArgs, CreateExecutionArgs, CreateFlowArgs};
 use ff_core::engine_backend::EngineBackend;
-use ff_core::types::{ExecutionId, FlowId, LaneId, Namespace};
+use ff_core::types::LaneId;
 use pollster::FutureExt as _;
-
-/// A lockstep in which a difference fails the test.
-struct Strict(Mutex<Lockstep>);
-
-#[async_trait]
-impl Answerer for Strict {
-    async fn answer(&self, call: Call) -> Answer {
-        let mut lockstep = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match lockstep.perform(&call).expect("the server answers") {
-            Step::Same(answer) => *answer,
-            Step::Differs(disagreement) => panic!("{disagreement}"),
-        }
-    }
-}
 
 thread_local! {
     /// Where the server of this test listens.
@@ -53,27 +37,7 @@ fn open(deviations: Deviations) -> (Arc<Immediate>, Arc<dyn EngineBackend>) {
     let lockstep = Lockstep::start(server, common::partitions(), &[LaneId::new("default")], deviations, now);
     let lockstep = lockstep.expect("the shipped backend is set up");
     let model = Arc::clone(lockstep.model());
-    (model, Arc::new(Caller(Strict(Mutex::new(lockstep)))))
-}
-
-fn member(lab: &Lab, team: &str) -> ExecutionId {
-    let flow = FlowId::from_uuid(lab.uuid());
-    let execution_id = ExecutionId::deterministic_for_flow(&flow, &common::partitions(), lab.uuid());
-    let namespace = Namespace::new("ns");
-    let args = CreateFlowArgs { flow_id: flow.clone(), flow_kind: "kind".into(), namespace, now: lab.now() };
-    lab.backend.create_flow(args).block_on().expect("a new flow");
-    #[allow(clippy::disallowed_types)]
-    let tags = HashMap::from([("team".to_owned(), team.to_owned())]);
-    let partition_id = execution_id.partition();
-    lab.create_with(CreateExecutionArgs {
-        execution_id: execution_id.clone(),
-        tags,
-        partition_id,
-        ..lab.create_args()
-    });
-    let args = AddExecutionToFlowArgs { flow_id: flow, execution_id: execution_id.clone(), now: lab.now() };
-    lab.backend.add_execution_to_flow(args).block_on().expect("a new member");
-    execution_id
+    (model, strict::backend(lockstep))
 }
 
 /// The next so many, and that no other follows at once.
@@ -127,7 +91,7 @@ fn the_model_publishes_what_the_server_does() {
         panic!("the shipped backend does not subscribe");
     };
     let mut streams = runtime.block_on(subscribe);
-    let [one, two, three, four] = ["a", "b", "a", "b"].map(|team| member(&lab, team));
+    let [one, two, three, four] = ["a", "b", "a", "b"].map(|team| lab.member(team));
     lab.backend.complete(&lab.claim(&one, 1_000), None).block_on().expect("it is claimed");
     lab.cancel_by_operator(&two).expect("it is there");
     let reason = FailureReason::with_detail("broken", b"permanent".to_vec());

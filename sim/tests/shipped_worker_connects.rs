@@ -5,10 +5,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use claimlab::call::{Answer, Answerer, Call, Caller};
 use claimlab::live::keyspace::compare_all;
 use claimlab_model::backend::{ConnectRefusal, Connecting, ModelBackend};
 use claimlab_model::deviation::Deviations;
@@ -295,73 +293,4 @@ fn a_connected_worker_offers_completions_that_nobody_can_subscribe_to() {
     let completions = worker.completion_backend().expect("it is offered");
     let refused = both.runtime.block_on(completions.subscribe_completions()).err();
     assert!(matches!(refused, Some(EngineError::Unavailable { .. })), "{refused:?}");
-}
-
-/// The model, its calls noted.
-#[derive(Clone)]
-struct Noted {
-    backend: Arc<ModelBackend<Arc<Immediate>>>,
-    calls: Arc<Mutex<Vec<String>>>,
-}
-
-#[async_trait]
-impl Answerer for Noted {
-    async fn answer(&self, call: Call) -> Answer {
-        let answer = call.perform(&*self.backend).await;
-        let said = match &answer {
-            Answer::ClaimExecution(Ok(_)) => "claimed".to_owned(),
-            Answer::ReadExecutionContext(Ok(_)) => "read".to_owned(),
-            other => other.text(),
-        };
-        self.calls.lock().expect("nobody panics here").push(format!("{} {said}", call.method()));
-        answer
-    }
-}
-
-/// Four polls over a store with a task that fits, one that does not, and a worker that runs one at most.
-fn polls(by_alias: bool) -> Vec<String> {
-    let lab = common::Lab::new();
-    lab.create();
-    let mut policy = ff_core::policy::ExecutionPolicy::default();
-    let routing = ff_core::policy::RoutingRequirements {
-        required_capabilities: BTreeSet::from(["gpu".to_owned()]),
-        ..Default::default()
-    };
-    policy.routing_requirements = Some(routing);
-    lab.create_with_policy(policy);
-    let backend = ModelBackend::new(Arc::clone(&lab.server), common::partitions());
-    let noted = Noted { backend: Arc::new(backend), calls: Arc::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(async {
-        let backend: Arc<dyn EngineBackend> = Arc::new(Caller(noted.clone()));
-        let config = WorkerConfig {
-            lanes: vec![LaneId::new("default")],
-            partition_config: Some(common::partitions()),
-            ..config("one", &[])
-        };
-        let worker = FlowFabricWorker::connect_with(config, backend, None).await.expect("a good configuration");
-        let mut tasks = Vec::new();
-        for poll in 0..4 {
-            let claimed = if by_alias { worker.claim_next().await } else { worker.claim_next_via_backend().await };
-            let claimed = claimed.expect("no poll fails");
-            let found = claimed
-                .as_ref()
-                .map(|task| (task.execution_id().to_string(), task.lease_epoch(), task.attempt_index()));
-            noted.calls.lock().expect("nobody panics here").push(format!("poll {poll}: {found:?}"));
-            tasks.extend(claimed);
-            if poll == 2 {
-                // The permit comes back.
-                tasks.clear();
-            }
-        }
-    });
-    noted.calls.lock().expect("nobody panics here").clone()
-}
-
-#[test]
-fn claim_next_is_its_ungated_twin() {
-    let (twin, alias) = (polls(false), polls(true));
-    assert!(twin.iter().any(|call| call.starts_with("claim_execution claimed")), "{twin:#?}");
-    assert!(twin.iter().any(|call| call.starts_with("block_route")), "{twin:#?}");
-    assert_eq!(alias, twin);
 }

@@ -135,6 +135,22 @@ impl Lab {
         self.create_with(CreateExecutionArgs { policy: Some(policy), ..self.create_args() })
     }
 
+    /// An execution that is the only member of a new flow, with a team's tag.
+    pub fn member(&self, team: &str) -> ExecutionId {
+        let flow = FlowId::from_uuid(self.uuid());
+        let execution_id = ExecutionId::deterministic_for_flow(&flow, &partitions(), self.uuid());
+        let (namespace, now) = (Namespace::new("ns"), self.now());
+        let args = CreateFlowArgs { flow_id: flow.clone(), flow_kind: "kind".into(), namespace, now };
+        self.backend.create_flow(args).block_on().unwrap();
+        let tags = HashMap::from([("team".to_owned(), team.to_owned())]);
+        let partition_id = execution_id.partition();
+        let args = CreateExecutionArgs { execution_id, tags, partition_id, ..self.create_args() };
+        let execution_id = self.create_with(args);
+        let args = AddExecutionToFlowArgs { flow_id: flow, execution_id: execution_id.clone(), now };
+        self.backend.add_execution_to_flow(args).block_on().unwrap();
+        execution_id
+    }
+
     pub fn grant(&self, id: &ExecutionId, worker: &str, ttl_ms: u64) -> Result<IssueClaimGrantOutcome, EngineError> {
         self.grant_with(id, worker, ttl_ms, &[])
     }
