@@ -5,9 +5,10 @@
 //! the scripts. The ratio to the floor holds where seconds do not.
 
 use std::process::exit;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use claimlab::live::sequence::{self, START_MS};
+use claimlab::stopwatch::Stopwatch;
 use claimlab_model::deviation::Deviations;
 use claimlab_valkey::{Server, connect, own_clock, relaunch};
 
@@ -19,7 +20,7 @@ const REPEATS: u64 = 3;
 #[allow(clippy::disallowed_types)]
 fn floor(server: &Server) -> Duration {
     let mut connection = connect(server.address()).expect("the server answers");
-    let began = Instant::now();
+    let began = Stopwatch::start();
     for _ in 0..ROUND_TRIPS {
         redis::cmd("PING").exec(&mut connection).expect("the server answers");
     }
@@ -36,7 +37,7 @@ fn main() {
         let server = Server::start(START_MS).expect("valkey-server starts (tests/install-valkey)");
         let floor = floor(&server);
         let mut lockstep = sequence::start(server, Deviations::default()).expect("the shipped backend is set up");
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let (_, calls) = sequence::search(&mut lockstep, seed, CALLS, 60, |_| {}).expect("the server answers");
         let took = began.elapsed();
         let each = took / u32::try_from(calls.max(1)).unwrap_or(u32::MAX);
