@@ -37,11 +37,16 @@ pub enum Deviation {
     FixRenewRefusesMarkedLease,
     /// `list_expired_leases` reads the scores that the server sends, instead of failing on the first entry.
     FixListExpiredLeasesReadsScores,
+    /// A worker looks into a window of partitions for each of its lanes before it moves on to the next. Of
+    /// the native worker.
+    FixPollEveryLaneInEachWindow,
+    /// A worker no longer calls a lease healthy whose renewal was refused for good. Of the native worker.
+    FixRefusedRenewalIsUnhealthy,
 }
 
 impl Deviation {
     /// Every switch, in the order of the catalogue.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::BugAcceptExpiredLease,
         Self::BugIgnoreFence,
         Self::BugRenewExpiredLease,
@@ -56,6 +61,8 @@ impl Deviation {
         Self::FixCreateIndexFollowsState,
         Self::FixRenewRefusesMarkedLease,
         Self::FixListExpiredLeasesReadsScores,
+        Self::FixPollEveryLaneInEachWindow,
+        Self::FixRefusedRenewalIsUnhealthy,
     ];
 
     /// The switch's name, as a scenario and the command line spell it.
@@ -75,6 +82,8 @@ impl Deviation {
             Self::FixCreateIndexFollowsState => "fix-create-index-follows-state",
             Self::FixRenewRefusesMarkedLease => "fix-renew-refuses-marked-lease",
             Self::FixListExpiredLeasesReadsScores => "fix-list-expired-leases-reads-scores",
+            Self::FixPollEveryLaneInEachWindow => "fix-poll-every-lane-in-each-window",
+            Self::FixRefusedRenewalIsUnhealthy => "fix-refused-renewal-is-unhealthy",
         }
     }
 

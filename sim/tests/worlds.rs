@@ -1,6 +1,7 @@
 //! What every world must keep: determinism, independence of its elements, checks that agree with
 //! themselves, and the power to turn red.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -177,6 +178,33 @@ fn every_planted_lease_defect_turns_crash_and_skew_red_within_100_seeds() {
         let red = first_red_seed(&scenario, deviation, 100);
         assert!(red.is_some(), "{} stayed green", deviation.name());
     }
+}
+
+/// What a scenario's first seeds break under a switch.
+fn signatures(scenario: &Scenario, deviation: Option<Deviation>) -> BTreeSet<String> {
+    let mut scenario = scenario.clone();
+    scenario.deviations.extend(deviation);
+    let mut summary = Summary::of(&scenario.name);
+    for seed in 0..3 {
+        summary.add(seed, &run_plan(&Arc::new(draw(&scenario, seed)), Watch::default()));
+    }
+    summary.findings.into_keys().collect()
+}
+
+#[test]
+fn a_worker_that_polls_every_lane_in_each_window_finds_all_work() {
+    let scenario = scenario("lanes-and-windows", 1);
+    let shipped = signatures(&scenario, None);
+    assert_eq!(shipped.iter().map(|of| &of[..3]).collect::<Vec<_>>(), ["L09", "W04"]);
+    assert_eq!(signatures(&scenario, Some(Deviation::FixPollEveryLaneInEachWindow)), BTreeSet::new());
+}
+
+#[test]
+fn a_worker_that_takes_a_refusal_for_what_it_is_doubts_its_lease() {
+    let scenario = scenario("reclaim-storm", 60);
+    let doubtful = |signatures: BTreeSet<String>| signatures.iter().any(|of| of.starts_with("W01"));
+    assert!(doubtful(signatures(&scenario, None)));
+    assert!(!doubtful(signatures(&scenario, Some(Deviation::FixRefusedRenewalIsUnhealthy))));
 }
 
 /// Keeps the faults that a run had.

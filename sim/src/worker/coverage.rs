@@ -1,8 +1,8 @@
-//! Whether a worker that polls comes by every partition of every lane.
+//! Whether a worker that polls and finds nothing comes by every partition of every lane.
 
 use std::collections::BTreeSet;
 
-/// A worker that finds nothing must have been everywhere after so many rounds over all windows.
+/// A worker that finds nothing so many rounds over all windows long must have been everywhere.
 const ROUNDS: u64 = 4;
 
 /// Where one process has looked so far.
@@ -19,6 +19,12 @@ impl Coverage {
         if !self.judged && !self.seen.contains(&(lane.to_owned(), partition)) {
             self.seen.insert((lane.to_owned(), partition));
         }
+    }
+
+    /// Notes a poll that found work, and so did not look at all that it would have.
+    pub(super) fn found_work(&mut self) {
+        self.seen.clear();
+        self.polls = 0;
     }
 
     /// Notes a poll that found nothing; judges once, when the worker has had its rounds, and tells what

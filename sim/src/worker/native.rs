@@ -8,7 +8,9 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::Invariant;
+use claimlab_model::port::Server as _;
 use ff_core::contracts::{HeartbeatWorkerArgs, RegisterWorkerArgs};
 use ff_core::engine_backend::EngineBackend;
 use ff_core::hash::fnv1a_u64;
@@ -98,7 +100,10 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
             Entry::ClaimFromGrants => worker.claim_from_grants().await,
         };
         match claimed {
-            Ok(Some(task)) => worker.party.spawn(task.run()),
+            Ok(Some(task)) => {
+                worker.found_work();
+                worker.party.spawn(task.run());
+            }
             Ok(None) => {
                 worker.found_nothing(entry);
                 worker.party.sleep_ms(plan.poll_ms).await;
@@ -135,6 +140,11 @@ impl Worker {
         }
     }
 
+    /// Notes a poll that found work.
+    pub(super) fn found_work(&self) {
+        self.coverage.lock().unwrap_or_else(PoisonError::into_inner).found_work();
+    }
+
     /// Notes a poll that found nothing, and whether such polls come by everywhere.
     pub(super) fn found_nothing(&self, entry: Entry) {
         if entry == Entry::ClaimViaServer || !self.has_room() {
@@ -166,7 +176,12 @@ impl Worker {
         let partitions = u64::from(self.surroundings.partitions.num_flow_partitions);
         let chunk = partitions.min(u64::from(SCAN_CHUNK));
         let start = self.scan_cursor % partitions;
-        self.scan_cursor = self.scan_cursor.wrapping_add(chunk);
+        // As shipped, lane and window move on together with every poll.
+        let stays = self.party.deviations().has(Deviation::FixPollEveryLaneInEachWindow)
+            && !self.lane_index.is_multiple_of(self.lanes.len());
+        if !stays {
+            self.scan_cursor = self.scan_cursor.wrapping_add(chunk);
+        }
         (0..chunk).map(move |step| ((start + step) % partitions) as u16)
     }
 

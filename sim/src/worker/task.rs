@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::Invariant;
+use claimlab_model::port::Server as _;
 use ff_core::backend::{FailureClass, FailureReason, Handle, HandleKind};
 use ff_core::contracts::{
     ResumeCondition, ResumePolicy, SuspendArgs, SuspendOutcome, SuspensionReasonCode, SuspensionRequester,
@@ -104,8 +106,9 @@ impl ClaimedTask {
                 Err(_) => self.renewal_failures.load(Ordering::Relaxed) + 1,
             };
             self.renewal_failures.store(failures, Ordering::Relaxed);
-            let is_healthy = failures < DOUBTFUL_FAILURES;
             let is_refused = renewed.is_err_and(|error| is_final(&error));
+            let takes_it = is_refused && self.party.deviations().has(Deviation::FixRefusedRenewalIsUnhealthy);
+            let is_healthy = failures < DOUBTFUL_FAILURES && !takes_it;
             if self.is_asked {
                 note_health(&self.party, self.application.run(), is_refused, is_healthy);
             }

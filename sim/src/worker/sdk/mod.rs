@@ -101,6 +101,7 @@ async fn application(
         };
         match claimed {
             Ok(Some(task)) => {
+                process.own().found_work();
                 drop(tokio::spawn(task.run()));
                 continue;
             }
