@@ -182,6 +182,12 @@ impl Future for Host {
         let host = &mut *self;
         let mut told_us: Option<u64> = None;
         let (mut armed_us, actual_us) = (host.armed_us, host.party.timer_us());
+        // Of a timer and a sleep that end together, the one that was set first goes first, whatever tokio's
+        // queues would do.
+        let is_due = host.alarm.as_ref().is_some_and(|alarm| alarm.due.us() == actual_us);
+        if is_due && host.sleeps().any(|(at_us, began_us)| at_us == actual_us && began_us > armed_us) {
+            host.run(Some(actual_us), context);
+        }
         let waited = host.waits.len();
         host.waits.retain_mut(|wait| {
             let pending = wait.future.as_mut().poll(context).is_pending();
