@@ -9,10 +9,11 @@ use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
 use ff_core::types::*;
 use uuid::Uuid;
 
-use super::memory::{
-    Memory, PARTITIONS, TTLS_MS, caller_now, capabilities, execution, instance, lane, one, source, text, worker,
-};
+use super::memory::Memory;
 use super::step::{Pick, Who};
+use super::value::{
+    PARTITIONS, TTLS_MS, caller_now, capabilities, execution, instance, lane, one, source, text, worker,
+};
 use crate::call::Call;
 
 /// One step.

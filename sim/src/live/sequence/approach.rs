@@ -162,6 +162,6 @@ pub fn link(store: &Store, ids: &Interner, flow: Pick, up: Pick, down: Pick) -> 
 }
 
 fn found<'a>(store: &'a Store, ids: &Interner, execution: Pick) -> Option<&'a Execution> {
-    let id = super::memory::execution(execution);
+    let id = super::value::execution(execution);
     store.executions().find(|found| **ids.execution_name(found.no) == *id.as_str())
 }

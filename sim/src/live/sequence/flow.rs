@@ -7,8 +7,9 @@ use ff_core::partition::{Partition, PartitionConfig, PartitionFamily, PartitionK
 use ff_core::types::*;
 use uuid::Uuid;
 
-use super::memory::{Memory, PARTITIONS, caller_now, execution, lane, one, text};
+use super::memory::Memory;
 use super::step::Pick;
+use super::value::{PARTITIONS, caller_now, execution, lane, one, text};
 use crate::call::Call;
 
 /// One step.

@@ -3,19 +3,22 @@
 
 mod admission;
 pub(in crate::live) mod approach;
+mod call;
 mod draw;
 mod flow;
 mod memory;
 mod parking;
 mod shrink;
 mod step;
+mod value;
 
 pub use admission::AdmissionStep;
 pub use draw::{Progress, Sequence, sequences};
 pub use flow::FlowStep;
-pub use memory::{Memory, PARTITIONS, execution};
+pub use memory::Memory;
 pub use parking::ParkingStep;
 pub use step::{Goal, Pick, Step, Who};
+pub use value::{PARTITIONS, execution};
 
 use std::fmt::Write as _;
 
@@ -137,7 +140,7 @@ pub(in crate::live) fn take(
     if let Step::Approach { execution, goal } = step {
         for _ in 0..approach::LONGEST {
             let now = lockstep.now();
-            let no = lockstep.model().ids().execution(&memory::execution(*execution));
+            let no = lockstep.model().ids().execution(&value::execution(*execution));
             let next =
                 lockstep.model().look(|store| approach::next(store, store.execution(no), now, *execution, *goal));
             let Some(next) = next else { break };
@@ -178,7 +181,7 @@ fn moved(lockstep: &Lockstep, now: ServerTime, step: &Step) -> ServerTime {
         Step::Wait { ms } => now.plus_ms(u64::from(*ms)),
         Step::Back { ms } => ServerTime::from_ms(now.ms() - i64::from(*ms)),
         Step::ToBoundary { which, offset_ms } => {
-            let times: Vec<i64> = lockstep.model().look(memory::boundaries);
+            let times: Vec<i64> = lockstep.model().look(call::boundaries);
             // Times ahead first: the past is for the steps backwards.
             let ahead: Vec<i64> =
                 times.iter().copied().filter(|time| *time > now.ms() && *time < now.ms() + 100_000_000).collect();

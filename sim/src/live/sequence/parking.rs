@@ -8,8 +8,9 @@ use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
 use ff_core::types::*;
 use uuid::Uuid;
 
-use super::memory::{Memory, PARTITIONS, execution, lane, near, one, partition_of};
+use super::memory::Memory;
 use super::step::Pick;
+use super::value::{PARTITIONS, execution, lane, near, one, partition_of};
 use crate::call::Call;
 
 /// One step.
