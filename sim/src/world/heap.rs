@@ -5,7 +5,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::hub::WaitNo;
+use super::wait::WaitNo;
 use crate::clock::TrueTime;
 use crate::plan::PartyKey;
 

@@ -5,25 +5,24 @@
 //! heap, and polls exactly the task whose wait an event has satisfied. Nothing else wakes anybody, so
 //! no runtime's scheduling can reorder anything.
 
-use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use claimlab_model::backend::Method;
 use claimlab_model::completion::SubscriptionNo;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::invariant::Invariant;
-use claimlab_model::message::{Message, Reply};
 use ff_core::backend::CompletionPayload;
 use ff_core::types::LeaseEpoch;
 use uuid::Uuid;
 
+use super::outgoing::{Broken, Outgoing};
 use super::run::{RunBook, RunNo, Runs};
 use super::subscription::{Completions, Subscriptions};
+use super::wait::{Ended, WaitNo, Waits};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
 use crate::plan::PartyKey;
 use crate::stream::{Purpose, Range, Stream};
@@ -34,117 +33,6 @@ pub type PartyNo = usize;
 pub type TaskNo = u32;
 /// A party's task.
 pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A registered wait: position and generation, since positions are used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WaitNo {
-    position: u32,
-    generation: u32,
-}
-
-/// What ends a wait.
-pub enum Ended {
-    /// Its time came.
-    Elapsed,
-    /// The server answered.
-    Answered(Reply),
-    /// The client gave up waiting for the server.
-    Unanswered,
-    /// Another party answered.
-    Value(Box<dyn Any + Send>),
-}
-
-enum WaitState {
-    Free,
-    Waiting(TaskNo),
-    Ready(Ended),
-}
-
-struct Wait {
-    generation: u32,
-    state: WaitState,
-}
-
-/// What one message carries.
-pub enum Load {
-    /// One command or function call.
-    Message(Message),
-    /// One command or function call which a shipped client sends too.
-    #[cfg(feature = "live")]
-    Held(Message, Arc<crate::live::shadow::Held>),
-    /// A call of the trait with all that it asks of the server.
-    #[cfg(feature = "live")]
-    Whole(Box<crate::call::Call>),
-}
-
-impl Load {
-    /// A short name: the command, the function, or the method.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Message(message) => message.name(),
-            #[cfg(feature = "live")]
-            Self::Held(message, _) => message.name(),
-            #[cfg(feature = "live")]
-            Self::Whole(call) => call.method(),
-        }
-    }
-
-    /// The execution that a message is about; a whole call's messages tell that themselves.
-    pub fn execution(&self) -> Option<ExecutionNo> {
-        match self {
-            Self::Message(message) => message.execution(),
-            #[cfg(feature = "live")]
-            Self::Held(message, _) => message.execution(),
-            #[cfg(feature = "live")]
-            Self::Whole(_) => None,
-        }
-    }
-}
-
-/// Whose latencies a message draws.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Latency {
-    /// Those of the task that sends it, where it has its own.
-    #[default]
-    OfTask,
-    /// Those that all tasks share which their party has spawned.
-    OfSpawned,
-}
-
-/// What a party wants of its world.
-pub enum Outgoing {
-    /// A message to the server.
-    Send { wait: WaitNo, load: Load, latency: Latency },
-    /// A timer, in microseconds of the party's own counting.
-    Sleep { wait: WaitNo, timer_us: u64 },
-    /// A timer until a true time, for parties that follow the plan.
-    SleepUntil { wait: WaitNo, until: TrueTime },
-    /// A new task of the same party; with a key it draws from a stream of its own.
-    Spawn { task: TaskFuture, key: Option<u64> },
-    /// A task for another party, started when the request arrives there; a wait where an answer is expected.
-    Request { to: PartyNo, task: TaskFuture, wait: Option<WaitNo>, latency: Latency },
-    /// An answer to another party's wait.
-    Respond { wait: WaitNo, to: PartyNo, value: Box<dyn Any + Send> },
-    /// A trait method began; only sent while recording.
-    MethodStarted { call: u64, method: Method },
-    /// A trait method ended; only sent while recording.
-    MethodEnded { call: u64, method: Method, outcome: &'static str },
-    /// The party waits for news of a completion.
-    Listen,
-    /// The party has broken a promise of its own.
-    Found { invariant: Invariant, execution: Option<ExecutionNo>, cause: &'static str, detail: String },
-}
-
-/// A promise that a party itself has to keep, and has not.
-#[derive(Clone, Debug)]
-pub struct Broken {
-    /// On which execution, where it is about one.
-    pub execution: Option<ExecutionNo>,
-    /// What shows it, as a signature ends: `renew=refused`.
-    pub cause: &'static str,
-    /// What was seen, in one sentence.
-    pub detail: String,
-}
 
 /// One party as its own code sees it.
 struct PartyState {
@@ -171,8 +59,7 @@ pub type MethodCounts = Vec<Vec<(&'static str, u64)>>;
 struct Inner {
     now: TrueTime,
     task: TaskNo,
-    waits: Vec<Wait>,
-    free: Vec<u32>,
+    waits: Waits,
     out: Vec<Outgoing>,
     parties: Vec<PartyState>,
     counts: MethodCounts,
@@ -210,8 +97,7 @@ impl Hub {
             inner: Mutex::new(Inner {
                 now: TrueTime::default(),
                 task: 0,
-                waits: Vec::new(),
-                free: Vec::new(),
+                waits: Waits::default(),
                 out: Vec::new(),
                 parties: Vec::new(),
                 counts: vec![Vec::new(); Method::ALL.len()],
@@ -338,20 +224,10 @@ impl Hub {
     }
 
     /// Registers a wait of the current task.
-    fn register(&self, outgoing: impl FnOnce(WaitNo) -> Outgoing) -> WaitNo {
+    pub(super) fn register(&self, outgoing: impl FnOnce(WaitNo) -> Outgoing) -> WaitNo {
         let mut inner = lock(&self.inner);
         let task = inner.task;
-        let wait = match inner.free.pop() {
-            Some(position) => {
-                let wait = &mut inner.waits[position as usize];
-                wait.state = WaitState::Waiting(task);
-                WaitNo { position, generation: wait.generation }
-            }
-            None => {
-                inner.waits.push(Wait { generation: 0, state: WaitState::Waiting(task) });
-                WaitNo { position: (inner.waits.len() - 1) as u32, generation: 0 }
-            }
-        };
+        let wait = inner.waits.add(task);
         let outgoing = outgoing(wait);
         inner.out.push(outgoing);
         wait
@@ -359,46 +235,22 @@ impl Hub {
 
     /// Ends a wait if it still stands; gives the task to poll.
     pub fn end(&self, no: WaitNo, ended: Ended) -> Option<TaskNo> {
-        let mut inner = lock(&self.inner);
-        let wait = inner.waits.get_mut(no.position as usize).filter(|wait| wait.generation == no.generation)?;
-        let WaitState::Waiting(task) = wait.state else { return None };
-        wait.state = WaitState::Ready(ended);
-        Some(task)
+        lock(&self.inner).waits.end(no, ended)
     }
 
     /// The task of a wait that still stands.
     pub fn waiting_task(&self, no: WaitNo) -> Option<TaskNo> {
-        let inner = lock(&self.inner);
-        let wait = inner.waits.get(no.position as usize).filter(|wait| wait.generation == no.generation)?;
-        match wait.state {
-            WaitState::Waiting(task) => Some(task),
-            _ => None,
-        }
+        lock(&self.inner).waits.task(no)
     }
 
-    fn take(&self, no: WaitNo) -> Option<Ended> {
-        let mut inner = lock(&self.inner);
-        let wait = &mut inner.waits[no.position as usize];
-        if !matches!(wait.state, WaitState::Ready(_)) {
-            return None;
-        }
-        let state = std::mem::replace(&mut wait.state, WaitState::Free);
-        wait.generation += 1;
-        inner.free.push(no.position);
-        match state {
-            WaitState::Ready(ended) => Some(ended),
-            _ => None,
-        }
+    /// What has ended a wait, which is none any more then.
+    pub(super) fn take(&self, no: WaitNo) -> Option<Ended> {
+        lock(&self.inner).waits.take(no)
     }
 
-    fn forget(&self, no: WaitNo) {
-        let mut inner = lock(&self.inner);
-        let wait = &mut inner.waits[no.position as usize];
-        if wait.generation == no.generation {
-            wait.state = WaitState::Free;
-            wait.generation += 1;
-            inner.free.push(no.position);
-        }
+    /// Nobody waits any more.
+    pub(super) fn forget(&self, no: WaitNo) {
+        lock(&self.inner).waits.forget(no);
     }
 
     /// Sets the scene for polling a task.
@@ -484,9 +336,7 @@ impl Hub {
     pub fn looked_at(&self, invariant: Invariant, broken: Option<Broken>) {
         let mut inner = lock(&self.inner);
         *inner.looked.entry(invariant).or_default() += 1;
-        if let Some(Broken { execution, cause, detail }) = broken {
-            inner.out.push(Outgoing::Found { invariant, execution, cause, detail });
-        }
+        inner.out.extend(broken.map(|broken| Outgoing::Found { invariant, broken }));
     }
 
     /// Ends every wait for a time without a world, and gives the promises that were found broken.
@@ -521,21 +371,16 @@ impl Hub {
 
     /// Stops listening.
     pub fn unsubscribe(&self, subscription: SubscriptionNo) {
-        let wait = lock(&self.inner).subscriptions.remove(subscription);
-        wait.into_iter().for_each(|wait| self.forget(wait));
+        let mut inner = lock(&self.inner);
+        if let Some(wait) = inner.subscriptions.remove(subscription) {
+            inner.waits.forget(wait);
+        }
     }
 
-    /// The next completion that was heard; without one the task is polled again when there is.
+    /// The next completion that was heard; without one the current task is polled again when there is.
     pub fn heard(&self, subscription: SubscriptionNo) -> Option<CompletionPayload> {
-        if let Some(heard) = lock(&self.inner).subscriptions.next(subscription) {
-            return Some(heard);
-        }
-        let is_waiting = lock(&self.inner).subscriptions.wait_of(subscription).is_some();
-        if !is_waiting {
-            let wait = self.register(|_| Outgoing::Listen);
-            lock(&self.inner).subscriptions.wait(subscription, wait);
-        }
-        None
+        let Inner { task, waits, subscriptions, .. } = &mut *lock(&self.inner);
+        subscriptions.next_or_wait(subscription, || waits.add(*task))
     }
 
     /// A completion is published: who will hear of it, and when.
@@ -545,9 +390,10 @@ impl Hub {
 
     /// The news of a completion has arrived; gives the task that waits for it.
     pub(super) fn hear(&self, subscription: SubscriptionNo, payload: CompletionPayload) -> Option<TaskNo> {
-        let wait = lock(&self.inner).subscriptions.hear(subscription, payload)?;
-        let task = self.end(wait, Ended::Elapsed);
-        self.take(wait);
+        let mut inner = lock(&self.inner);
+        let wait = inner.subscriptions.hear(subscription, payload)?;
+        let task = inner.waits.task(wait);
+        inner.waits.forget(wait);
         task
     }
 
@@ -595,48 +441,6 @@ impl Hub {
     }
 }
 
-/// A leaf future: registered at its first poll, forgotten when dropped.
-pub struct WaitFuture<F> {
-    hub: Arc<Hub>,
-    begin: Option<F>,
-    wait: Option<WaitNo>,
-}
-
-impl<F: FnOnce(WaitNo) -> Outgoing + Unpin> WaitFuture<F> {
-    /// A wait that starts with what `begin` puts into the outbox.
-    pub fn new(hub: Arc<Hub>, begin: F) -> Self {
-        Self { hub, begin: Some(begin), wait: None }
-    }
-}
-
-impl<F: FnOnce(WaitNo) -> Outgoing + Unpin> Future for WaitFuture<F> {
-    type Output = Ended;
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Ended> {
-        if let Some(begin) = self.begin.take() {
-            let wait = self.hub.register(begin);
-            self.wait = Some(wait);
-            return Poll::Pending;
-        }
-        let Some(wait) = self.wait else { return Poll::Pending };
-        match self.hub.take(wait) {
-            Some(ended) => {
-                self.wait = None;
-                Poll::Ready(ended)
-            }
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl<F> Drop for WaitFuture<F> {
-    fn drop(&mut self) {
-        if let Some(wait) = self.wait {
-            self.hub.forget(wait);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -661,17 +465,5 @@ mod tests {
         hub.run_ended(worker, run);
         hub.method_started(worker, Method::ClaimExecution);
         assert_eq!(hub.saturated_calls(), 1);
-    }
-
-    #[test]
-    fn a_forgotten_wait_is_not_ended_by_a_late_event() {
-        let hub = Hub::new(false, Deviations::default(), Range::just(1));
-        hub.enter(TrueTime::default(), 7);
-        let first = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
-        hub.forget(first);
-        let second = hub.register(|wait| Outgoing::Sleep { wait, timer_us: 1 });
-        assert_eq!(first.position, second.position, "the place is used again");
-        assert_eq!(hub.end(first, Ended::Elapsed), None);
-        assert_eq!(hub.end(second, Ended::Elapsed), Some(7));
     }
 }

@@ -9,6 +9,7 @@ mod fault;
 mod heap;
 mod hub;
 mod liveness;
+mod outgoing;
 mod party;
 mod run;
 mod seat;
@@ -17,10 +18,12 @@ mod server;
 mod shadow;
 mod subscription;
 mod tally;
+mod wait;
 #[cfg(feature = "live")]
 mod whole;
 
-pub use hub::{Broken, Hub, MethodCounts, PartyNo};
+pub use hub::{Hub, MethodCounts, PartyNo};
+pub use outgoing::Broken;
 pub use party::Party;
 pub use run::{RunNo, Runs, Span};
 pub use subscription::Completions;
@@ -47,8 +50,10 @@ use crate::plan::{PartyKey, Plan, What, When};
 use crate::stream::{Purpose, Stream};
 use crate::worker::Cast;
 use heap::{Event, Heap, Slab};
-use hub::{Ended, Latency, Load, Outgoing, TaskFuture, TaskNo, WaitNo};
+use hub::{TaskFuture, TaskNo};
+use outgoing::{Latency, Load, Outgoing};
 use seat::Seat;
+use wait::{Ended, WaitNo};
 
 /// How long a party waits for another's answer, in milliseconds of its own counting.
 const REQUEST_PATIENCE_MS: u64 = 10_000;
@@ -511,14 +516,13 @@ impl World {
                     let response = self.responses.insert((wait, value));
                     self.schedule(self.now.plus_us(latency), party, Event::Respond(to as u32, response));
                 }
-                Outgoing::Listen => {}
                 Outgoing::MethodStarted { call, method } => {
                     self.tell(party, |_| Kind::Call { call, method: method.name() });
                 }
                 Outgoing::MethodEnded { call, method, outcome } => {
                     self.tell(party, |_| Kind::Return { call, method: method.name(), outcome });
                 }
-                Outgoing::Found { invariant, execution, cause, detail } => {
+                Outgoing::Found { invariant, broken: Broken { execution, cause, detail } } => {
                     let signature = format!("{} {}:{cause}", invariant.id(), self.seats[party].key.role());
                     self.found(party, invariant, execution, signature, detail);
                 }

@@ -17,7 +17,9 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use super::hub::{Ended, Hub, Latency, Load, Outgoing, PartyNo, TaskFuture, WaitFuture};
+use super::hub::{Hub, PartyNo, TaskFuture};
+use super::outgoing::{Latency, Load, Outgoing};
+use super::wait::{Ended, WaitFuture};
 use crate::clock::{TrueTime, WorkerTime};
 #[cfg(feature = "live")]
 use crate::live::unit::Unit;

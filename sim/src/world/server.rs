@@ -9,7 +9,9 @@ use claimlab_model::store::{Change, Core};
 use ff_core::state::{LifecyclePhase, OwnershipState};
 
 use super::heap::Event;
-use super::hub::{Ended, Latency, Load, PartyNo, WaitNo};
+use super::hub::PartyNo;
+use super::outgoing::{Latency, Load};
+use super::wait::{Ended, WaitNo};
 use super::{Flight, Task, World};
 use crate::history::{Finding, Kind, Transition};
 use crate::plan::What;

@@ -7,7 +7,8 @@ use claimlab_model::completion::SubscriptionNo;
 use ff_core::backend::CompletionPayload;
 use serde::Serialize;
 
-use super::hub::{PartyNo, WaitNo};
+use super::hub::PartyNo;
+use super::wait::WaitNo;
 use crate::clock::TrueTime;
 use crate::stream::{Range, Stream};
 
@@ -74,18 +75,18 @@ impl Subscriptions {
         self.standing.remove(&no)?.wait
     }
 
-    pub(super) fn next(&mut self, no: SubscriptionNo) -> Option<CompletionPayload> {
-        self.standing.get_mut(&no)?.heard.pop_front()
-    }
-
-    pub(super) fn wait_of(&self, no: SubscriptionNo) -> Option<WaitNo> {
-        self.standing.get(&no)?.wait
-    }
-
-    pub(super) fn wait(&mut self, no: SubscriptionNo, wait: WaitNo) {
-        if let Some(of) = self.standing.get_mut(&no) {
-            of.wait = Some(wait);
+    /// The next that was heard; without one, who asked waits from now on.
+    pub(super) fn next_or_wait(
+        &mut self,
+        no: SubscriptionNo,
+        wait: impl FnOnce() -> WaitNo,
+    ) -> Option<CompletionPayload> {
+        let of = self.standing.get_mut(&no)?;
+        let heard = of.heard.pop_front();
+        if heard.is_none() {
+            of.wait.get_or_insert_with(wait);
         }
+        heard
     }
 
     pub(super) fn published(&mut self, now: TrueTime) -> Vec<(PartyNo, SubscriptionNo, TrueTime)> {

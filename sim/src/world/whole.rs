@@ -10,8 +10,10 @@ use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 
 use super::World;
-use super::hub::{Ended, Load, Outgoing, PartyNo, TaskNo};
+use super::hub::{PartyNo, TaskNo};
+use super::outgoing::{Load, Outgoing};
 use super::party::Party;
+use super::wait::Ended;
 use crate::call::{Answer, Call};
 use crate::live::unit::{Unit, lock};
 use crate::plan::PartyKey;
