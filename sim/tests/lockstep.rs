@@ -3,6 +3,8 @@
 //! The numbers of calls are what a CI run affords; the same commands with larger ones are for by hand.
 
 mod common;
+#[path = "common/scenarios.rs"]
+mod scenarios;
 
 use std::process::{Command, Stdio};
 
@@ -17,27 +19,20 @@ fn random_sequences_over_the_whole_surface_are_answered_alike() {
     }
 }
 
-fn scenarios() -> Vec<String> {
-    let entries = std::fs::read_dir(root().join("scenarios")).expect("the scenarios are there");
-    let names = entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned());
-    let mut scenarios: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
-    scenarios.sort();
-    assert!(scenarios.len() >= 6);
-    scenarios
-}
-
 #[test]
 fn every_scenario_runs_in_lockstep_with_its_clocks_and_faults() {
-    for name in scenarios() {
-        assert_held(&format!("run scenarios/{name} --workers 16 --seeds 2 --calls 1500 --lockstep valkey"));
+    for file in scenarios::all() {
+        let file = file.display();
+        assert_held(&format!("run {file} --workers 16 --seeds 2 --calls 1500 --lockstep valkey"));
     }
 }
 
 #[test]
 fn every_scenario_runs_in_lockstep_message_by_message() {
-    for name in scenarios() {
+    for file in scenarios::all() {
+        let file = file.display();
         let common = "--workers 16 --seeds 2 --calls 300 --lockstep valkey --unit message";
-        assert_held(&format!("run scenarios/{name} {common}"));
+        assert_held(&format!("run {file} {common}"));
     }
 }
 

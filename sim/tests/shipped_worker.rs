@@ -2,43 +2,24 @@
 
 #[allow(dead_code)]
 mod common;
+#[path = "common/history.rs"]
+mod history;
+#[path = "common/scenarios.rs"]
+mod scenarios;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 
 use claimlab::call::log::CallLog;
-use claimlab::campaign::{replay, run_plan};
+use claimlab::campaign::run_plan;
 use claimlab::clock::TrueTime;
-use claimlab::history::Recorder;
 use claimlab::plan::{Act, Fault, OperatorAction, PartyKey, Plan, Way, What, When, draw};
 use claimlab::scenario::{self, Player, Scenario};
 use claimlab::world::{Runs, Watch};
+use history::history;
 
 const WORKERS: u32 = 20;
-
-/// An output that several owners share.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn scenarios() -> Vec<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
-    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 6, "{files:?}");
-    files
-}
 
 /// The calls of every party of a plan as it is, its workers and reclaimers played by somebody.
 fn all_calls(plan: &Plan, player: Player, until: Option<TrueTime>) -> CallLog {
@@ -97,11 +78,7 @@ fn mixed_history(scenario: &Scenario, seed: u64) -> String {
     for (position, worker) in plan.workers.iter_mut().filter(|worker| worker.entry.is_some()).enumerate() {
         worker.player = if position % 2 == 0 { Player::Sdk } else { Player::Native };
     }
-    let shared = Shared::default();
-    let (recorder, _) = Recorder::new(shared.clone());
-    replay(&Arc::new(plan), vec![Box::new(recorder)]);
-    let bytes = shared.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    history(&Arc::new(plan))
 }
 
 #[test]
@@ -121,7 +98,7 @@ fn two_processes_write_the_same_trace_byte_for_byte() {
 
 #[test]
 fn native_and_shipped_workers_share_a_world_that_replays() {
-    let file = scenarios().into_iter().find(|file| file.ends_with("suspend-resume.toml")).unwrap();
+    let file = scenarios::all().into_iter().find(|file| file.ends_with("suspend-resume.toml")).unwrap();
     let scenario = with_few_workers(&file);
     let history = mixed_history(&scenario, 3);
     assert!(history.contains("claim_execution") && history.len() > 100_000);
@@ -227,7 +204,7 @@ fn a_worker_whose_renewal_is_refused_for_good_never_doubts_its_lease() {
 
 #[test]
 fn the_shipped_worker_makes_the_native_workers_calls() {
-    for file in scenarios() {
+    for file in scenarios::all() {
         let scenario = with_few_workers(&file);
         for seed in 0..20 {
             let plan = draw(&scenario, seed);

@@ -102,9 +102,16 @@ impl Both {
         self.model.set_now(ServerTime::from_ms(self.now_ms));
     }
 
+    /// A shipped worker without its like on the model.
+    fn connect_shipped(&mut self, mut config: WorkerConfig) -> Result<FlowFabricWorker, SdkError> {
+        let address = self.server.address();
+        config.backend = Some(BackendConfig::valkey(address.host.clone(), address.port));
+        self.runtime.block_on(FlowFabricWorker::connect(config))
+    }
+
     /// Connects on both sides; what is refused, and every key after it, must be the same.
     #[track_caller]
-    fn connect(&mut self, mut config: WorkerConfig) -> Result<FlowFabricWorker, String> {
+    fn connect(&mut self, config: WorkerConfig) -> Result<FlowFabricWorker, String> {
         let connecting = Connecting {
             namespace: config.namespace.clone(),
             worker: config.worker_id.clone(),
@@ -114,9 +121,7 @@ impl Both {
             lease_ttl_ms: config.lease_ttl_ms,
             now: TimestampMs(self.now_ms),
         };
-        let address = self.server.address();
-        config.backend = Some(BackendConfig::valkey(address.host.clone(), address.port));
-        let shipped = self.runtime.block_on(FlowFabricWorker::connect(config)).map_err(|error| refused(&error));
+        let shipped = self.connect_shipped(config).map_err(|error| refused(&error));
         let model = pollster::block_on(self.backend.connect_worker(&connecting));
         let model = model.map_err(|refusal| refused_by_model(&refusal).to_owned());
         assert_eq!(shipped.as_ref().err(), model.as_ref().err());
@@ -273,10 +278,7 @@ fn published_partitions_are_taken_field_by_field_where_they_are_numbers() {
         let key = "ff:config:partitions";
         let _: i64 = both.command(&["DEL", key]);
         let _: i64 = both.command(&["HSET", key, "num_flow_partitions", flow, "num_budget_partitions", budget]);
-        let mut config = config(instance, &[]);
-        let address = both.server.address();
-        config.backend = Some(BackendConfig::valkey(address.host.clone(), address.port));
-        let worker = both.runtime.block_on(FlowFabricWorker::connect(config)).expect("nobody else is there");
+        let worker = both.connect_shipped(config(instance, &[])).expect("nobody else is there");
         let found = worker.partition_config();
         [found.num_flow_partitions, found.num_budget_partitions, found.num_quota_partitions]
     };

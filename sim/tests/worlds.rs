@@ -1,53 +1,27 @@
 //! What every world must keep: determinism, independence of its elements, checks that agree with
 //! themselves, and the power to turn red.
 
+#[path = "common/history.rs"]
+mod history;
+#[path = "common/scenarios.rs"]
+mod scenarios;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use claimlab::campaign::{Summary, replay, run_plan};
 use claimlab::check::Judgement;
 use claimlab::clock::{Skew, TrueTime};
-use claimlab::history::{Event, Kind, Observer, Recorder};
+use claimlab::history::{Event, Kind, Observer};
 use claimlab::plan::{Fault, PartyKey, Plan, Way, What, When, draw};
 use claimlab::scenario::{self, Entry, Scenario};
 use claimlab::world::Watch;
 use claimlab_model::deviation::Deviation;
-
-fn scenarios() -> Vec<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
-    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 6, "{files:?}");
-    files
-}
+use history::history;
 
 fn scenario(name: &str, workers: u32) -> Scenario {
-    let file = scenarios().into_iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
+    let file = scenarios::all().into_iter().find(|file| file.file_stem().is_some_and(|stem| stem == name));
     scenario::read(&file.unwrap()).unwrap().with_workers(workers)
-}
-
-/// An output that several owners share.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn history(plan: &Arc<Plan>) -> String {
-    let shared = Shared::default();
-    let (recorder, _) = Recorder::new(shared.clone());
-    replay(plan, vec![Box::new(recorder)]);
-    let bytes = shared.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
 }
 
 /// The lines of a history that are not of one party.
@@ -123,7 +97,7 @@ fn a_fault_less_changes_nothing_else() {
 
 #[test]
 fn the_incremental_checks_equal_a_full_recheck_every_64_scripts() {
-    for file in scenarios() {
+    for file in scenarios::all() {
         let scenario = scenario::read(&file).unwrap().with_workers(60);
         for seed in 0..3 {
             let watch = Watch { recheck_every: Some(64), ..Watch::default() };
@@ -136,7 +110,7 @@ fn the_incremental_checks_equal_a_full_recheck_every_64_scripts() {
 
 #[test]
 fn every_scenario_holds_but_for_what_it_accepts() {
-    for file in scenarios() {
+    for file in scenarios::all() {
         let scenario = scenario::read(&file).unwrap().with_workers(200);
         let mut summary = Summary::of(&scenario.name);
         for seed in 0..4 {
