@@ -26,6 +26,18 @@ pub enum Purpose {
     Extras,
 }
 
+/// What a stream of [`Purpose::Extras`] draws: what a plan or a world has beside what its other streams
+/// draw, so that asking for it moves none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Extra {
+    OnPending = 0,
+    Progress = 1,
+    Childless = 2,
+    Flow = 4,
+    Subscription = 1 << 12,
+}
+
 /// One stream.
 #[derive(Clone, Debug)]
 pub struct Stream(ChaCha8Rng);
@@ -36,6 +48,11 @@ impl Stream {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream((purpose as u64) << 56 | (key & ((1 << 56) - 1)));
         Self(generator)
+    }
+
+    /// The stream of an extra; `key` has at most 40 bits, that of a subscription 52.
+    pub fn of_extra(seed: u64, extra: Extra, key: u64) -> Self {
+        Self::new(seed, Purpose::Extras, (extra as u64) << 40 | key)
     }
 
     /// The next 64 bits.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::{Skew, TrueTime};
 use crate::scenario::{Ending, Entry, Messages, Player, Scenario, Slow};
-use crate::stream::{Purpose, Range, Ratio, Stream};
+use crate::stream::{Extra, Purpose, Range, Ratio, Stream};
 
 /// Beside polling a worker sends at most about so many messages a second; faults of later messages are
 /// not drawn.
@@ -169,14 +169,14 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
             let delay = stream.within_unsigned(work.delay_ms);
             asked.then_some(delay)
         },
-        on_pending: Stream::new(seed, Purpose::Extras, u64::from(key)).chance(work.on_pending),
+        on_pending: Stream::of_extra(seed, Extra::OnPending, u64::from(key)).chance(work.on_pending),
     };
     let delay = Park::Delay { for_ms: stream.within_unsigned(work.delay_ms) };
     let submitted_delayed = stream.chance(work.submit_delayed);
     let delay_ms = stream.within_unsigned(work.delay_ms);
     let has_deadline = stream.chance(work.deadline);
     let deadline_ms = stream.within_unsigned(work.deadline_ms);
-    let in_flow = Stream::new(seed, Purpose::Extras, 4 << 40 | u64::from(key)).chance(work.flow);
+    let in_flow = Stream::of_extra(seed, Extra::Flow, u64::from(key)).chance(work.flow);
     WorkItem {
         key,
         at,
@@ -191,7 +191,7 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
         deadline_ms: has_deadline.then_some(deadline_ms),
         task: Task {
             run_ms,
-            reports_progress: Stream::new(seed, Purpose::Extras, 1 << 40 | u64::from(key)).chance(work.progress),
+            reports_progress: Stream::of_extra(seed, Extra::Progress, u64::from(key)).chance(work.progress),
             park: if suspends { Some(suspend) } else { delays.then_some(delay) },
             ending: ending.unwrap_or(Ending::Complete),
         },
@@ -222,7 +222,7 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
     // Whoever waits for children that nobody creates is cancelled whenever that is.
     let childless = work.iter().filter(|item| item.task.ending == Ending::WaitChildren);
     actions.extend(childless.map(|item| {
-        let mut stream = Stream::new(seed, Purpose::Extras, 2 << 40 | u64::from(item.key));
+        let mut stream = Stream::of_extra(seed, Extra::Childless, u64::from(item.key));
         let after_ms = CHILDLESS_MS + stream.within_unsigned(operators.after_ms);
         OperatorAction { at: item.at.plus_ms(after_ms), work: item.key, act: Act::Cancel }
     }));

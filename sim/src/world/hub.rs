@@ -25,7 +25,7 @@ use super::subscription::{Completions, Subscriptions};
 use super::wait::{Ended, WaitNo, Waits};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
 use crate::plan::PartyKey;
-use crate::stream::{Purpose, Range, Stream};
+use crate::stream::{Extra, Purpose, Range, Stream};
 
 /// A party's position in the world's tables.
 pub type PartyNo = usize;
@@ -49,9 +49,6 @@ struct PartyState {
     /// Subscriptions begun so far.
     subscriptions: u16,
 }
-
-/// Streams of subscriptions' latencies.
-const SUBSCRIPTIONS: u64 = 1 << 52;
 
 /// How often each method ended how.
 pub type MethodCounts = Vec<Vec<(&'static str, u64)>>;
@@ -364,8 +361,8 @@ impl Hub {
         let mut inner = lock(&self.inner);
         let (now, state) = (inner.now, &mut inner.parties[party]);
         state.subscriptions += 1;
-        let key = SUBSCRIPTIONS | u64::from(state.subscriptions) << 32 | u64::from(state.key.0);
-        let latency = Stream::new(state.seed, Purpose::Extras, key);
+        let key = u64::from(state.subscriptions) << 32 | u64::from(state.key.0);
+        let latency = Stream::of_extra(state.seed, Extra::Subscription, key);
         inner.subscriptions.add(party, latency, self.latency_us, now)
     }
 
