@@ -101,7 +101,7 @@ pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[(String, String)],
         grouped(runs.doubted),
         spans(runs.doubted_after_ms, runs.doubted),
     );
-    let _ = writeln!(out, "              these runs went on for {}", spans(runs.ran_on_ms, runs.lost),);
+    let _ = writeln!(out, "              these runs went on for {}", spans(runs.ran_on_ms, runs.lost));
     if summary.completions.published > 0 {
         let Completions { published, heard } = summary.completions;
         let (published, heard) = (grouped(published), grouped(heard));

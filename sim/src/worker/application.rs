@@ -106,32 +106,27 @@ impl Application {
     }
 
     /// Works, then ends or parks.
-    pub(super) async fn work(&self, held: impl Held) {
+    pub(super) async fn work(&self, mut held: impl Held) {
         let run_ms = self.task.run_ms;
         let first_half_ms = run_ms / 2;
-        match (&self.task.park, held.kind()) {
-            (Some(park), HandleKind::Fresh) => {
-                if let Some(held) = self.park(held, park, first_half_ms).await {
-                    held.sleep_ms(run_ms - first_half_ms).await;
-                    self.end(held).await;
+        let left_ms = match (&self.task.park, held.kind()) {
+            (Some(park), HandleKind::Fresh) => match self.park(held, park, first_half_ms).await {
+                Some(goes_on) => {
+                    held = goes_on;
+                    run_ms - first_half_ms
                 }
-            }
-            (Some(_), HandleKind::Resumed) => {
-                held.sleep_ms(run_ms - first_half_ms).await;
-                self.end(held).await;
-            }
+                None => return,
+            },
+            (Some(_), HandleKind::Resumed) => run_ms - first_half_ms,
             _ if self.task.reports_progress => {
-                let mut held = held;
                 held.sleep_ms(first_half_ms).await;
                 held.progress(50, "halfway").await;
-                held.sleep_ms(run_ms - first_half_ms).await;
-                self.end(held).await;
+                run_ms - first_half_ms
             }
-            _ => {
-                held.sleep_ms(run_ms).await;
-                self.end(held).await;
-            }
-        }
+            _ => run_ms,
+        };
+        held.sleep_ms(left_ms).await;
+        self.end(held).await;
     }
 
     /// Whatever becomes of the lease from now on was asked for here.
@@ -181,11 +176,11 @@ impl Application {
         let is_new = pending.is_none();
         self.gives_up();
         match held.suspend(pending, condition, timeout).await {
-            Parked::Suspended(waitpoint) if is_new => self.send_signal(waitpoint, signal),
             Parked::Satisfied(held) => {
                 self.party.hub().run_ending(self.run, false);
                 return Some(held);
             }
+            Parked::Suspended(waitpoint) if is_new => self.send_signal(waitpoint, signal),
             Parked::Suspended(_) | Parked::Refused => {}
         }
         None

@@ -1,6 +1,6 @@
 //! Whether a worker that polls and finds nothing comes by every partition of every lane.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A worker that finds nothing so many rounds over all windows long must have been everywhere.
 const ROUNDS: u64 = 4;
@@ -8,7 +8,10 @@ const ROUNDS: u64 = 4;
 /// Where one process has looked so far.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
-    seen: BTreeSet<(String, u16)>,
+    /// The partitions of each lane.
+    seen: BTreeMap<String, BTreeSet<u16>>,
+    /// All looks, whatever they found.
+    looks: u64,
     polls: u64,
     judged: bool,
 }
@@ -16,9 +19,20 @@ pub(super) struct Coverage {
 impl Coverage {
     /// Notes a look at a partition of a lane.
     pub(super) fn look(&mut self, lane: &str, partition: u16) {
-        if !self.judged && !self.seen.contains(&(lane.to_owned(), partition)) {
-            self.seen.insert((lane.to_owned(), partition));
+        self.looks += 1;
+        if self.judged {
+            return;
         }
+        match self.seen.get_mut(lane) {
+            Some(partitions) => drop(partitions.insert(partition)),
+            None => drop(self.seen.insert(lane.to_owned(), BTreeSet::from([partition]))),
+        }
+    }
+
+    /// How often it has looked anywhere.
+    #[cfg(feature = "sdk")]
+    pub(super) fn looks(&self) -> u64 {
+        self.looks
     }
 
     /// Notes a poll that found work, and so did not look at all that it would have.
@@ -37,7 +51,7 @@ impl Coverage {
             return None;
         }
         self.judged = true;
-        let seen = std::mem::take(&mut self.seen).len();
+        let seen = std::mem::take(&mut self.seen).values().map(BTreeSet::len).sum();
         Some(Judged { missed: all.saturating_sub(seen), all, polls: self.polls })
     }
 }

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -143,7 +142,6 @@ pub(super) struct Inside {
     leases: Arc<Leases>,
     wards: Wards,
     coverage: Arc<Mutex<Coverage>>,
-    looks: Arc<AtomicU64>,
 }
 
 impl Inside {
@@ -151,12 +149,7 @@ impl Inside {
         let of_loop = party.trait_backend(partitions);
         let beside = party.as_spawned().trait_backend(partitions);
         let (leases, coverage) = (Arc::default(), Arc::default());
-        Self { bridge, of_loop, beside, leases, wards, coverage, looks: Arc::default() }
-    }
-
-    /// How often it has scanned for work.
-    pub(super) fn looks(&self) -> &Arc<AtomicU64> {
-        &self.looks
+        Self { bridge, of_loop, beside, leases, wards, coverage }
     }
 
     /// Where it has scanned for work.
@@ -179,7 +172,6 @@ impl Answerer for Inside {
             Call::ScanEligibleExecutions { args } => {
                 let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
                 coverage.look(args.lane_id.as_str(), args.partition.index);
-                self.looks.fetch_add(1, Ordering::Relaxed);
                 None
             }
             _ => None,

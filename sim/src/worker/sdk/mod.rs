@@ -16,8 +16,7 @@ mod ward;
 
 pub(super) use direct::{ShippedReclaims, deliver_signal};
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use claimlab_model::invariant::Invariant;
 use ff_sdk::{FlowFabricWorker, SdkError, WorkerConfig};
@@ -57,7 +56,7 @@ async fn application(
 ) {
     let inside = Inside::new(&party, bridge.clone(), wards.clone(), surroundings.partitions);
     let leases = Arc::clone(inside.leases());
-    let (coverage, looks) = (Arc::clone(inside.coverage()), Arc::clone(inside.looks()));
+    let coverage = Arc::clone(inside.coverage());
     let backend: Arc<dyn ff_core::engine_backend::EngineBackend> = Arc::new(Caller(inside));
     let config = WorkerConfig {
         backend: None,
@@ -81,7 +80,7 @@ async fn application(
     }
     // The application's own look at the queues, where it claims through grants.
     let mut own = Worker::new(party.clone(), Arc::clone(&backend), &plan, identity, surroundings);
-    own.coverage = coverage;
+    own.coverage = Arc::clone(&coverage);
     if plan.registers {
         own.register().await;
         let (party, bridge) = (party.clone(), bridge.clone());
@@ -92,8 +91,9 @@ async fn application(
         tokio::spawn(native::heartbeats(own.party.clone(), backend, own.identity.clone(), sleep));
     }
     let mut process = Process::new(worker, own, bridge.clone(), leases, wards);
+    let looks = || coverage.lock().unwrap_or_else(PoisonError::into_inner).looks();
     loop {
-        let looked = looks.load(Ordering::Relaxed);
+        let looked = looks();
         let claimed = match entry {
             Entry::ClaimNext => process.claim_next().await,
             Entry::ClaimViaServer => process.claim_via_server().await,
@@ -107,7 +107,7 @@ async fn application(
             }
             Ok(None) => {
                 // A worker without a permit does not even look.
-                let refused = entry == Entry::ClaimNext && looks.load(Ordering::Relaxed) == looked;
+                let refused = entry == Entry::ClaimNext && looks() == looked;
                 note_permits(process.own(), refused);
                 process.own().found_nothing(entry);
             }

@@ -15,14 +15,13 @@ use crate::world::{Party, RunNo};
 struct Ward {
     kept: Weak<Mutex<Option<ClaimedTask>>>,
     run: RunNo,
-    refused: bool,
 }
 
 #[derive(Default)]
 struct Inner {
     wards: BTreeMap<Uuid, Ward>,
-    /// Renewals that were answered since the last look.
-    answered: Vec<Uuid>,
+    /// Renewals that were answered since the last look, and whether they were refused for good.
+    answered: Vec<(Uuid, bool)>,
 }
 
 /// The tasks of one process, by lease.
@@ -36,30 +35,27 @@ impl Wards {
 
     /// Watches over a task from now on.
     pub(super) fn add(&self, lease: &LeaseId, kept: &Kept, run: RunNo) {
-        self.inner().wards.insert(lease.0, Ward { kept: Arc::downgrade(kept), run, refused: false });
+        let mut inner = self.inner();
+        inner.wards.retain(|_, ward| ward.kept.strong_count() > 0);
+        inner.wards.insert(lease.0, Ward { kept: Arc::downgrade(kept), run });
     }
 
     /// A renewal was answered; a refusal may be for good.
     pub(super) fn renewed(&self, lease: &LeaseId, refused_for_good: bool) {
-        let mut inner = self.inner();
-        if let Some(ward) = inner.wards.get_mut(&lease.0) {
-            ward.refused = refused_for_good;
-            inner.answered.push(lease.0);
-        }
+        self.inner().answered.push((lease.0, refused_for_good));
     }
 
     /// Asks the tasks whose renewals were answered what they think of their leases now.
     pub(super) fn look(&self, party: &Party) {
         let mut inner = self.inner();
         let Inner { wards, answered } = &mut *inner;
-        for lease in answered.drain(..) {
+        for (lease, refused) in answered.drain(..) {
             let Some(ward) = wards.get(&lease) else { continue };
             let Some(kept) = ward.kept.upgrade() else { continue };
             // One that is about to end is not asked any more.
             if let Some(task) = &*kept.lock().unwrap_or_else(PoisonError::into_inner) {
-                note_health(party, ward.run, ward.refused, task.is_lease_healthy());
+                note_health(party, ward.run, refused, task.is_lease_healthy());
             }
         }
-        wards.retain(|_, ward| ward.kept.strong_count() > 0);
     }
 }
