@@ -10,7 +10,7 @@ use std::time::Duration;
 use claimlab::campaign::Summary;
 use claimlab::clock::TrueTime;
 use claimlab::stopwatch::Stopwatch;
-use claimlab_benches::{bare, bench_plan, calls, simulate};
+use claimlab_benches::world::{bare, bench_plan, calls, simulate};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 const WORKERS: [u32; 4] = [1_000, 2_000, 4_000, 10_000];

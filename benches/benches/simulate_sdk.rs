@@ -12,7 +12,7 @@ use claimlab::plan::{PartyKey, Plan, WorkerPlan, draw};
 use claimlab::scenario::Player;
 use claimlab::stopwatch::Stopwatch;
 use claimlab::stream::Ratio;
-use claimlab_benches::{bench_world, simulate};
+use claimlab_benches::world::{bench_world, simulate};
 use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 
 const WORKERS: [u32; 3] = [100, 200, 1_000];

@@ -1,7 +1,7 @@
 //! One run of the bench world, for a profiler: `cargo run --release -p claimlab-benches --example profile -- 2000`.
 
 use claimlab::stopwatch::Stopwatch;
-use claimlab_benches::{bench_plan, calls, simulate};
+use claimlab_benches::world::{bench_plan, calls, simulate};
 
 fn main() {
     let workers = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(2_000);

@@ -1,49 +1,26 @@
-//! The worlds that benches measure.
+//! What FlowFabric's claim protocol costs on the real path, and whether a change made it cost more.
+//!
+//! A [`target`] is a running Valkey; a [`lab`] is a deployment of FlowFabric on it. [`operation`] and
+//! [`path`] say what is measured, [`floor`] what the same client needs for nothing at all; [`suite`]
+//! measures them into [`results`]. [`load`] offers work at a fixed rate instead. [`gate`] compares two
+//! revisions.
+//!
+//! Everything here lives in real time: no module of it is used by a simulated run.
 
-use std::path::Path;
-use std::sync::Arc;
+#![allow(clippy::float_arithmetic)]
 
-use claimlab::campaign::{Summary, run_plan};
-use claimlab::clock::TrueTime;
-use claimlab::plan::{Plan, draw};
-use claimlab::scenario::{self, Scenario};
-use claimlab::world::{RunResult, Watch};
-
-/// The checked-in bench world with a number of workers; work grows with them, so that as many hold a lease.
-///
-/// # Panics
-/// When the checked-in file is no scenario.
-pub fn bench_world(workers: u32) -> Scenario {
-    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/world.toml"));
-    let mut scenario = scenario::read(file).expect("the bench world is a scenario");
-    let scaled = |count: u32| u32::try_from(u64::from(count) * u64::from(workers) / 2_000).unwrap_or(u32::MAX);
-    scenario.work.at_start = scaled(scenario.work.at_start);
-    scenario.work.per_second = scaled(scenario.work.per_second);
-    scenario.workers.count = workers;
-    // Larger worlds make more calls in each simulated second; a shorter one measures as many.
-    scenario.world.for_ms = scenario.world.for_ms * 2_000 / u64::from(workers.max(2_000));
-    scenario
-}
-
-/// The bench world's plan under a fixed seed.
-pub fn bench_plan(workers: u32) -> Arc<Plan> {
-    Arc::new(draw(&bench_world(workers), 1))
-}
-
-/// Runs the faulty phase of a plan.
-pub fn simulate(plan: &Arc<Plan>) -> RunResult {
-    let until = Some(TrueTime::from_ms(plan.world.for_ms));
-    run_plan(plan, Watch { until, ..Watch::default() })
-}
-
-/// Runs the same workers on the bare substrate for so long.
-pub fn bare(plan: &Arc<Plan>, until: TrueTime) -> RunResult {
-    run_plan(plan, Watch { until: Some(until), bare: true, ..Watch::default() })
-}
-
-/// Calls without the scans that found nothing, those scans, and messages of a run.
-pub fn calls(plan: &Plan, result: &RunResult) -> (u64, u64, u64) {
-    let mut summary = Summary::of(&plan.scenario);
-    summary.add(plan.seed, result);
-    (summary.calls, summary.empty_scans, summary.messages)
-}
+pub mod closed_loop;
+pub mod error;
+pub mod floor;
+pub mod gate;
+pub mod lab;
+pub mod load;
+pub mod operation;
+pub mod path;
+pub mod plant;
+pub mod results;
+pub mod statistics;
+pub mod suite;
+pub mod target;
+pub mod wall;
+pub mod world;

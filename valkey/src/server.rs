@@ -3,21 +3,24 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::Clock;
+use crate::process::{self, Process};
 
 /// The clock that is preloaded, as the build script compiled it.
 pub(crate) const PRELOADED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clock.so"));
 
-/// A server that does not answer within this many tries of 10 ms will not.
-const TRIES: u32 = 1_000;
+/// What the virtual clock asks of a server beside the usual.
+const SETTINGS: &[&str] = &[
+    "--enable-debug-command",
+    "local",
+    // Its waits end by the wall clock: under one that stands still it would never rest.
+    "--jemalloc-bg-thread",
+    "no",
+];
 
 /// Why there is no usable server.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +98,8 @@ impl fmt::Display for Address {
 pub struct Server {
     address: Address,
     clock: Clock,
-    child: Option<Child>,
+    // Dropped before its folder.
+    _process: Option<Process>,
     _folder: Option<TempDir>,
 }
 
@@ -105,29 +109,16 @@ impl Server {
     /// # Errors
     /// When `valkey-server` is missing, too old, or does not come up.
     pub fn start(now_ms: i64) -> Result<Self, Error> {
-        let folder = TempDir::new().map_err(io_error("making the server's folder"))?;
+        let folder = process::folder()?;
         let library = folder.path().join("clock.so");
         fs::write(&library, PRELOADED).map_err(io_error("writing the server's clock"))?;
         let clock = Clock::create(&folder.path().join("clock.cell"), now_ms)
             .map_err(io_error("making the server's clock cell"))?;
-        // A free port can be taken by another process before the server binds it; then the next is tried.
-        let mut last = String::new();
-        for _ in 0..3 {
-            let address = Address { host: Ipv4Addr::LOCALHOST.to_string(), port: free_port()? };
-            let mut child = spawn(&address, folder.path(), &library, &clock)?;
-            match wait_until_it_answers(&mut child, &address, folder.path()) {
-                Ok(()) => {
-                    let server = Self { address, clock, child: Some(child), _folder: Some(folder) };
-                    server.greet(now_ms)?;
-                    return Ok(server);
-                }
-                Err(said) => last = said,
-            }
-            // The process may still run: it must not keep the folder.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        Err(Error::Dead { said: last })
+        let environment = [("LD_PRELOAD", library.as_os_str()), (crate::CELL_VARIABLE, clock.path().as_os_str())];
+        let (process, address) = Process::start(folder.path(), SETTINGS, &environment)?;
+        let server = Self { address, clock, _process: Some(process), _folder: Some(folder) };
+        server.greet(now_ms)?;
+        Ok(server)
     }
 
     /// Uses what `text` names: `valkey` starts a private server; `valkey://HOST:PORT?clock=FILE` takes
@@ -150,7 +141,7 @@ impl Server {
         }
         let clock = Clock::open(Path::new(cell)).map_err(io_error(&format!("opening the clock cell {cell}")))?;
         clock.set(now_ms).map_err(io_error(&format!("setting the clock cell {cell}")))?;
-        let server = Self { address: Address { host: host.to_owned(), port }, clock, child: None, _folder: None };
+        let server = Self { address: Address { host: host.to_owned(), port }, clock, _process: None, _folder: None };
         server.greet(now_ms)?;
         Ok(server)
     }
@@ -170,17 +161,7 @@ impl Server {
     fn greet(&self, now_ms: i64) -> Result<(), Error> {
         let mut connection = connect(&self.address)?;
         let unreachable = |source| Error::Unreachable { address: self.address.clone(), source };
-        let info: String = redis::cmd("INFO").arg("server").query(&mut connection).map_err(unreachable)?;
-        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let version = field("valkey_version:");
-        let major: Option<u32> = version.and_then(|text| text.split('.').next()?.parse().ok());
-        if major.is_none_or(|major| major < 8) {
-            let found = match version {
-                Some(version) => format!("Valkey {version}"),
-                None => format!("no Valkey (redis_version {})", field("redis_version:").unwrap_or("unknown")),
-            };
-            return Err(Error::NotValkey { address: self.address.clone(), found });
-        }
+        version(&mut connection, &self.address)?;
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query(&mut connection).map_err(unreachable)?;
         let found_ms = seconds * 1_000 + micros / 1_000;
         if found_ms != now_ms {
@@ -191,12 +172,21 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Nothing is kept, so there is nothing to wait for; a process that is gone already is fine.
-            let _ = child.kill();
-            let _ = child.wait();
+/// The version of a Valkey that is new enough.
+pub(crate) fn version(connection: &mut redis::Connection, address: &Address) -> Result<String, Error> {
+    let info = redis::cmd("INFO").arg("server").query(connection);
+    let info: String = info.map_err(|source| Error::Unreachable { address: address.clone(), source })?;
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let found = field("valkey_version:");
+    let major: Option<u32> = found.and_then(|text| text.split('.').next()?.parse().ok());
+    match found {
+        Some(version) if major.is_some_and(|major| major >= 8) => Ok(version.to_owned()),
+        _ => {
+            let found = match found {
+                Some(version) => format!("Valkey {version}"),
+                None => format!("no Valkey (redis_version {})", field("redis_version:").unwrap_or("unknown")),
+            };
+            Err(Error::NotValkey { address: address.clone(), found })
         }
     }
 }
@@ -214,51 +204,6 @@ pub fn connect(address: &Address) -> Result<redis::Connection, Error> {
 pub(crate) fn io_error(what: &str) -> impl FnOnce(io::Error) -> Error {
     let what = what.to_owned();
     move |source| Error::Io { what, source }
-}
-
-fn free_port() -> Result<u16, Error> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(io_error("finding a free port"))
-}
-
-fn spawn(address: &Address, folder: &Path, library: &Path, clock: &Clock) -> Result<Child, Error> {
-    let log = fs::File::create(folder.join("log")).map_err(io_error("making the server's log"))?;
-    let errors = log.try_clone().map_err(io_error("making the server's log"))?;
-    Command::new("valkey-server")
-        .args(["--bind", &address.host, "--port", &address.port.to_string()])
-        .args(["--save", "", "--appendonly", "no", "--enable-debug-command", "local"])
-        // Its waits end by the wall clock: under one that stands still it would never rest.
-        .args(["--jemalloc-bg-thread", "no"])
-        .arg("--dir")
-        .arg(folder)
-        .env("LD_PRELOAD", library)
-        .env(crate::CELL_VARIABLE, clock.path())
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors)
-        .spawn()
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::Missing,
-            _ => Error::Io { what: "starting valkey-server".into(), source },
-        })
-}
-
-fn wait_until_it_answers(child: &mut Child, address: &Address, folder: &Path) -> Result<(), String> {
-    for _ in 0..TRIES {
-        if let Ok(Some(status)) = child.try_wait() {
-            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-            let tail = log.lines().rev().take(3).collect::<Vec<_>>();
-            return Err(format!("{status}; {}", tail.into_iter().rev().collect::<Vec<_>>().join(" | ")));
-        }
-        let pong = connect(address).ok().map(|mut connection| redis::cmd("PING").exec(&mut connection));
-        if matches!(pong, Some(Ok(()))) {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Err("no answer to PING within ten seconds".into())
 }
 
 #[cfg(test)]

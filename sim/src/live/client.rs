@@ -18,7 +18,7 @@ use ff_core::types::LaneId;
 use crate::call::{Answer, Call};
 
 /// Far beyond any call here; the client's own default of 250 ms is too short for a busy machine.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the shipped backend is set up with.
 #[derive(Clone, Debug)]
@@ -168,11 +168,11 @@ pub(super) async fn connect(address: &Address, request_timeout: Duration) -> Res
     build_client(&config).await
 }
 
-/// A backend on a server that is initialised here.
-pub(super) async fn set_up(
-    client: &ferriskey::Client,
-    deployment: &Deployment,
-) -> Result<Arc<ValkeyBackend>, EngineError> {
+/// A backend on a server that is initialised here as a deployment does: library, partitions, secret, lanes.
+///
+/// # Errors
+/// What the shipped backend says.
+pub async fn set_up(client: &ferriskey::Client, deployment: &Deployment) -> Result<Arc<ValkeyBackend>, EngineError> {
     let backend = ValkeyBackend::from_client_and_partitions(client.clone(), deployment.partitions);
     let secret: String = deployment.secret.iter().map(|byte| format!("{byte:02x}")).collect();
     backend.initialize_deployment(&secret, &deployment.lanes, false).await?;

@@ -1,0 +1,134 @@
+//! A closed loop: so many callers, each begins its next operation when its last has ended.
+
+use std::time::Duration;
+
+use claimlab::stopwatch::Stopwatch;
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+
+/// What a loop showed.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Latencies in nanoseconds.
+    pub latencies: Histogram<u64>,
+    /// From the first beginning to the last end.
+    pub took: Duration,
+}
+
+impl Measured {
+    /// Operations that ended.
+    pub fn count(&self) -> u64 {
+        self.latencies.len()
+    }
+
+    /// Operations for each second.
+    pub fn per_second(&self) -> f64 {
+        self.count() as f64 / self.took.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
+
+/// An empty histogram, to three digits.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"))
+}
+
+/// Performs each item once, with so many callers.
+///
+/// # Errors
+/// The first of any caller.
+pub async fn run<T, F, Fut>(items: Vec<T>, concurrency: usize, perform: F) -> Result<Measured, Error>
+where
+    T: Send + 'static,
+    F: Fn(T) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<(), Error>> + Send,
+{
+    let timed = move |item| {
+        let work = perform(item);
+        async move {
+            let began = Stopwatch::start();
+            work.await?;
+            Ok(began.elapsed())
+        }
+    };
+    run_timed(items, concurrency, timed).await
+}
+
+/// The same where the work itself tells how long it took, because not all of it counts.
+///
+/// # Errors
+/// The first of any caller.
+pub async fn run_timed<T, F, Fut>(items: Vec<T>, concurrency: usize, perform: F) -> Result<Measured, Error>
+where
+    T: Send + 'static,
+    F: Fn(T) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<Duration, Error>> + Send,
+{
+    let callers = concurrency.max(1);
+    let mut shares: Vec<Vec<T>> = (0..callers).map(|_| Vec::new()).collect();
+    for (position, item) in items.into_iter().enumerate() {
+        shares[position % callers].push(item);
+    }
+    let mut running = JoinSet::new();
+    let began = Stopwatch::start();
+    for share in shares {
+        let perform = perform.clone();
+        running.spawn(async move {
+            let mut latencies = histogram();
+            for item in share {
+                record(&mut latencies, perform(item).await?);
+            }
+            Ok::<_, Error>(latencies)
+        });
+    }
+    join(running, began).await
+}
+
+/// What callers showed that began together.
+///
+/// # Errors
+/// The first of any caller.
+pub async fn join(mut running: JoinSet<Result<Histogram<u64>, Error>>, began: Stopwatch) -> Result<Measured, Error> {
+    let mut shares = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        shares.push(ended??);
+    }
+    // Adding them up is no part of the work.
+    let took = began.elapsed();
+    let mut latencies = histogram();
+    for share in &shares {
+        add(&mut latencies, share);
+    }
+    Ok(Measured { latencies, took })
+}
+
+/// Notes a latency.
+pub fn record(latencies: &mut Histogram<u64>, took: Duration) {
+    let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    // It resizes as far as 64 bits go.
+    let _ = latencies.record(nanos.max(1));
+}
+
+/// Adds one histogram to another.
+pub fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+    sum.add(other).unwrap_or_else(|_| unreachable!("both resize"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_item_is_performed_once() {
+        let measured = run((0..10).collect(), 3, |_: u32| async { Ok(()) }).await.unwrap();
+        assert_eq!(measured.count(), 10);
+    }
+
+    #[tokio::test]
+    async fn an_error_of_one_caller_is_that_of_the_loop() {
+        let few = || Error::TooFew { what: "runs".into(), found: 1, wanted: 2 };
+        let refused = run(vec![1, 2], 2, move |item| async move { if item == 2 { Err(few()) } else { Ok(()) } }).await;
+        assert!(refused.is_err());
+    }
+}

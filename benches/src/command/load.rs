@@ -1,0 +1,138 @@
+//! `load`: work at a fixed rate, or at one rate after the other.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use claimlab_benches::error::Error;
+use claimlab_benches::load::{self, Options, logs};
+use claimlab_benches::results::{Latency, Load, Results};
+use clap::Args;
+
+use super::{Common, progress, runtime, us};
+
+#[derive(Debug, Args)]
+pub(super) struct Command {
+    /// Arrivals in each second
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+    /// One rate after the other instead, to find the knee
+    #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "rate",
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    sweep: Vec<u64>,
+    /// How long work arrives, at each rate
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    lasts: Duration,
+    /// Shipped workers, each running one task at a time
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    workers: u16,
+    /// Partitions of the deployment
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    partitions: u16,
+    /// How long each task runs
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    run: Duration,
+    /// How long each lease lives
+    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(3..))]
+    lease_ttl_ms: u64,
+    /// How long a worker sleeps that found nothing
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = humantime::parse_duration)]
+    poll: Duration,
+    /// How long the rest is waited for after the last arrival
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    drain: Duration,
+    /// A rate is sustained while its 99th percentile, from due to completed, is below this
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = humantime::parse_duration)]
+    limit_p99: Duration,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Command {
+    pub(super) fn run(self) -> Result<u8, Error> {
+        let rates = if self.sweep.is_empty() { vec![self.rate] } else { self.sweep.clone() };
+        let target = self.common.target()?;
+        let runtime = runtime()?;
+        let mut results = Results::new(&target, "load")?;
+        let mut files = Vec::new();
+        for rate in rates {
+            let options = self.options(rate);
+            let bar = progress((options.lasts.as_secs_f64() * rate as f64) as u64);
+            let loading = load::run(&target, options, |created, completed| {
+                bar.set_position(created);
+                bar.set_message(format!("{rate}/s, {} waiting", created.saturating_sub(completed)));
+            });
+            let loaded = runtime.block_on(loading)?;
+            bar.finish_and_clear();
+            files.push((rate, loaded.seconds));
+            results.loads.push(loaded.load);
+        }
+        if let Some(folder) = &self.common.out {
+            let date: String = results.date.chars().filter(char::is_ascii_alphanumeric).collect();
+            for (rate, seconds) in &files {
+                logs::write(&folder.join(format!("{date}-load-{rate}.hlog")), seconds)?;
+            }
+        }
+        self.common.give(&results, "load", || table(&results.loads))?;
+        Ok(0)
+    }
+
+    fn options(&self, rate: u64) -> Options {
+        Options {
+            rate,
+            lasts: self.lasts,
+            workers: usize::from(self.workers),
+            partitions: self.partitions,
+            run: self.run,
+            lease_ttl_ms: self.lease_ttl_ms,
+            poll: self.poll,
+            drain: self.drain,
+            limit_p99: self.limit_p99,
+        }
+    }
+}
+
+fn table(loads: &[Load]) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{:>7} {:>8} {:>8} {:>8}  {:>10} {:>10} {:>10} {:>10} {:>9} {:>9}",
+        "rate", "due", "done", "in time", "p50", "p99", "p99.9", "most", "renewals", "fairness"
+    );
+    for load in loads {
+        let Latency { p50_ns, p99_ns, p999_ns, max_ns, .. } = load.complete;
+        let renewals = match load.renewals_due {
+            0 => "-".to_owned(),
+            due => format!("{} of {due}", due - load.renewals_missed),
+        };
+        let _ = writeln!(
+            out,
+            "{:>7} {:>8} {:>8} {:>8}  {:>10} {:>10} {:>10} {:>10} {renewals:>9} {:>9.3}{}",
+            load.rate,
+            load.due,
+            load.completed,
+            load.completed_in_time,
+            us(p50_ns),
+            us(p99_ns),
+            us(p999_ns),
+            us(max_ns),
+            load.fairness,
+            if load.sustained { "" } else { "  not sustained" }
+        );
+    }
+    for load in loads.iter().take(1).filter(|_| loads.len() == 1) {
+        for (name, latency) in [
+            ("from due to sent", load.sent),
+            ("from due to created", load.create),
+            ("from created to claimed", load.claim),
+            ("from due to completed", load.complete),
+        ] {
+            let (p50, p99, most) = (us(latency.p50_ns), us(latency.p99_ns), us(latency.max_ns));
+            let _ = writeln!(out, "  {name:24} p50 {p50:>10}  p99 {p99:>10}  most {most:>10}");
+        }
+    }
+    if loads.len() > 1 {
+        let knee = load::knee(loads).map_or_else(|| "below the lowest rate".to_owned(), |rate| format!("{rate}/s"));
+        let _ = writeln!(out, "\nthe knee: sustained up to {knee}");
+    }
+    out
+}

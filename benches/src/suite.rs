@@ -1,0 +1,225 @@
+//! Measures every operation and path beside the floor of the same minute.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::floor::Floor;
+use crate::lab::Lab;
+use crate::operation::Operation;
+use crate::path::Path;
+use crate::plant::Plant;
+use crate::results::{Kind, Latency, Measurement, Overhead, Results};
+use crate::target::Target;
+
+/// Callers or workers at once.
+pub const CONCURRENCIES: &[usize] = &[1, 8, 32, 128];
+/// Partitions, where the cost depends on them.
+pub const PARTITIONS: &[u16] = &[1, 4, 32, 256];
+/// Partitions where it does not.
+pub const USUAL_PARTITIONS: u16 = 4;
+
+/// So often an operation is counted; each counts the same.
+const COUNTED_OPERATIONS: usize = 8;
+/// So often a path is counted at least.
+const COUNTED_PATHS: usize = 64;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name.
+    pub name: &'static str,
+    /// How often each operation is performed at one concurrency.
+    pub operations: usize,
+    /// How often each path is gone.
+    pub paths: usize,
+    /// Round trips of each turn of the floor.
+    pub floors: usize,
+    /// Turns of harness and bare loop.
+    pub turns: usize,
+}
+
+impl Profile {
+    /// What CI can afford.
+    pub const QUICK: Self = Self { name: "quick", operations: 1_000, paths: 300, floors: 4_000, turns: 9 };
+    /// What a person waits for.
+    pub const FULL: Self = Self { name: "full", operations: 4_000, paths: 2_000, floors: 20_000, turns: 15 };
+
+    fn of_operation(self, concurrency: usize) -> usize {
+        self.operations.max(concurrency * 4)
+    }
+
+    fn of_path(self, concurrency: usize) -> usize {
+        self.paths.max(concurrency * 2)
+    }
+}
+
+/// One thing to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A floor.
+    Floor(Floor),
+    /// One call.
+    Operation(Operation),
+    /// A way that users feel, on so many partitions.
+    Path(Path, u16),
+}
+
+impl Subject {
+    /// Everything, the floors first.
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = Floor::ALL.iter().map(|floor| Self::Floor(*floor)).collect();
+        all.extend(Operation::ALL.iter().map(|operation| Self::Operation(*operation)));
+        for path in Path::ALL {
+            let partitions = if path.depends_on_partitions() { PARTITIONS } else { &[USUAL_PARTITIONS] };
+            all.extend(partitions.iter().map(|partitions| Self::Path(*path, *partitions)));
+        }
+        all
+    }
+
+    /// Its name, as results carry it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor(floor) => floor.name(),
+            Self::Operation(operation) => operation.name(),
+            Self::Path(path, _) => path.name(),
+        }
+    }
+
+    async fn measure(self, target: &Arc<Target>, profile: Profile, concurrency: usize) -> Result<Measurement, Error> {
+        let partitions = match self {
+            Self::Path(_, partitions) => partitions,
+            _ => USUAL_PARTITIONS,
+        };
+        let deploy = || Lab::deploy(target, partitions, Plant::default());
+        let lab = deploy().await?;
+        let (kind, measured) = match self {
+            Self::Floor(floor) => (Kind::Floor, floor.measure(&lab, profile.floors, concurrency).await?),
+            Self::Operation(operation) => {
+                let count = profile.of_operation(concurrency);
+                (Kind::Operation, operation.measure(&lab, count, concurrency).await?)
+            }
+            Self::Path(path, _) => (Kind::Path, path.measure(&lab, profile.of_path(concurrency), concurrency).await?),
+        };
+        // Counting slows the server down: it has a turn of its own.
+        let lab = deploy().await?;
+        let commands = match self {
+            Self::Floor(floor) => floor.count(&lab).await?,
+            Self::Operation(operation) => operation.count(&lab, COUNTED_OPERATIONS).await?,
+            Self::Path(path, _) => path.count(&lab, COUNTED_PATHS.max(concurrency), concurrency).await?,
+        };
+        let (name, latency) = (self.name().to_owned(), Latency::of(&measured.latencies));
+        let (concurrency, per_second) = (concurrency as u64, measured.per_second());
+        // The floors are known when all of this concurrency are measured.
+        let (floors, functions) = (0.0, 0.0);
+        Ok(Measurement { name, kind, partitions, concurrency, latency, per_second, commands, floors, functions })
+    }
+}
+
+/// Measures everything; `begin` is told what comes next.
+///
+/// # Errors
+/// Those of the server and of the shipped crates.
+pub async fn run(
+    target: &Arc<Target>,
+    profile: Profile,
+    subjects: &[Subject],
+    mut begin: impl FnMut(&str),
+) -> Result<Results, Error> {
+    let mut results = Results::new(target, profile.name)?;
+    for concurrency in CONCURRENCIES.iter().copied() {
+        for floor in Floor::ALL {
+            begin(&format!("{floor} beside a bare loop, {concurrency} at once"));
+            results.overheads.push(overhead(target, *floor, profile, concurrency).await?);
+        }
+        let first = results.measurements.len();
+        for subject in subjects {
+            begin(&format!("{}, {concurrency} at once", subject.name()));
+            results.measurements.push(subject.measure(target, profile, concurrency).await?);
+        }
+        relate_to_floor(&mut results.measurements[first..]);
+    }
+    results.valkey_benchmark_ns = valkey_benchmark(target, profile.floors);
+    Ok(results)
+}
+
+/// Gives each its multiple of the floors among them.
+fn relate_to_floor(measurements: &mut [Measurement]) {
+    let median = |name: &str| {
+        let floor = measurements.iter().find(|measurement| measurement.name == name);
+        floor.map_or(f64::NAN, |floor| floor.latency.p50_ns as f64)
+    };
+    let (ping, function) = (median(Floor::Ping.name()), median(Floor::Function.name()));
+    for measurement in measurements {
+        let Latency { p50_ns, .. } = measurement.latency;
+        measurement.floors = p50_ns as f64 / ping;
+        measurement.functions = p50_ns as f64 / function;
+    }
+}
+
+/// Harness and bare loop by turns, so that the machine's minute is the same for both.
+async fn overhead(target: &Arc<Target>, floor: Floor, profile: Profile, concurrency: usize) -> Result<Overhead, Error> {
+    let lab = Lab::deploy(target, USUAL_PARTITIONS, Plant::default()).await?;
+    let count = profile.floors;
+    let (mut harness, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..=profile.turns {
+        let through = floor.measure(&lab, count, concurrency).await?.took.as_nanos() as f64;
+        let without = floor.bare(&lab, count, concurrency).await?.as_nanos() as f64;
+        // The first turn warms both up.
+        if turn > 0 {
+            harness.push(through / count as f64);
+            bare.push(without / count as f64);
+            ratios.push(through / without);
+        }
+    }
+    Ok(Overhead {
+        name: floor.name().to_owned(),
+        concurrency: concurrency as u64,
+        harness_ns: median(&mut harness) as u64,
+        bare_ns: median(&mut bare) as u64,
+        ratio: median(&mut ratios),
+    })
+}
+
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => values[count / 2],
+        count => f64::midpoint(values[count / 2 - 1], values[count / 2]),
+    }
+}
+
+/// What Valkey's own tool measures for a PING on one connection; none where it is not installed.
+fn valkey_benchmark(target: &Target, count: usize) -> Option<u64> {
+    let address = target.primaries().first()?;
+    let output = Command::new("valkey-benchmark")
+        .args(["-h", &address.host, "-p", &address.port.to_string()])
+        .args(["-c", "1", "-n", &count.to_string(), "-t", "ping_mbulk", "--csv"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // "test","rps","avg_latency_ms",…
+    let rate = text.lines().find(|line| line.starts_with("\"PING"))?.split(',').nth(1)?;
+    let rate: f64 = rate.trim_matches('"').parse().ok()?;
+    Some((1e9 / rate) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_middle_two() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn every_operation_and_path_is_measured() {
+        let names: Vec<&str> = Subject::all().iter().map(|subject| subject.name()).collect();
+        assert!(Operation::ALL.iter().all(|operation| names.contains(&operation.name())));
+        assert_eq!(names.iter().filter(|name| **name == Path::ClaimNext.name()).count(), PARTITIONS.len());
+    }
+}
