@@ -17,6 +17,8 @@ pub mod lab;
 pub mod load;
 pub mod operation;
 pub mod path;
+#[cfg(feature = "peers")]
+pub mod peer;
 pub mod plant;
 pub mod results;
 pub mod statistics;

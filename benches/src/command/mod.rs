@@ -2,6 +2,8 @@
 
 mod compare;
 mod load;
+#[cfg(feature = "peers")]
+mod peers;
 mod run;
 mod schema;
 
@@ -40,6 +42,9 @@ enum Command {
     Run(run::Run),
     /// Offer work at a fixed rate, and measure from when it was due
     Load(load::Command),
+    /// Measure other queues doing the same work
+    #[cfg(feature = "peers")]
+    Peers(peers::Command),
     /// Compare two revisions by turns on the same server: exit 1 on a regression, 3 when undecided
     Compare(compare::Compare),
     /// Compare a revision with itself, and print how often that is called a regression
@@ -56,6 +61,8 @@ impl Arguments {
         match self.command {
             Command::Run(command) => command.run(),
             Command::Load(command) => command.run(),
+            #[cfg(feature = "peers")]
+            Command::Peers(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Aa(command) => command.run(),
             Command::Slice(command) => command.run(),

@@ -2,7 +2,7 @@
 //! to pass waits for it.
 
 pub mod postgres;
-mod server;
+pub mod server;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -73,7 +73,10 @@ fn runtime() -> Result<Runtime, Error> {
 }
 
 /// The waitpoint secret of every deployment here.
-async fn seed(backend: &dyn EngineBackend) -> Result<(), Error> {
+///
+/// # Errors
+/// When the backend refuses.
+pub async fn seed(backend: &dyn EngineBackend) -> Result<(), Error> {
     let secret: String = deployment().secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let seeded = backend.seed_waitpoint_hmac_secret(SeedWaitpointHmacSecretArgs::new(FIRST_KID, secret)).await;
     seeded.map(drop).map_err(|error: EngineError| Error::SetUp(error.to_string()))

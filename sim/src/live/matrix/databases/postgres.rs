@@ -1,8 +1,11 @@
 //! PostgreSQL on a private server, its tables emptied for each situation.
 
+use std::sync::Arc;
+
 use claimlab_model::time::ServerTime;
 use ff_backend_postgres::{PostgresBackend, apply_migrations};
 use ff_core::contracts::IssueClaimGrantArgs;
+use ff_core::partition::PartitionConfig;
 use ff_core::types::ExecutionId;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -15,7 +18,7 @@ use crate::call::{Answer, Call};
 
 /// As for SQLite; a created execution of ff-backend-postgres stays `submitted` too.
 const PROMOTE: &str = "UPDATE ff_exec_core SET lifecycle_phase = 'runnable', attempt_state = 'pending_first_attempt' \
-                       WHERE partition_key = 0 AND execution_id = $1 AND lifecycle_phase = 'submitted'";
+                       WHERE execution_id = $1 AND lifecycle_phase = 'submitted'";
 const GRANT: &str = "INSERT INTO ff_claim_grant (partition_key, grant_id, execution_id, kind, worker_id, \
                      worker_instance_id, lane_id, grant_ttl_ms, issued_at_ms, expires_at_ms) \
                      VALUES (0, $1, $2, 'claim', $3, $4, $5, $6, $7, $8)";
@@ -40,14 +43,29 @@ impl Postgres {
     pub fn start() -> Result<Self, Error> {
         let server = Server::start()?;
         let runtime = runtime()?;
-        let (pool, backend) = runtime.block_on(async {
-            let pool = PgPoolOptions::new().max_connections(8).connect_with(server.options()).await?;
-            apply_migrations(&pool).await.map_err(|error| Error::SetUp(error.to_string()))?;
-            let backend = PostgresBackend::from_pool(pool.clone(), deployment().partitions);
-            Ok::<_, Error>((pool, backend))
-        })?;
+        let (pool, backend) = runtime.block_on(migrated(&server, deployment().partitions))?;
         Ok(Self { driven: Driven { backend, runtime }, pool, _server: server })
     }
+}
+
+/// A backend on a server, its schema applied, and the pool that it uses.
+///
+/// # Errors
+/// When the server or the backend refuses.
+pub async fn migrated(server: &Server, partitions: PartitionConfig) -> Result<(PgPool, Arc<PostgresBackend>), Error> {
+    let pool = PgPoolOptions::new().max_connections(8).connect_with(server.options()).await?;
+    apply_migrations(&pool).await.map_err(|error| Error::SetUp(error.to_string()))?;
+    let backend = PostgresBackend::from_pool(pool.clone(), partitions);
+    Ok((pool, backend))
+}
+
+/// Makes a created execution of any partition claimable.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn promote(pool: &PgPool, id: &ExecutionId) -> Result<(), Error> {
+    sqlx::query(PROMOTE).bind(bare(id)).execute(pool).await?;
+    Ok(())
 }
 
 async fn empty(pool: &PgPool) -> Result<(), Error> {
@@ -91,8 +109,7 @@ impl Subject for Postgres {
     }
 
     fn promote(&mut self, id: &ExecutionId) -> Result<bool, subject::Error> {
-        let done = self.driven.runtime.block_on(sqlx::query(PROMOTE).bind(bare(id)).execute(&self.pool));
-        done.map_err(Error::Sql)?;
+        self.driven.runtime.block_on(promote(&self.pool, id))?;
         Ok(true)
     }
 

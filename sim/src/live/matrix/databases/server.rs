@@ -37,7 +37,7 @@ const SETTINGS: &[&str] = &[
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub struct Server {
     child: Child,
     folder: TempDir,
     account: Option<Account>,
@@ -56,7 +56,7 @@ impl Server {
     ///
     /// # Errors
     /// When PostgreSQL is missing, or does not come up.
-    pub(super) fn start() -> Result<Self, Error> {
+    pub fn start() -> Result<Self, Error> {
         let path = env::var_os("PATH").unwrap_or_default();
         let program = |name| program(name, &path, Path::new(DEBIANS));
         let (initdb, postgres, pg_ctl) = (program("initdb")?, program("postgres")?, program("pg_ctl")?);
@@ -86,7 +86,7 @@ impl Server {
     }
 
     /// How to connect to it.
-    pub(super) fn options(&self) -> PgConnectOptions {
+    pub fn options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(self.folder.path())
             .port(5432)
