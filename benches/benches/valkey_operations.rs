@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claimlab_benches::floor::Floor;
-use claimlab_benches::lab::Lab;
+use claimlab_benches::lab::Deployed;
 use claimlab_benches::operation::Operation;
 use claimlab_benches::plant::Plant;
 use claimlab_benches::suite::{CONCURRENCIES, USUAL_PARTITIONS};
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 fn operations(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
     let target = Arc::new(Target::from_environment(false).expect("an empty Valkey (tests/install-valkey)"));
-    let deploy = || runtime.block_on(Lab::deploy(&target, USUAL_PARTITIONS, Plant::default())).expect("it deploys");
+    let deploy = || runtime.block_on(Deployed::on(&target, USUAL_PARTITIONS, Plant::default())).expect("it deploys");
     for concurrency in CONCURRENCIES.iter().copied() {
         let mut group = criterion.benchmark_group(format!("{concurrency} at once"));
         group.throughput(Throughput::Elements(1));

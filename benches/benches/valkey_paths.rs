@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claimlab_benches::lab::Lab;
+use claimlab_benches::lab::Deployed;
 use claimlab_benches::path::Path;
 use claimlab_benches::plant::Plant;
 use claimlab_benches::suite::{CONCURRENCIES, PARTITIONS, USUAL_PARTITIONS};
@@ -22,7 +22,7 @@ fn paths(criterion: &mut Criterion) {
         let partitions = if path.depends_on_partitions() { PARTITIONS } else { &[USUAL_PARTITIONS] };
         for partitions in partitions.iter().copied() {
             for workers in CONCURRENCIES.iter().copied() {
-                let deployed = runtime.block_on(Lab::deploy(&target, partitions, Plant::default()));
+                let deployed = runtime.block_on(Deployed::on(&target, partitions, Plant::default()));
                 let lab = deployed.expect("it deploys");
                 let name = BenchmarkId::new(format!("{partitions} partitions"), format!("{workers} workers"));
                 group.bench_function(name, |bencher| {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::closed_loop::{self, Measured};
 use crate::error::Error;
-use crate::lab::Lab;
+use crate::lab::Deployed;
 use crate::statistics::Commands;
 
 /// What does nothing.
@@ -56,7 +56,7 @@ impl Floor {
     ///
     /// # Errors
     /// The client's.
-    pub async fn measure(self, lab: &Lab, count: usize, concurrency: usize) -> Result<Measured, Error> {
+    pub async fn measure(self, lab: &Deployed, count: usize, concurrency: usize) -> Result<Measured, Error> {
         let client = lab.client.clone();
         closed_loop::run((0..count).collect(), concurrency, move |_: usize| {
             let client = client.clone();
@@ -69,7 +69,7 @@ impl Floor {
     ///
     /// # Errors
     /// The client's, and the server's.
-    pub async fn count(self, lab: &Lab) -> Result<Commands, Error> {
+    pub async fn count(self, lab: &Deployed) -> Result<Commands, Error> {
         let counter = lab.count().await?;
         self.perform(&lab.client).await?;
         Ok(counter.end().await?.each(1))
@@ -79,7 +79,7 @@ impl Floor {
     ///
     /// # Errors
     /// The client's.
-    pub async fn bare(self, lab: &Lab, count: usize, concurrency: usize) -> Result<Duration, Error> {
+    pub async fn bare(self, lab: &Deployed, count: usize, concurrency: usize) -> Result<Duration, Error> {
         let callers = concurrency.max(1);
         let mut running = JoinSet::new();
         let began = Stopwatch::start();

@@ -1,6 +1,7 @@
 //! A deployment of FlowFabric on a target, and the arguments of the calls that are made on it.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,27 +28,40 @@ pub const LEASE_TTL_MS: u64 = 60_000;
 /// What every worker is called that claims by itself.
 pub const WORKER: &str = "bench";
 
-/// A deployment with a client.
+/// A backend, and what calls on it need.
 pub struct Lab {
-    /// The shipped backend.
+    /// The trait.
     pub backend: Arc<dyn EngineBackend>,
-    /// The shipped client under it.
-    pub client: ferriskey::Client,
     /// How many partitions there are.
     pub partitions: PartitionConfig,
     /// What is slowed down on purpose.
     pub plant: Plant,
-    target: Arc<Target>,
     ids: Mutex<Stream>,
     labels: AtomicU64,
 }
 
-impl Lab {
+/// A deployment on a server, with the shipped client.
+pub struct Deployed {
+    lab: Lab,
+    /// The shipped client under the backend.
+    pub client: ferriskey::Client,
+    target: Arc<Target>,
+}
+
+impl Deref for Deployed {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
+impl Deployed {
     /// Empties a target and deploys FlowFabric with so many partitions on it.
     ///
     /// # Errors
     /// When the server or the shipped backend refuses.
-    pub async fn deploy(target: &Arc<Target>, partitions: u16, plant: Plant) -> Result<Arc<Self>, Error> {
+    pub async fn on(target: &Arc<Target>, partitions: u16, plant: Plant) -> Result<Arc<Self>, Error> {
         target.empty()?;
         let mut config = target.client_config();
         config.timeouts.request = Some(REQUEST_TIMEOUT);
@@ -55,15 +69,8 @@ impl Lab {
         let partitions = PartitionConfig { num_flow_partitions: partitions, ..PartitionConfig::default() };
         let deployment = Deployment { secret: [7; 32], lanes: vec![lane()], partitions };
         let backend = set_up(&client, &deployment).await.map_err(engine_error("initialising"))?;
-        Ok(Arc::new(Self {
-            backend,
-            client,
-            partitions,
-            plant,
-            target: Arc::clone(target),
-            ids: Mutex::new(Stream::new(0, Purpose::Ids, 0)),
-            labels: AtomicU64::new(0),
-        }))
+        let lab = Lab::over(backend, partitions, plant);
+        Ok(Arc::new(Self { lab, client, target: Arc::clone(target) }))
     }
 
     /// Begins to count what the server is asked; nothing else may happen on it meanwhile.
@@ -72,6 +79,14 @@ impl Lab {
     /// When it does not answer.
     pub async fn count(&self) -> Result<Counter, Error> {
         Counter::begin(&self.target).await
+    }
+}
+
+impl Lab {
+    /// A laboratory over a backend.
+    pub fn over(backend: Arc<dyn EngineBackend>, partitions: PartitionConfig, plant: Plant) -> Self {
+        let ids = Mutex::new(Stream::new(0, Purpose::Ids, 0));
+        Self { backend, partitions, plant, ids, labels: AtomicU64::new(0) }
     }
 
     /// A fresh id; the same ones in the same order in each deployment, so that the same work lies on the

@@ -16,7 +16,7 @@ use ff_core::types::{ExecutionId, WaitpointId, WaitpointToken};
 
 use crate::closed_loop::{self, Measured};
 use crate::error::{Error, engine_error};
-use crate::lab::{LEASE_TTL_MS, Lab};
+use crate::lab::{Deployed, LEASE_TTL_MS, Lab};
 use crate::statistics::{Commands, Tally};
 
 /// A lease that is meant to lapse.
@@ -65,6 +65,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// An execution that does not exist yet.
+    pub fn new(id: ExecutionId) -> Self {
+        Self { id, handle: None, waitpoint: None }
+    }
+
     /// The execution.
     pub fn id(&self) -> &ExecutionId {
         &self.id
@@ -134,9 +139,8 @@ impl Operation {
     ///
     /// # Errors
     /// Those of the calls on the way.
-    pub async fn prepare(self, lab: &Arc<Lab>, count: usize) -> Result<Vec<Item>, Error> {
-        let items: Vec<Item> =
-            (0..count).map(|_| Item { id: lab.execution(), handle: None, waitpoint: None }).collect();
+    pub async fn prepare(self, lab: &Arc<Deployed>, count: usize) -> Result<Vec<Item>, Error> {
+        let items: Vec<Item> = (0..count).map(|_| Item::new(lab.execution())).collect();
         // What is done after a lease has lapsed.
         let after: &[Self] = match self.before() {
             Stage::Marked => &[Self::Lapse],
@@ -168,11 +172,19 @@ impl Operation {
         Ok(took)
     }
 
+    /// Performs it once, whoever the backend is; gives the execution as it is afterwards.
+    ///
+    /// # Errors
+    /// As [`Self::perform`].
+    pub async fn once(self, lab: &Lab, item: Item) -> Result<Item, Error> {
+        perform(self, lab, item, LEASE_TTL_MS).await
+    }
+
     /// Performs it on prepared executions, so many at once.
     ///
     /// # Errors
     /// As [`Self::prepare`] and [`Self::perform`].
-    pub async fn measure(self, lab: &Arc<Lab>, count: usize, concurrency: usize) -> Result<Measured, Error> {
+    pub async fn measure(self, lab: &Arc<Deployed>, count: usize, concurrency: usize) -> Result<Measured, Error> {
         let items = self.prepare(lab, count).await?;
         let lab = lab.clone();
         closed_loop::run_timed(items, concurrency, move |item| {
@@ -186,7 +198,7 @@ impl Operation {
     ///
     /// # Errors
     /// As [`Self::measure`], and the server's.
-    pub async fn count(self, lab: &Arc<Lab>, count: usize) -> Result<Commands, Error> {
+    pub async fn count(self, lab: &Arc<Deployed>, count: usize) -> Result<Commands, Error> {
         let mut sum = Tally::default();
         for item in self.prepare(lab, count).await? {
             let counter = lab.count().await?;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::closed_loop::{self, Measured, histogram, record};
 use crate::error::{Error, engine_error, sdk_error};
-use crate::lab::{LEASE_TTL_MS, Lab, lane, until_go};
+use crate::lab::{Deployed, LEASE_TTL_MS, Lab, lane, until_go};
 use crate::operation::{IN_FLIGHT, Operation};
 use crate::statistics::{Commands, Tally};
 
@@ -71,7 +71,7 @@ impl Path {
     ///
     /// # Errors
     /// Those of the calls.
-    pub async fn measure(self, lab: &Arc<Lab>, count: usize, workers: usize) -> Result<Measured, Error> {
+    pub async fn measure(self, lab: &Arc<Deployed>, count: usize, workers: usize) -> Result<Measured, Error> {
         self.go(lab, count, workers, false).await.map(|(measured, _)| measured)
     }
 
@@ -79,12 +79,18 @@ impl Path {
     ///
     /// # Errors
     /// Those of the calls, and the server's.
-    pub async fn count(self, lab: &Arc<Lab>, count: usize, workers: usize) -> Result<Commands, Error> {
+    pub async fn count(self, lab: &Arc<Deployed>, count: usize, workers: usize) -> Result<Commands, Error> {
         let (measured, tally) = self.go(lab, count, workers, true).await?;
         Ok(tally.each(measured.count()))
     }
 
-    async fn go(self, lab: &Arc<Lab>, count: usize, workers: usize, counts: bool) -> Result<(Measured, Tally), Error> {
+    async fn go(
+        self,
+        lab: &Arc<Deployed>,
+        count: usize,
+        workers: usize,
+        counts: bool,
+    ) -> Result<(Measured, Tally), Error> {
         match self {
             Self::ClaimNext => {
                 let ids = (0..count).map(|_| lab.execution()).collect();
@@ -168,7 +174,7 @@ impl FromStr for Path {
 
 /// What work shows, and where that is asked for what it costs the server.
 async fn counted(
-    lab: &Lab,
+    lab: &Deployed,
     counts: bool,
     work: impl Future<Output = Result<Measured, Error>>,
 ) -> Result<(Measured, Tally), Error> {
@@ -203,7 +209,7 @@ impl Pool {
 ///
 /// # Errors
 /// The first of any call.
-pub async fn create_all(lab: &Arc<Lab>, ids: Vec<ExecutionId>) -> Result<(), Error> {
+pub async fn create_all(lab: &Arc<Deployed>, ids: Vec<ExecutionId>) -> Result<(), Error> {
     let lab = lab.clone();
     let create = move |id: ExecutionId| {
         let lab = lab.clone();
@@ -224,7 +230,12 @@ enum Looks {
 }
 
 /// Workers look for work until so much is done; a latency is from beginning to look to having completed.
-async fn until_all_are_done(lab: &Arc<Lab>, count: usize, workers: usize, looks: Looks) -> Result<Measured, Error> {
+async fn until_all_are_done(
+    lab: &Arc<Deployed>,
+    count: usize,
+    workers: usize,
+    looks: Looks,
+) -> Result<Measured, Error> {
     let pool = Pool::new(lab, workers).await?;
     let admin = Arc::new(FlowFabricAdminClient::connect_with(lab.backend.clone()));
     let done = Arc::new(AtomicUsize::new(0));
@@ -264,7 +275,7 @@ fn is_contention(error: &ff_sdk::SdkError) -> bool {
 }
 
 /// Tasks in the hands of the pool's workers, each with its worker's position.
-async fn claimed_tasks(lab: &Arc<Lab>, pool: &Pool, count: usize) -> Result<Vec<(usize, ClaimedTask)>, Error> {
+async fn claimed_tasks(lab: &Arc<Deployed>, pool: &Pool, count: usize) -> Result<Vec<(usize, ClaimedTask)>, Error> {
     let mut tasks = Vec::new();
     for (position, item) in Operation::Claim.prepare(lab, count).await?.into_iter().enumerate() {
         let key = PartitionKey::from(&lab.partition(item.id()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::floor::Floor;
-use crate::lab::Lab;
+use crate::lab::Deployed;
 use crate::operation::Operation;
 use crate::path::Path;
 use crate::plant::Plant;
@@ -91,7 +91,7 @@ impl Subject {
             Self::Path(_, partitions) => partitions,
             _ => USUAL_PARTITIONS,
         };
-        let deploy = || Lab::deploy(target, partitions, Plant::default());
+        let deploy = || Deployed::on(target, partitions, Plant::default());
         let lab = deploy().await?;
         let (kind, measured) = match self {
             Self::Floor(floor) => (Kind::Floor, floor.measure(&lab, profile.floors, concurrency).await?),
@@ -159,7 +159,7 @@ fn relate_to_floor(measurements: &mut [Measurement]) {
 
 /// Harness and bare loop by turns, so that the machine's minute is the same for both.
 async fn overhead(target: &Arc<Target>, floor: Floor, profile: Profile, concurrency: usize) -> Result<Overhead, Error> {
-    let lab = Lab::deploy(target, USUAL_PARTITIONS, Plant::default()).await?;
+    let lab = Deployed::on(target, USUAL_PARTITIONS, Plant::default()).await?;
     let count = profile.floors;
     let (mut harness, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..=profile.turns {

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod compare;
+mod instructions;
 mod load;
 #[cfg(feature = "peers")]
 mod peers;
+mod report;
 mod run;
 mod schema;
 
@@ -34,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   claimlab-benches compare . . --plant renew=100000    is ten per cent found?
   claimlab-benches aa --comparisons 20             how often is nothing called a regression?
   claimlab-benches load --rate 2000 --for 60s --workers 64
+  claimlab-benches report results --out report.html
 ";
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,12 @@ enum Command {
     Compare(compare::Compare),
     /// Compare a revision with itself, and print how often that is called a regression
     Aa(compare::Aa),
+    /// Count instructions for each round of work under valgrind
+    Instructions(instructions::Command),
+    /// Make one self-contained page of a folder of results
+    Report(report::Command),
+    #[command(hide = true)]
+    Rounds(instructions::Rounds),
     #[command(hide = true)]
     Slice(compare::Turn),
     /// Print the JSON schema of results
@@ -65,6 +74,9 @@ impl Arguments {
             Command::Peers(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Aa(command) => command.run(),
+            Command::Instructions(command) => command.run(),
+            Command::Report(command) => command.run(),
+            Command::Rounds(command) => command.run(),
             Command::Slice(command) => command.run(),
             Command::Schema => schema::run(),
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Options, Side};
 use crate::error::{Error, io_error};
-use crate::lab::Lab;
+use crate::lab::Deployed;
 use crate::operation::Operation;
 use crate::plant::Plant;
 use crate::results::SCHEMA;
@@ -43,7 +43,7 @@ pub async fn measure(
     count: usize,
     plant: Plant,
 ) -> Result<Slice, Error> {
-    let lab = Lab::deploy(target, USUAL_PARTITIONS, plant).await?;
+    let lab = Deployed::on(target, USUAL_PARTITIONS, plant).await?;
     let mut slice = Slice { schema: SCHEMA.to_owned(), ..Slice::default() };
     for operation in operations {
         // The first tenth warms the code up.

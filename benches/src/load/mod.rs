@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::closed_loop::{add, histogram};
 use crate::error::Error;
-use crate::lab::Lab;
+use crate::lab::Deployed;
 use crate::plant::Plant;
 use crate::results::{Latency, Load, Second};
 use crate::target::Target;
@@ -65,7 +65,7 @@ pub struct Loaded {
 
 /// What is shared by everybody in a load.
 struct Shared {
-    lab: Arc<Lab>,
+    lab: Arc<Deployed>,
     began: Stopwatch,
     arrivals: Arrivals,
     options: Options,
@@ -79,7 +79,7 @@ struct Shared {
 /// # Errors
 /// Those of the server and the shipped crates.
 pub async fn run(target: &Arc<Target>, options: Options, each: impl Fn(u64, u64)) -> Result<Loaded, Error> {
-    let lab = Lab::deploy(target, options.partitions, Plant::default()).await?;
+    let lab = Deployed::on(target, options.partitions, Plant::default()).await?;
     let renewals = Arc::new(Renewals::default());
     let backend = renewals::counting(&lab.backend, &renewals, options.lease_ttl_ms, options.run);
     let mut workers = Vec::new();

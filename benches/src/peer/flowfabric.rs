@@ -9,7 +9,7 @@ use ff_sdk::SdkError;
 
 use super::{Done, Queue, Workers};
 use crate::error::{Error, sdk_error};
-use crate::lab::{LEASE_TTL_MS, Lab};
+use crate::lab::{Deployed, LEASE_TTL_MS};
 use crate::plant::Plant;
 use crate::suite::USUAL_PARTITIONS;
 use crate::target::Target;
@@ -18,15 +18,15 @@ use crate::target::Target;
 const POLL: Duration = Duration::from_millis(5);
 
 /// A deployment.
-pub struct FlowFabric(Arc<Lab>);
+pub struct FlowFabric(Arc<Deployed>);
 
 impl FlowFabric {
     /// An empty one.
     ///
     /// # Errors
-    /// As [`Lab::deploy`].
+    /// As [`Deployed::on`].
     pub async fn open(target: &Arc<Target>) -> Result<Self, Error> {
-        Ok(Self(Lab::deploy(target, USUAL_PARTITIONS, Plant::default()).await?))
+        Ok(Self(Deployed::on(target, USUAL_PARTITIONS, Plant::default()).await?))
     }
 }
 

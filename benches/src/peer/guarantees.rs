@@ -28,8 +28,8 @@ pub fn of(kind: Kind) -> Vec<(&'static str, &'static str)> {
         Kind::Apalis => [
             "at least once",
             "missed heartbeats let orphaned tasks be put back",
-            "accepted",
-            "heartbeat of the worker, lease of the batch",
+            "refused while another worker's set holds the task; no epoch",
+            "heartbeat of the worker, leases of its batch",
             "queues",
             "schedule for later",
         ],

@@ -1,0 +1,152 @@
+//! Instructions for each round of work, as callgrind counts them: the half of the gate that no noise reaches.
+//!
+//! A program runs some work under valgrind twice, with fewer and with more rounds; the difference is what
+//! the rounds cost, without start and end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use claimlab::clock::TrueTime;
+use claimlab::world::Watch;
+use claimlab_model::backend::ModelBackend;
+use claimlab_model::deviation::Deviations;
+use claimlab_model::port::Immediate;
+use claimlab_model::store::Store;
+use claimlab_model::time::ServerTime;
+use claimlab_model::token::Secret;
+use ff_core::partition::PartitionConfig;
+
+use crate::error::{Error, io_error};
+use crate::lab::{Deployed, Lab};
+use crate::operation::{Item, Operation};
+use crate::plant::Plant;
+use crate::suite::USUAL_PARTITIONS;
+use crate::target::Target;
+use crate::wall;
+use crate::world::bench_plan;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// The shipped client and backend, from create to complete, on a real server.
+    Client,
+    /// The same calls on the model.
+    Model,
+    /// A simulated second of a world of twenty workers.
+    Simulator,
+}
+
+/// The operations of a round.
+const ROUND: &[Operation] =
+    &[Operation::Create, Operation::IssueGrant, Operation::Claim, Operation::Renew, Operation::Complete];
+
+impl Work {
+    /// All of it.
+    pub const ALL: &[Self] = &[Self::Client, Self::Model, Self::Simulator];
+
+    /// Its name, as results carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Model => "model",
+            Self::Simulator => "simulator",
+        }
+    }
+
+    /// Fewer and more rounds.
+    const fn rounds(self) -> (u64, u64) {
+        match self {
+            Self::Client => (20, 120),
+            Self::Model => (100, 1_100),
+            Self::Simulator => (2, 7),
+        }
+    }
+
+    /// Does so many rounds.
+    ///
+    /// # Errors
+    /// Those of the server and the backends.
+    pub async fn run(self, rounds: u64) -> Result<(), Error> {
+        match self {
+            Self::Client => {
+                let target = Arc::new(Target::from_environment(true)?);
+                rounds_on(&*Deployed::on(&target, USUAL_PARTITIONS, Plant::default()).await?, rounds).await
+            }
+            Self::Model => {
+                let partitions =
+                    PartitionConfig { num_flow_partitions: USUAL_PARTITIONS, ..PartitionConfig::default() };
+                let store = Store::new(Secret::new("k1", vec![7; 32]), Deviations::default());
+                let server = Immediate::new(store, ServerTime::from_ms(wall::now().0));
+                let backend = Arc::new(ModelBackend::new(Arc::new(server), partitions));
+                rounds_on(&Lab::over(backend, partitions, Plant::default()), rounds).await
+            }
+            Self::Simulator => {
+                let plan = bench_plan(20);
+                let until = Some(TrueTime::from_ms(rounds * 1_000));
+                claimlab::campaign::run_plan(&plan, Watch { until, ..Watch::default() });
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn rounds_on(lab: &Lab, rounds: u64) -> Result<(), Error> {
+    for _ in 0..rounds {
+        let mut item = Item::new(lab.execution());
+        for operation in ROUND {
+            item = operation.once(lab, item).await?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Work {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = || Self::ALL.iter().map(|work| work.name()).collect::<Vec<_>>().join(", ");
+        let found = Self::ALL.iter().find(|work| work.name() == text);
+        found.copied().ok_or_else(|| format!("{text} is no work; accepted are {}", names()))
+    }
+}
+
+/// Instructions for each round of each work, of a program.
+///
+/// # Errors
+/// When valgrind is missing, or the program fails under it.
+pub fn count(program: &Path, works: &[Work], target: &Target) -> Result<BTreeMap<String, u64>, Error> {
+    let mut counted = BTreeMap::new();
+    for work in works {
+        let (fewer, more) = work.rounds();
+        let (low, high) = (collected(program, *work, fewer, target)?, collected(program, *work, more, target)?);
+        counted.insert(work.name().to_owned(), high.saturating_sub(low) / (more - fewer));
+    }
+    Ok(counted)
+}
+
+fn collected(program: &Path, work: Work, rounds: u64, target: &Target) -> Result<u64, Error> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["rounds", work.name(), &rounds.to_string()])
+        .env(crate::target::VARIABLE, target.url())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(io_error("valgrind (on Debian: apt-get install valgrind)"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected = text.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+    match collected {
+        Some(collected) if output.status.success() => Ok(collected),
+        _ => Err(Error::Unexpected { what: "a round under valgrind", found: text.trim().to_owned() }),
+    }
+}

@@ -1,0 +1,266 @@
+//! One self-contained page from a folder of results: tables, and plots that a person can read.
+
+mod page;
+mod plot;
+
+use std::fmt::Write as _;
+
+use crate::history::{self, FEWEST_RUNS};
+use crate::load::knee;
+use crate::results::{Comparison, Kind, Load, Measurement, Peer, Results, Verdict};
+use page::{Cell, Page, micros, table};
+use plot::{Line, Plot};
+
+/// The page about all results, the newest first where there are several of a kind.
+pub fn page(all: &[Results]) -> String {
+    let mut page = Page::default();
+    if let Some(newest) = all.last() {
+        about(&mut page, newest);
+    }
+    let last = |has: fn(&Results) -> bool| all.iter().rev().find(|results| has(results));
+    if let Some(results) = last(|results| !results.measurements.is_empty()) {
+        measurements(&mut page, results);
+    }
+    if let Some(results) = last(|results| results.loads.len() > 1) {
+        sweep(&mut page, &results.loads);
+    }
+    if let Some(results) = last(|results| results.loads.len() == 1) {
+        results.loads.iter().for_each(|of| load(&mut page, of));
+    }
+    if let Some(results) = last(|results| !results.peers.is_empty()) {
+        peers(&mut page, &results.peers);
+    }
+    if let Some(comparison) = last(|results| results.comparison.is_some()).and_then(|of| of.comparison.as_ref()) {
+        compared(&mut page, comparison);
+    }
+    if let Some(results) = last(|results| !results.instructions.is_empty()) {
+        let rows =
+            results.instructions.iter().map(|(name, count)| vec![Cell::text(name), Cell::number(*count as f64, 0)]);
+        page.section("Instructions for each round", "As callgrind counts them.");
+        page.add(&table(&["work", "instructions"], rows));
+    }
+    let runs: Vec<Results> = all.iter().filter(|results| !results.measurements.is_empty()).cloned().collect();
+    if runs.len() >= FEWEST_RUNS {
+        changes(&mut page, &runs);
+    }
+    page.finish()
+}
+
+fn about(page: &mut Page, results: &Results) {
+    let (machine, server) = (&results.machine, &results.server);
+    let mut text = format!(
+        "{}; {} processors, {}, {} MiB, Linux {}; Valkey {} with library {}",
+        results.date,
+        machine.cpus,
+        machine.cpu_model,
+        machine.memory_mib,
+        machine.kernel,
+        server.valkey,
+        server.library
+    );
+    if let Some(revision) = &results.revision {
+        let _ = write!(text, "; revision {revision}");
+    }
+    page.paragraph(&text);
+    let settings = server.settings.iter().map(|(name, value)| format!("{name}={value}"));
+    page.paragraph(&settings.collect::<Vec<_>>().join(", "));
+}
+
+fn measurements(page: &mut Page, results: &Results) {
+    page.section(
+        "The floor",
+        "A round trip for nothing, through the harness and in a bare loop by turns. What follows is given in multiples of it.",
+    );
+    let rows = results.overheads.iter().map(|one| {
+        vec![
+            Cell::text(&one.name),
+            Cell::number(one.concurrency as f64, 0),
+            Cell::number(one.harness_ns as f64 / 1e3, 1),
+            Cell::number(one.bare_ns as f64 / 1e3, 1),
+            Cell::number(one.ratio, 3),
+        ]
+    });
+    page.add(&table(&["", "at once", "harness, µs each", "bare, µs each", "harness / bare"], rows));
+    if let Some(nanos) = results.valkey_benchmark_ns {
+        page.paragraph(&format!("valkey-benchmark -c 1, PING: {}", micros(nanos)));
+    }
+    page.section(
+        "Operations and paths",
+        "Commands are the server's own count; medians and tails are of a closed loop.",
+    );
+    let rows = results.measurements.iter().map(|one| {
+        vec![
+            Cell::text(&one.name),
+            if one.kind == Kind::Path { Cell::number(f64::from(one.partitions), 0) } else { Cell::text("") },
+            Cell::number(one.concurrency as f64, 0),
+            Cell::number(one.commands.client, 1),
+            Cell::number(one.commands.script, 1),
+            Cell::number(one.floors, 2),
+            Cell::number(one.latency.p50_ns as f64 / 1e3, 1),
+            Cell::number(one.latency.p99_ns as f64 / 1e3, 1),
+            Cell::number(one.per_second, 0),
+        ]
+    });
+    let heads = ["", "partitions", "at once", "commands", "in functions", "floors", "p50, µs", "p99, µs", "per second"];
+    page.add(&table(&heads, rows));
+    let of = |name: &str, partitions: u16| -> Vec<(f64, f64)> {
+        let chosen = |one: &&Measurement| one.name == name && one.partitions == partitions;
+        results.measurements.iter().filter(chosen).map(|one| (one.concurrency as f64, one.per_second)).collect()
+    };
+    let lines = crate::suite::PARTITIONS.iter().map(|partitions| Line {
+        name: format!("{partitions} partitions"),
+        points: of(crate::path::Path::ClaimNext.name(), *partitions),
+    });
+    let lines: Vec<Line> = lines.filter(|line| !line.points.is_empty()).collect();
+    if !lines.is_empty() {
+        let plot = Plot::new("claim_next + complete: done in each second, by workers", "workers", "per second");
+        page.add(&plot.log_x().lines(&lines));
+    }
+}
+
+fn sweep(page: &mut Page, loads: &[Load]) {
+    let knee = knee(loads)
+        .map_or_else(|| "No rate was sustained.".to_owned(), |rate| format!("Sustained up to {rate} in each second."));
+    page.section(
+        "Rate by rate",
+        &format!("An open loop: latencies from when an execution was due until it was completed. {knee}"),
+    );
+    page.add(&table(&LOAD_HEADS, loads.iter().map(load_row)));
+    let line = |name: &str, of: fn(&Load) -> u64| Line {
+        name: name.to_owned(),
+        points: loads.iter().map(|load| (load.rate as f64, of(load) as f64 / 1e6)).collect(),
+    };
+    let lines = [
+        line("p50", |load| load.complete.p50_ns),
+        line("p99", |load| load.complete.p99_ns),
+        line("most", |load| load.complete.max_ns),
+    ];
+    let plot = Plot::new("Latency by rate", "arrivals in each second", "ms, from due to completed");
+    page.add(&plot.log_x().log_y().lines(&lines));
+    page.add(&percentiles(loads));
+}
+
+const LOAD_HEADS: [&str; 10] =
+    ["rate", "due", "done", "in time", "p50, ms", "p99, ms", "p99.9, ms", "renewals missed", "fairness", ""];
+
+fn load_row(load: &Load) -> Vec<Cell> {
+    vec![
+        Cell::number(load.rate as f64, 0),
+        Cell::number(load.due as f64, 0),
+        Cell::number(load.completed as f64, 0),
+        Cell::number(load.completed_in_time as f64, 0),
+        Cell::number(load.complete.p50_ns as f64 / 1e6, 2),
+        Cell::number(load.complete.p99_ns as f64 / 1e6, 2),
+        Cell::number(load.complete.p999_ns as f64 / 1e6, 2),
+        Cell::text(&format!("{} of {}", load.renewals_missed, load.renewals_due)),
+        Cell::number(load.fairness, 3),
+        Cell::text(if load.sustained { "" } else { "not sustained" }),
+    ]
+}
+
+fn percentiles(loads: &[Load]) -> String {
+    let lines: Vec<Line> = loads
+        .iter()
+        .map(|load| Line {
+            name: format!("{}/s", load.rate),
+            // One in so many is slower; the last step has nobody beyond it.
+            points: load
+                .percentiles
+                .iter()
+                .filter(|(ppm, _)| *ppm < 1_000_000)
+                .map(|(ppm, nanos)| (1e6 / (1_000_000 - ppm) as f64, *nanos as f64 / 1e6))
+                .collect(),
+        })
+        .collect();
+    Plot::new("Percentiles", "one in so many is slower", "ms, from due to completed").log_x().log_y().lines(&lines)
+}
+
+fn load(page: &mut Page, load: &Load) {
+    let text = format!("An open loop of {} workers on {} partitions.", load.workers, load.partitions);
+    page.section(&format!("{} arrivals in each second", load.rate), &text);
+    page.add(&table(&LOAD_HEADS, [load_row(load)]));
+    let line = |name: &str, of: fn(&crate::results::Latency) -> u64| Line {
+        name: name.to_owned(),
+        points: load.seconds.iter().map(|second| (second.second as f64, of(&second.complete) as f64 / 1e6)).collect(),
+    };
+    let lines = [line("p50", |of| of.p50_ns), line("p99", |of| of.p99_ns), line("most", |of| of.max_ns)];
+    page.add(
+        &Plot::new("Latency over time", "second in which it was due", "ms, from due to completed")
+            .log_y()
+            .lines(&lines),
+    );
+    page.add(&percentiles(std::slice::from_ref(load)));
+}
+
+fn peers(page: &mut Page, peers: &[Peer]) {
+    page.section(
+        "Other queues, the same work",
+        "Put in, taken by one of many workers, done. What each promises stands below.",
+    );
+    let rows = peers.iter().map(|peer| {
+        let commands = peer.commands.as_ref();
+        vec![
+            Cell::text(&peer.name),
+            Cell::number(peer.workers as f64, 0),
+            Cell::number(peer.enqueue_ns as f64 / 1e3, 1),
+            Cell::number(peer.per_second, 0),
+            Cell::number(peer.alone.p50_ns as f64 / 1e3, 1),
+            commands.map_or_else(|| Cell::text("-"), |commands| Cell::number(commands.client, 1)),
+            commands.map_or_else(|| Cell::text("-"), |commands| Cell::number(commands.script, 1)),
+        ]
+    });
+    let heads = ["", "workers", "put in, µs", "done per second", "alone p50, µs", "commands", "in scripts"];
+    page.add(&table(&heads, rows));
+    let mut first: Vec<&Peer> = Vec::new();
+    for peer in peers {
+        if first.iter().all(|known| known.name != peer.name) {
+            first.push(peer);
+        }
+    }
+    let questions: Vec<&str> =
+        first.first().map(|peer| peer.guarantees.keys().map(String::as_str).collect()).unwrap_or_default();
+    let heads: Vec<&str> = std::iter::once("").chain(questions.iter().copied()).collect();
+    let rows = first.iter().map(|peer| {
+        let answers =
+            questions.iter().map(|question| Cell::text(peer.guarantees.get(*question).map_or("", String::as_str)));
+        std::iter::once(Cell::text(&peer.name)).chain(answers).collect()
+    });
+    page.add(&table(&heads, rows));
+}
+
+fn compared(page: &mut Page, comparison: &Comparison) {
+    let text = format!(
+        "{} beside {}; accepted is a ratio below 1 + {} ppm.",
+        comparison.head, comparison.base, comparison.threshold_ppm
+    );
+    page.section("Two revisions", &text);
+    let rows = comparison.operations.iter().map(|one| {
+        vec![
+            Cell::text(&one.name),
+            Cell::number(one.pairs as f64, 0),
+            Cell::number(one.ratio, 3),
+            Cell::text(&format!("{:.3} to {:.3}", one.low, one.high)),
+            Cell::text(&format!("{:.1} > {:.1}", one.commands.0, one.commands.1)),
+            Cell::text(match one.verdict {
+                Verdict::Held => "held",
+                Verdict::Regressed => "regressed",
+                Verdict::Undecided => "undecided",
+            }),
+        ]
+    });
+    page.add(&table(&["", "pairs", "ratio", "interval", "commands", ""], rows));
+}
+
+fn changes(page: &mut Page, runs: &[Results]) {
+    let text = format!(
+        "{} runs, the oldest on the left; medians of one caller as multiples of the floor. A line marks where something changed for good.",
+        runs.len()
+    );
+    page.section("History", &text);
+    for series in history::of(runs) {
+        let points = series.floors.iter().enumerate().map(|(run, floors)| (run as f64, *floors)).collect();
+        let marks: Vec<f64> = series.changes.iter().map(|run| *run as f64).collect();
+        let plot = Plot::new(&series.name, "run", "floors");
+        page.add(&plot.marked(&marks).lines(&[Line { name: String::new(), points }]));
+    }
+}
