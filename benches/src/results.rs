@@ -50,9 +50,9 @@ pub struct Results {
     /// Other queues on the same server.
     #[serde(default)]
     pub peers: Vec<Peer>,
-    /// A comparison of two revisions.
+    /// Comparisons of two revisions, or of one with itself.
     #[serde(default)]
-    pub comparison: Option<Comparison>,
+    pub comparisons: Vec<Comparison>,
     /// Instructions for each operation, as callgrind counts them.
     #[serde(default)]
     pub instructions: BTreeMap<String, u64>,
@@ -316,7 +316,7 @@ impl Results {
             valkey_benchmark_ns: None,
             loads: Vec::new(),
             peers: Vec::new(),
-            comparison: None,
+            comparisons: Vec::new(),
             instructions: BTreeMap::new(),
         })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use claimlab_benches::error::{Error, io_error};
 use claimlab_benches::gate::revision::{THIS, program};
 use claimlab_benches::gate::{self, FEWEST_PAIRS, Options, Side, slice};
+use claimlab_benches::instructions::{self, Work};
 use claimlab_benches::operation::Operation;
 use claimlab_benches::plant::Plant;
 use claimlab_benches::results::{Compared, Comparison, Results, Verdict};
@@ -64,6 +65,9 @@ pub(super) struct Compare {
     /// Slow an operation of the head down on purpose, to see that it is found; may be given again
     #[arg(long, value_name = "OPERATION=PPM")]
     plant: Vec<Plant>,
+    /// Compare instructions too, under valgrind: what no noise reaches
+    #[arg(long)]
+    instructions: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -104,14 +108,17 @@ impl Compare {
         let target = self.common.target()?;
         let mut results = Results::new(&target, "compare")?;
         let bar = progress(options.most_pairs as u64);
-        let comparison = gate::compare(&target, (&base, &head), &options, |pairs, operations| {
+        let mut comparison = gate::compare(&target, (&base, &head), &options, |pairs, operations| {
             bar.set_position(pairs as u64);
             bar.set_message(in_a_line(operations));
         })?;
         bar.finish_and_clear();
-        let code = code(comparison.verdict);
-        let text = table(&comparison);
-        results.comparison = Some(comparison);
+        if self.instructions {
+            let count = |side: &Side| instructions::count(&side.program.file, Work::ALL, &target);
+            gate::add_instructions(&mut comparison, &count(&base)?, &count(&head)?);
+        }
+        let (code, text) = (code(comparison.verdict), table(&comparison));
+        results.comparisons.push(comparison);
         self.common.give(&results, "compare", || text)?;
         Ok(code)
     }
@@ -122,30 +129,30 @@ impl Aa {
         let options = self.how.options()?;
         let side = Side { program: program(&self.revision)?, plant: Plant::default() };
         let target = self.common.target()?;
+        let mut results = Results::new(&target, "aa")?;
         let bar = progress(self.comparisons as u64);
-        let mut comparisons = Vec::new();
         for _ in 0..self.comparisons {
             let comparison = gate::compare(&target, (&side, &side), &options, |pairs, operations| {
                 bar.set_message(format!("{pairs} pairs {}", in_a_line(operations)));
             })?;
             bar.println(one_line(&comparison));
             bar.inc(1);
-            comparisons.push(comparison);
+            results.comparisons.push(comparison);
         }
         bar.finish_and_clear();
-        let verdicts = gate::verdicts(&comparisons);
-        for comparison in &comparisons {
-            anstream::println!("{}", one_line(comparison));
-        }
-        let (alarms, undecided) = (verdicts["regressed"], verdicts["undecided"]);
-        let ppm = alarms * 1_000_000 / comparisons.len().max(1);
-        anstream::println!(
-            "{} comparisons with itself: {} held, {undecided} undecided, {alarms} false alarms ({ppm} ppm)",
-            comparisons.len(),
-            verdicts["held"]
-        );
+        let count = results.comparisons.len();
+        let [held, alarms, undecided] = gate::verdicts(&results.comparisons);
+        let ppm = alarms * 1_000_000 / count.max(1);
+        self.common.give(&results, "aa", || {
+            let mut out: String = results.comparisons.iter().map(|one| one_line(one) + "\n").collect();
+            let _ = writeln!(
+                out,
+                "{count} comparisons with itself: {held} held, {undecided} undecided, {alarms} false alarms ({ppm} ppm)"
+            );
+            out
+        })?;
         // More than what was accepted.
-        Ok(match (ppm > options.risk_ppm as usize, undecided == comparisons.len()) {
+        Ok(match (ppm > options.risk_ppm as usize, undecided == count) {
             (true, _) => 1,
             (_, true) => 3,
             _ => 0,

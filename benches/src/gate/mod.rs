@@ -22,6 +22,9 @@ use judge::{Question, judge};
 use revision::Program;
 use slice::Slice;
 
+/// How many more instructions are accepted, in ppm: more than the client's own wake-ups scatter.
+const INSTRUCTIONS_PPM: u32 = 10_000;
+
 /// Fewer pairs say nothing about their own spread.
 pub const FEWEST_PAIRS: usize = 12;
 
@@ -124,6 +127,24 @@ fn compared(operation: Operation, pairs: &[(Slice, Slice)], question: Question) 
     }
 }
 
+/// Adds what needs no interval: instructions for each round of work, by which one more in a hundred counts.
+pub fn add_instructions(comparison: &mut Comparison, base: &BTreeMap<String, u64>, head: &BTreeMap<String, u64>) {
+    for (work, before) in base {
+        let ratio = head.get(work).copied().unwrap_or_default() as f64 / *before as f64;
+        let limit = 1.0 + f64::from(INSTRUCTIONS_PPM) / 1e6;
+        comparison.operations.push(Compared {
+            name: format!("instructions:{work}"),
+            pairs: 1,
+            ratio,
+            low: ratio,
+            high: ratio,
+            commands: (0.0, 0.0),
+            verdict: if ratio > limit { Verdict::Regressed } else { Verdict::Held },
+        });
+    }
+    comparison.verdict = overall(&comparison.operations);
+}
+
 /// A regression anywhere is one; nothing decided is not held.
 fn overall(operations: &[Compared]) -> Verdict {
     let any = |verdict| operations.iter().any(|operation| operation.verdict == verdict);
@@ -136,12 +157,10 @@ fn overall(operations: &[Compared]) -> Verdict {
     }
 }
 
-/// How often each verdict came, over comparisons of one revision with itself.
-pub fn verdicts(comparisons: &[Comparison]) -> BTreeMap<&'static str, usize> {
+/// How often it held, regressed and stayed undecided.
+pub fn verdicts(comparisons: &[Comparison]) -> [usize; 3] {
     let count = |verdict| comparisons.iter().filter(|comparison| comparison.verdict == verdict).count();
-    [("held", Verdict::Held), ("regressed", Verdict::Regressed), ("undecided", Verdict::Undecided)]
-        .map(|(name, verdict)| (name, count(verdict)))
-        .into()
+    [Verdict::Held, Verdict::Regressed, Verdict::Undecided].map(count)
 }
 
 #[cfg(test)]
@@ -164,6 +183,22 @@ mod tests {
         assert_eq!(of(&pairs), Verdict::Regressed);
         let pairs: Vec<_> = (0..20).map(|_| (slice(100_000, 7.0), slice(100_000, 7.0))).collect();
         assert_eq!(of(&pairs), Verdict::Held);
+    }
+
+    #[test]
+    fn two_in_a_hundred_instructions_more_are_a_regression() {
+        let of = |count| BTreeMap::from([("client".to_owned(), count)]);
+        let mut comparison = Comparison {
+            base: String::new(),
+            head: String::new(),
+            threshold_ppm: 50_000,
+            operations: Vec::new(),
+            verdict: Verdict::Undecided,
+        };
+        add_instructions(&mut comparison, &of(100_000), &of(100_900));
+        assert_eq!(comparison.verdict, Verdict::Held);
+        add_instructions(&mut comparison, &of(100_000), &of(102_000));
+        assert_eq!(comparison.verdict, Verdict::Regressed);
     }
 
     #[test]

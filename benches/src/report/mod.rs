@@ -30,8 +30,8 @@ pub fn page(all: &[Results]) -> String {
     if let Some(results) = last(|results| !results.peers.is_empty()) {
         peers(&mut page, &results.peers);
     }
-    if let Some(comparison) = last(|results| results.comparison.is_some()).and_then(|of| of.comparison.as_ref()) {
-        compared(&mut page, comparison);
+    if let Some(results) = last(|results| !results.comparisons.is_empty()) {
+        results.comparisons.iter().for_each(|comparison| compared(&mut page, comparison));
     }
     if let Some(results) = last(|results| !results.instructions.is_empty()) {
         let rows =

@@ -59,8 +59,10 @@ impl Plot {
         let points = || lines.iter().flat_map(|line| line.points.iter().copied());
         let x = bounds(points().map(|point| point.0), self.log_x);
         let y = bounds(points().map(|point| point.1), self.log_y);
+        // Less than a decade has hardly a label on a logarithmic axis.
+        let is_wide = |range: &Range<f64>| range.end > 10.0 * range.start;
         let mut svg = String::new();
-        let drawn = match (self.log_x, self.log_y) {
+        let drawn = match (self.log_x && is_wide(&x), self.log_y && is_wide(&y)) {
             (false, false) => self.draw(&mut svg, x, y, lines),
             (true, false) => self.draw(&mut svg, x.log_scale(), y, lines),
             (false, true) => self.draw(&mut svg, x, y.log_scale(), lines),
