@@ -13,7 +13,7 @@ use ff_sdk::task::{ClaimedTask, Signal};
 use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker};
 use tokio::task::JoinSet;
 
-use crate::closed_loop::{self, Measured, histogram, record};
+use crate::closed_loop::{self, Measured};
 use crate::error::{Error, engine_error, sdk_error};
 use crate::lab::{Deployed, LEASE_TTL_MS, Lab, lane, until_go};
 use crate::operation::{IN_FLIGHT, Operation};
@@ -244,7 +244,7 @@ async fn until_all_are_done(
     for position in 0..workers.max(1) {
         let (worker, admin, done) = (pool.worker(position), admin.clone(), done.clone());
         running.spawn(async move {
-            let mut latencies = histogram();
+            let mut latencies = Vec::new();
             let mut began = Stopwatch::start();
             while done.load(Ordering::Relaxed) < count {
                 let found = match looks {
@@ -260,7 +260,7 @@ async fn until_all_are_done(
                 };
                 complete(task).await?;
                 done.fetch_add(1, Ordering::Relaxed);
-                record(&mut latencies, began.elapsed());
+                latencies.push(began.elapsed());
                 began = Stopwatch::start();
             }
             Ok::<_, Error>(latencies)

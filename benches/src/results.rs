@@ -148,8 +148,12 @@ pub struct Overhead {
     pub harness_ns: u64,
     /// Nanoseconds for each in a bare loop, the median of the turns.
     pub bare_ns: u64,
-    /// The median over the turns of harness divided by bare.
+    /// Harness divided by bare, a trimmed mean over the turns.
     pub ratio: f64,
+    /// The interval that holds it with 95 %.
+    pub low: f64,
+    /// Its other end.
+    pub high: f64,
 }
 
 /// An open-loop load at one rate.

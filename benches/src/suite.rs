@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::floor::Floor;
+use crate::gate::judge::{Question, judge};
 use crate::lab::Deployed;
 use crate::operation::Operation;
 use crate::path::Path;
@@ -33,7 +34,7 @@ pub struct Profile {
     pub operations: usize,
     /// How often each path is gone.
     pub paths: usize,
-    /// Round trips of each turn of the floor.
+    /// Round trips of the floor.
     pub floors: usize,
     /// Turns of harness and bare loop.
     pub turns: usize,
@@ -41,9 +42,14 @@ pub struct Profile {
 
 impl Profile {
     /// What CI can afford.
-    pub const QUICK: Self = Self { name: "quick", operations: 1_000, paths: 300, floors: 4_000, turns: 9 };
+    pub const QUICK: Self = Self { name: "quick", operations: 1_000, paths: 300, floors: 4_000, turns: 40 };
     /// What a person waits for.
-    pub const FULL: Self = Self { name: "full", operations: 4_000, paths: 2_000, floors: 20_000, turns: 15 };
+    pub const FULL: Self = Self { name: "full", operations: 4_000, paths: 2_000, floors: 20_000, turns: 80 };
+
+    /// Long enough for a clock, however many share it.
+    fn of_turn(self, concurrency: usize) -> usize {
+        self.floors / 4 * (1 + concurrency / 8)
+    }
 
     fn of_operation(self, concurrency: usize) -> usize {
         self.operations.max(concurrency * 4)
@@ -160,24 +166,31 @@ fn relate_to_floor(measurements: &mut [Measurement]) {
 /// Harness and bare loop by turns, so that the machine's minute is the same for both.
 async fn overhead(target: &Arc<Target>, floor: Floor, profile: Profile, concurrency: usize) -> Result<Overhead, Error> {
     let lab = Deployed::on(target, USUAL_PARTITIONS, Plant::default()).await?;
-    let count = profile.floors;
-    let (mut harness, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let count = profile.of_turn(concurrency);
+    let mut turns = Vec::new();
     for turn in 0..=profile.turns {
-        let through = floor.measure(&lab, count, concurrency).await?.took.as_nanos() as f64;
-        let without = floor.bare(&lab, count, concurrency).await?.as_nanos() as f64;
+        let (through, without) = if turn.is_multiple_of(2) {
+            let through = floor.measure(&lab, count, concurrency).await?.took;
+            (through, floor.bare(&lab, count, concurrency).await?)
+        } else {
+            let without = floor.bare(&lab, count, concurrency).await?;
+            (floor.measure(&lab, count, concurrency).await?.took, without)
+        };
         // The first turn warms both up.
         if turn > 0 {
-            harness.push(through / count as f64);
-            bare.push(without / count as f64);
-            ratios.push(through / without);
+            turns.push((without.as_nanos() as f64, through.as_nanos() as f64));
         }
     }
+    let each = |of: fn(&(f64, f64)) -> f64| median(&mut turns.iter().map(of).collect::<Vec<_>>()) / count as f64;
+    let judged = judge(&turns, Question { threshold_ppm: 50_000, risk_ppm: 50_000 });
     Ok(Overhead {
         name: floor.name().to_owned(),
         concurrency: concurrency as u64,
-        harness_ns: median(&mut harness) as u64,
-        bare_ns: median(&mut bare) as u64,
-        ratio: median(&mut ratios),
+        harness_ns: each(|turn| turn.1) as u64,
+        bare_ns: each(|turn| turn.0) as u64,
+        ratio: judged.ratio,
+        low: judged.low,
+        high: judged.high,
     })
 }
 

@@ -66,8 +66,8 @@ fn table(results: &Results) -> String {
         let (harness, bare) = (us(overhead.harness_ns), us(overhead.bare_ns));
         let _ = writeln!(
             out,
-            "{:15} {:>7} {harness:>9} {bare:>10} {:>14.3}",
-            overhead.name, overhead.concurrency, overhead.ratio
+            "{:15} {:>7} {harness:>9} {bare:>10} {:>14.3}  {:.3} to {:.3}",
+            overhead.name, overhead.concurrency, overhead.ratio, overhead.low, overhead.high
         );
     }
     if let Some(nanos) = results.valkey_benchmark_ns {

@@ -78,9 +78,10 @@ fn measurements(page: &mut Page, results: &Results) {
             Cell::number(one.harness_ns as f64 / 1e3, 1),
             Cell::number(one.bare_ns as f64 / 1e3, 1),
             Cell::number(one.ratio, 3),
+            Cell::text(&format!("{:.3} to {:.3}", one.low, one.high)),
         ]
     });
-    page.add(&table(&["", "at once", "harness, µs each", "bare, µs each", "harness / bare"], rows));
+    page.add(&table(&["", "at once", "harness, µs each", "bare, µs each", "harness / bare", "interval"], rows));
     if let Some(nanos) = results.valkey_benchmark_ns {
         page.paragraph(&format!("valkey-benchmark -c 1, PING: {}", micros(nanos)));
     }
