@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::floor::Floor;
 use claimlab_benches::lab::Deployed;
 use claimlab_benches::operation::Operation;
@@ -15,8 +16,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::runtime::Runtime;
 
 fn operations(criterion: &mut Criterion) {
+    let target = Target::from_environment(false, Placement::Apart).expect("an empty Valkey (tests/install-valkey)");
+    let target = Arc::new(target);
     let runtime = Runtime::new().expect("a runtime starts");
-    let target = Arc::new(Target::from_environment(false).expect("an empty Valkey (tests/install-valkey)"));
     let deploy = || runtime.block_on(Deployed::on(&target, USUAL_PARTITIONS, Plant::default())).expect("it deploys");
     for concurrency in CONCURRENCIES.iter().copied() {
         let mut group = criterion.benchmark_group(format!("{concurrency} at once"));

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::lab::Deployed;
 use claimlab_benches::path::Path;
 use claimlab_benches::plant::Plant;
@@ -14,8 +15,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::runtime::Runtime;
 
 fn paths(criterion: &mut Criterion) {
+    let target = Target::from_environment(false, Placement::Apart).expect("an empty Valkey (tests/install-valkey)");
+    let target = Arc::new(target);
     let runtime = Runtime::new().expect("a runtime starts");
-    let target = Arc::new(Target::from_environment(false).expect("an empty Valkey (tests/install-valkey)"));
     for path in Path::ALL.iter().copied() {
         let mut group = criterion.benchmark_group(path.name());
         group.throughput(Throughput::Elements(1));

@@ -20,6 +20,7 @@ use claimlab_model::time::ServerTime;
 use claimlab_model::token::Secret;
 use ff_core::partition::PartitionConfig;
 
+use crate::cores::Placement;
 use crate::error::{Error, io_error};
 use crate::lab::{Deployed, Lab};
 use crate::operation::{Item, Operation};
@@ -73,7 +74,7 @@ impl Work {
     pub async fn run(self, rounds: u64) -> Result<(), Error> {
         match self {
             Self::Client => {
-                let target = Arc::new(Target::from_environment(true)?);
+                let target = Arc::new(Target::from_environment(true, Placement::Anywhere)?);
                 rounds_on(&*Deployed::on(&target, USUAL_PARTITIONS, Plant::default()).await?, rounds).await
             }
             Self::Model => {

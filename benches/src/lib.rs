@@ -11,6 +11,7 @@
 #![allow(clippy::float_arithmetic)]
 
 pub mod closed_loop;
+pub mod cores;
 pub mod error;
 pub mod floor;
 pub mod gate;

@@ -62,7 +62,7 @@ pub struct Results {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// Processors that this process may use.
+    /// Processors that callers may use; the server has its own where its `server-cpulist` names one.
     pub cpus: u64,
     /// What they call themselves.
     pub cpu_model: String,
@@ -130,9 +130,9 @@ pub struct Measurement {
     pub per_second: f64,
     /// What each cost the server.
     pub commands: Commands,
-    /// Its median as a multiple of that of PING at this concurrency.
+    /// Its median as a multiple of that of PING at this concurrency, right before and after.
     pub floors: f64,
-    /// Its median as a multiple of that of an empty function at this concurrency.
+    /// The same for an empty function.
     pub functions: f64,
 }
 

@@ -3,6 +3,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use hdrhistogram::Histogram;
+
+use crate::closed_loop::{add, histogram};
 use crate::error::Error;
 use crate::floor::Floor;
 use crate::gate::judge::{Question, judge};
@@ -99,6 +102,8 @@ impl Subject {
         };
         let deploy = || Deployed::on(target, partitions, Plant::default());
         let lab = deploy().await?;
+        let mut beside = Beside::new(profile.of_turn(concurrency), concurrency);
+        beside.measure(&lab).await?;
         let (kind, measured) = match self {
             Self::Floor(floor) => (Kind::Floor, floor.measure(&lab, profile.floors, concurrency).await?),
             Self::Operation(operation) => {
@@ -107,6 +112,7 @@ impl Subject {
             }
             Self::Path(path, _) => (Kind::Path, path.measure(&lab, profile.of_path(concurrency), concurrency).await?),
         };
+        beside.measure(&lab).await?;
         // Counting slows the server down: it has a turn of its own.
         let lab = deploy().await?;
         let commands = match self {
@@ -116,8 +122,7 @@ impl Subject {
         };
         let (name, latency) = (self.name().to_owned(), Latency::of(&measured.latencies));
         let (concurrency, per_second) = (concurrency as u64, measured.per_second());
-        // The floors are known when all of this concurrency are measured.
-        let (floors, functions) = (0.0, 0.0);
+        let (floors, functions) = beside.multiples(latency.p50_ns);
         Ok(Measurement { name, kind, partitions, concurrency, latency, per_second, commands, floors, functions })
     }
 }
@@ -138,28 +143,40 @@ pub async fn run(
             begin(&format!("{floor} beside a bare loop, {concurrency} at once"));
             results.overheads.push(overhead(target, *floor, profile, concurrency).await?);
         }
-        let first = results.measurements.len();
         for subject in subjects {
             begin(&format!("{}, {concurrency} at once", subject.name()));
             results.measurements.push(subject.measure(target, profile, concurrency).await?);
         }
-        relate_to_floor(&mut results.measurements[first..]);
     }
     results.valkey_benchmark_ns = valkey_benchmark(target, profile.floors);
     Ok(results)
 }
 
-/// Gives each its multiple of the floors among them.
-fn relate_to_floor(measurements: &mut [Measurement]) {
-    let median = |name: &str| {
-        let floor = measurements.iter().find(|measurement| measurement.name == name);
-        floor.map_or(f64::NAN, |floor| floor.latency.p50_ns as f64)
-    };
-    let (ping, function) = (median(Floor::Ping.name()), median(Floor::Function.name()));
-    for measurement in measurements {
-        let Latency { p50_ns, .. } = measurement.latency;
-        measurement.floors = p50_ns as f64 / ping;
-        measurement.functions = p50_ns as f64 / function;
+/// The floors right before and right after something: a scheduler that places client and server otherwise from one
+/// second to the next does so for all three.
+struct Beside {
+    round_trips: usize,
+    concurrency: usize,
+    ping: Histogram<u64>,
+    function: Histogram<u64>,
+}
+
+impl Beside {
+    fn new(round_trips: usize, concurrency: usize) -> Self {
+        Self { round_trips, concurrency, ping: histogram(), function: histogram() }
+    }
+
+    async fn measure(&mut self, lab: &Deployed) -> Result<(), Error> {
+        for (floor, sum) in [(Floor::Ping, &mut self.ping), (Floor::Function, &mut self.function)] {
+            add(sum, &floor.measure(lab, self.round_trips, self.concurrency).await?.latencies);
+        }
+        Ok(())
+    }
+
+    /// So many PINGs and trivial functions fit into a latency.
+    fn multiples(&self, p50_ns: u64) -> (f64, f64) {
+        let multiple = |floor: &Histogram<u64>| p50_ns as f64 / floor.value_at_quantile(0.5) as f64;
+        (multiple(&self.ping), multiple(&self.function))
     }
 }
 
@@ -221,12 +238,25 @@ fn valkey_benchmark(target: &Target, count: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::closed_loop::record;
 
     #[test]
     fn the_median_is_the_middle_or_between_the_middle_two() {
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn a_multiple_is_one_of_the_median_of_all_floors_beside_it() {
+        let mut beside = Beside::new(2, 1);
+        for nanoseconds in [10, 20, 20, 90] {
+            record(&mut beside.ping, Duration::from_nanos(nanoseconds));
+            record(&mut beside.function, Duration::from_nanos(2 * nanoseconds));
+        }
+        assert_eq!(beside.multiples(80), (4.0, 2.0));
     }
 
     #[test]

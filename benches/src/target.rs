@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use claimlab_valkey::{Address, Plain, connect};
 use ff_core::backend::{BackendConfig, BackendConnection};
 
+use crate::cores::{Placement, leave_one};
 use crate::error::Error;
 
 /// The environment variable that names a server.
@@ -22,6 +23,7 @@ const SETTINGS: &[&str] = &[
     "hz",
     "cluster-enabled",
     "lazyfree-lazy-user-flush",
+    "server-cpulist",
 ];
 
 /// A server that may be emptied.
@@ -36,23 +38,25 @@ pub struct Target {
 }
 
 impl Target {
-    /// A private server.
+    /// A private server. Apart, this thread and those that it starts from now on leave a core to it.
     ///
     /// # Errors
     /// As [`Plain::start`].
-    pub fn private() -> Result<Self, Error> {
-        let first = Plain::start(&[])?;
+    pub fn private(placement: Placement) -> Result<Self, Error> {
+        let core = (placement == Placement::Apart).then(leave_one).flatten().map(|core| core.to_string());
+        let settings: Vec<&str> = core.iter().flat_map(|core| ["--server-cpulist", core]).collect();
+        let first = Plain::start(&settings)?;
         Ok(Self { primaries: vec![first.address().clone()], first, is_cluster: false, leave_empty: false })
     }
 
-    /// The server that the environment names, or a private one.
+    /// The server that the environment names, wherever it runs, or a private one.
     ///
     /// # Errors
     /// As [`Self::named`] and [`Self::private`].
-    pub fn from_environment(flush: bool) -> Result<Self, Error> {
+    pub fn from_environment(flush: bool, placement: Placement) -> Result<Self, Error> {
         match std::env::var(VARIABLE) {
             Ok(url) if !url.is_empty() => Self::named(&url, flush),
-            _ => Self::private(),
+            _ => Self::private(placement),
         }
     }
 

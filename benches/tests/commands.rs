@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::floor::Floor;
 use claimlab_benches::lab::Deployed;
 use claimlab_benches::operation::Operation;
@@ -12,7 +13,7 @@ use claimlab_benches::target::Target;
 use tokio::runtime::Runtime;
 
 fn on_a_server<T>(partitions: u16, work: impl AsyncFnOnce(Arc<Deployed>) -> T) -> T {
-    let target = Arc::new(Target::private().expect("valkey-server starts (tests/install-valkey)"));
+    let target = Arc::new(Target::private(Placement::Anywhere).expect("valkey-server starts (tests/install-valkey)"));
     let runtime = Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
         let lab = Deployed::on(&target, partitions, Plant::default()).await.expect("it deploys");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::error::{Error, io_error};
 use claimlab_benches::gate::revision::{THIS, program};
 use claimlab_benches::gate::{self, FEWEST_PAIRS, Options, Side, slice};
@@ -105,7 +106,7 @@ impl Compare {
         let base = Side { program: program(&self.base)?, plant: Plant::default() };
         let plant = self.plant.into_iter().fold(Plant::default(), Plant::and);
         let head = Side { program: program(&self.head)?, plant };
-        let target = self.common.target()?;
+        let target = self.common.target(Placement::Apart)?;
         let mut results = Results::new(&target, "compare")?;
         let bar = progress(options.most_pairs as u64);
         let mut comparison = gate::compare(&target, (&base, &head), &options, |pairs, operations| {
@@ -128,7 +129,7 @@ impl Aa {
     pub(super) fn run(self) -> Result<u8, Error> {
         let options = self.how.options()?;
         let side = Side { program: program(&self.revision)?, plant: Plant::default() };
-        let target = self.common.target()?;
+        let target = self.common.target(Placement::Apart)?;
         let mut results = Results::new(&target, "aa")?;
         let bar = progress(self.comparisons as u64);
         for _ in 0..self.comparisons {
@@ -162,7 +163,7 @@ impl Aa {
 
 impl Turn {
     pub(super) fn run(self) -> Result<u8, Error> {
-        let target = claimlab_benches::target::Target::from_environment(self.flush)?.into();
+        let target = claimlab_benches::target::Target::from_environment(self.flush, Placement::Anywhere)?.into();
         let plant = self.plant.into_iter().fold(Plant::default(), Plant::and);
         // One thread: which of two wakes up first is noise that nobody asked for.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

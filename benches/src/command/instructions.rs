@@ -1,5 +1,6 @@
 //! `instructions` and `rounds`: what callgrind counts.
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::error::{Error, io_error};
 use claimlab_benches::gate::revision::{THIS, program};
 use claimlab_benches::instructions::{self, Work};
@@ -31,7 +32,7 @@ impl Command {
     pub(super) fn run(self) -> Result<u8, Error> {
         let program = program(&self.revision)?;
         let works = if self.only.is_empty() { Work::ALL.to_vec() } else { self.only.clone() };
-        let target = self.common.target()?;
+        let target = self.common.target(Placement::Anywhere)?;
         let mut results = Results::new(&target, "instructions")?;
         results.instructions = instructions::count(&program.file, &works, &target)?;
         self.common.give(&results, "instructions", || {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::error::Error;
 use claimlab_benches::load::{self, Options, logs};
 use claimlab_benches::results::{Latency, Load, Results};
@@ -50,7 +51,7 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self) -> Result<u8, Error> {
         let rates = if self.sweep.is_empty() { vec![self.rate] } else { self.sweep.clone() };
-        let target = self.common.target()?;
+        let target = self.common.target(Placement::Anywhere)?;
         let runtime = runtime()?;
         let mut results = Results::new(&target, "load")?;
         let mut files = Vec::new();

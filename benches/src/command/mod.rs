@@ -12,6 +12,7 @@ mod schema;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::error::{Error, io_error};
 use claimlab_benches::results::Results;
 use claimlab_benches::suite::Profile;
@@ -121,8 +122,8 @@ impl From<ProfileName> for Profile {
 }
 
 impl Common {
-    fn target(&self) -> Result<Arc<Target>, Error> {
-        Target::from_environment(self.flush).map(Arc::new)
+    fn target(&self, placement: Placement) -> Result<Arc<Target>, Error> {
+        Target::from_environment(self.flush, placement).map(Arc::new)
     }
 
     /// Prints results as text or JSON, and keeps them where that is asked.

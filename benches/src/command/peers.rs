@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::error::Error;
 use claimlab_benches::peer::{Kind, guarantees};
 use claimlab_benches::results::{Peer, Results};
@@ -25,7 +26,7 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self) -> Result<u8, Error> {
         let kinds = if self.only.is_empty() { Kind::ALL.to_vec() } else { self.only.clone() };
-        let target = self.common.target()?;
+        let target = self.common.target(Placement::Anywhere)?;
         let runtime = runtime()?;
         let mut results = Results::new(&target, "peers")?;
         let bar = progress((kinds.len() * self.workers.len()) as u64);

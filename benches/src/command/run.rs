@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use claimlab_benches::cores::Placement;
 use claimlab_benches::error::Error;
 use claimlab_benches::results::{Kind, Results};
 use claimlab_benches::suite::{self, CONCURRENCIES, Profile, Subject};
@@ -25,7 +26,7 @@ impl Run {
     pub(super) fn run(self) -> Result<u8, Error> {
         let profile: Profile = self.profile.into();
         let subjects = chosen(&self.only)?;
-        let target = self.common.target()?;
+        let target = self.common.target(Placement::Apart)?;
         let bar = progress((CONCURRENCIES.len() * (subjects.len() + 2)) as u64);
         let measured = suite::run(&target, profile, &subjects, |what| {
             bar.set_message(what.to_owned());
@@ -58,8 +59,17 @@ fn table(results: &Results) -> String {
     let server = &results.server;
     let _ = writeln!(
         out,
-        "Valkey {}, library {}, {} on {} x {}\n",
-        server.valkey, server.library, results.profile, results.machine.cpus, results.machine.cpu_model
+        "Valkey {}{}, library {}, {} from {} x {}\n",
+        server.valkey,
+        if server.settings.get("server-cpulist").is_some_and(|cores| !cores.is_empty()) {
+            " on its own core"
+        } else {
+            ""
+        },
+        server.library,
+        results.profile,
+        results.machine.cpus,
+        results.machine.cpu_model
     );
     let _ = writeln!(out, "floor           at once   harness       bare   harness/bare");
     for overhead in &results.overheads {
