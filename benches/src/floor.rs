@@ -4,6 +4,7 @@
 //! where microseconds do not.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use claimlab::stopwatch::Stopwatch;
@@ -57,7 +58,8 @@ impl Floor {
     /// # Errors
     /// The client's.
     pub async fn measure(self, lab: &Deployed, count: usize, concurrency: usize) -> Result<Measured, Error> {
-        let client = lab.client.clone();
+        // One count for each round trip, whatever the client is made of.
+        let client = Arc::new(lab.client.clone());
         closed_loop::run((0..count).collect(), concurrency, move |_: usize| {
             let client = client.clone();
             async move { self.perform(&client).await }

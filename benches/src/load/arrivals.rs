@@ -8,7 +8,7 @@ use ff_core::contracts::CreateExecutionArgs;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use super::{Options, Shared};
+use super::Shared;
 use crate::closed_loop::{histogram, record};
 use crate::error::{Error, engine_error};
 
@@ -17,6 +17,8 @@ pub(super) struct Arrivals {
     interval_ns: u64,
     /// Nanoseconds from the beginning until each was created; zero before.
     created: Vec<AtomicU64>,
+    /// The same until it was claimed.
+    claimed: Vec<AtomicU64>,
     /// The same until it was completed.
     completed: Vec<AtomicU64>,
     sums: (AtomicU64, AtomicU64),
@@ -28,12 +30,14 @@ fn nanos(time: Duration) -> u64 {
 }
 
 impl Arrivals {
-    pub(super) fn new(options: &Options) -> Self {
-        let count = nanos(options.lasts).saturating_mul(options.rate) / 1_000_000_000;
+    /// So many in each second, for so long.
+    pub(super) fn new(rate: u64, lasts: Duration) -> Self {
+        let count = nanos(lasts).saturating_mul(rate) / 1_000_000_000;
         let times = || (0..count).map(|_| AtomicU64::new(0)).collect();
         Self {
-            interval_ns: 1_000_000_000 / options.rate.max(1),
+            interval_ns: 1_000_000_000 / rate.max(1),
             created: times(),
+            claimed: times(),
             completed: times(),
             sums: Default::default(),
             latencies: Mutex::new((histogram(), histogram())),
@@ -50,17 +54,26 @@ impl Arrivals {
         Duration::from_nanos(number.saturating_mul(self.interval_ns))
     }
 
-    /// When one was created.
-    pub(super) fn created_at(&self, number: u64) -> Duration {
-        Duration::from_nanos(self.created.get(number as usize).map_or(0, |time| time.load(Ordering::Relaxed)))
-    }
-
-    /// Notes that one is completed.
-    pub(super) fn complete(&self, number: u64, at: Duration) {
-        if let Some(time) = self.completed.get(number as usize) {
-            time.store(nanos(at).max(1), Ordering::Relaxed);
+    /// Notes that one is completed, and when it was claimed.
+    pub(super) fn complete(&self, number: u64, claimed: Duration, at: Duration) {
+        let number = number as usize;
+        if let (Some(claim), Some(complete)) = (self.claimed.get(number), self.completed.get(number)) {
+            claim.store(nanos(claimed).max(1), Ordering::Relaxed);
+            complete.store(nanos(at).max(1), Ordering::Relaxed);
             self.sums.1.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// From created to claimed; no time where a worker had it before its creator heard of it.
+    pub(super) fn claims(&self) -> Histogram<u64> {
+        let mut claims = histogram();
+        for (created, claimed) in self.created.iter().zip(&self.claimed) {
+            let (created, claimed) = (created.load(Ordering::Relaxed), claimed.load(Ordering::Relaxed));
+            if created > 0 && claimed > 0 {
+                record(&mut claims, Duration::from_nanos(claimed.saturating_sub(created)));
+            }
+        }
+        claims
     }
 
     /// How many are created and completed.
@@ -124,4 +137,30 @@ pub(super) async fn create_all(shared: Arc<Shared>) -> Result<(), Error> {
         ended??;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two() -> Arrivals {
+        Arrivals::new(2, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn each_is_due_an_interval_after_the_last() {
+        assert_eq!((two().count(), two().due(0), two().due(1)), (2, Duration::ZERO, Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_claim_before_its_creator_heard_of_it_took_no_time() {
+        let (arrivals, at) = (two(), Duration::from_millis);
+        arrivals.complete(0, at(5), at(7));
+        arrivals.created(0, at(1), at(6));
+        arrivals.created(1, at(501), at(502));
+        arrivals.complete(1, at(510), at(511));
+        let claims = arrivals.claims();
+        assert_eq!((claims.len(), claims.min()), (2, 1));
+        assert!(claims.max().abs_diff(8_000_000) < 8_000, "{}", claims.max());
+    }
 }

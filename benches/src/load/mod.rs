@@ -86,7 +86,7 @@ pub async fn run(target: &Arc<Target>, options: Options, each: impl Fn(u64, u64)
     for _ in 0..options.workers {
         workers.push(lab.worker(Arc::clone(&backend) as Arc<dyn EngineBackend>, options.lease_ttl_ms).await?);
     }
-    let arrivals = Arrivals::new(&options);
+    let arrivals = Arrivals::new(options.rate, options.lasts);
     let shared = Arc::new(Shared {
         lab,
         began: Stopwatch::start(),
@@ -118,11 +118,10 @@ pub async fn run(target: &Arc<Target>, options: Options, each: impl Fn(u64, u64)
 fn loaded(shared: &Shared, done: &[Done]) -> Loaded {
     let Options { rate, lasts, workers, partitions, run, lease_ttl_ms, limit_p99, .. } = shared.options.clone();
     let arrivals = &shared.arrivals;
-    let (mut complete, mut claim) = (histogram(), histogram());
+    let mut complete = histogram();
     let mut seconds: Vec<Histogram<u64>> = Vec::new();
     for worker in done {
         add(&mut complete, &worker.complete);
-        add(&mut claim, &worker.claim);
         for (second, of_worker) in worker.seconds.iter().enumerate() {
             if seconds.len() <= second {
                 seconds.resize_with(second + 1, histogram);
@@ -152,7 +151,7 @@ fn loaded(shared: &Shared, done: &[Done]) -> Loaded {
         completed_in_time,
         sent: Latency::of(&sent),
         create: Latency::of(&create),
-        claim: Latency::of(&claim),
+        claim: Latency::of(&arrivals.claims()),
         complete: latency,
         renewals_due,
         renewals_missed,

@@ -14,8 +14,6 @@ use crate::error::{Error, sdk_error};
 /// What one worker did.
 pub(super) struct Done {
     pub(super) tasks: u64,
-    /// From created to claimed.
-    pub(super) claim: Histogram<u64>,
     /// From due to completed.
     pub(super) complete: Histogram<u64>,
     /// The same by the second in which it was due.
@@ -24,7 +22,7 @@ pub(super) struct Done {
 
 /// Works until nobody looks for work any more.
 pub(super) async fn work(shared: Arc<Shared>, worker: FlowFabricWorker) -> Result<Done, Error> {
-    let mut done = Done { tasks: 0, claim: histogram(), complete: histogram(), seconds: Vec::new() };
+    let mut done = Done { tasks: 0, complete: histogram(), seconds: Vec::new() };
     while !shared.is_over.load(Ordering::Relaxed) {
         let task = match worker.claim_next().await {
             Ok(Some(task)) => task,
@@ -45,14 +43,13 @@ pub(super) async fn work(shared: Arc<Shared>, worker: FlowFabricWorker) -> Resul
         task.complete(None).await.map_err(sdk_error("complete"))?;
         let at = shared.began.elapsed();
         shared.renewals.ended(&lease, at.saturating_sub(claimed_at), shared.options.lease_ttl_ms);
-        shared.arrivals.complete(number, at);
+        shared.arrivals.complete(number, claimed_at, at);
         let due = shared.arrivals.due(number);
         let second = due.as_secs() as usize;
         if done.seconds.len() <= second {
             done.seconds.resize_with(second + 1, histogram);
         }
         done.tasks += 1;
-        record(&mut done.claim, claimed_at.saturating_sub(shared.arrivals.created_at(number)));
         record(&mut done.complete, at.saturating_sub(due));
         record(&mut done.seconds[second], at.saturating_sub(due));
     }
