@@ -42,6 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn callers_have_all_cores_but_the_servers() {
         // A thread of its own: the others of this process keep theirs.
         let (before, server, after) = spawn(|| {

@@ -121,6 +121,9 @@ pub enum Error {
         /// What would be right.
         accepted: String,
     },
+    /// Somebody asked to stop.
+    #[error("interrupted; nothing was kept")]
+    Interrupted,
     /// A revision cannot be had.
     #[error("{revision}: {what}: {said}")]
     Revision {

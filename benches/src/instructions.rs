@@ -22,6 +22,7 @@ use ff_core::partition::PartitionConfig;
 
 use crate::cores::Placement;
 use crate::error::{Error, io_error};
+use crate::interrupt;
 use crate::lab::{Deployed, Lab};
 use crate::operation::{Item, Operation};
 use crate::plant::Plant;
@@ -136,6 +137,7 @@ pub fn count(program: &Path, works: &[Work], target: &Target) -> Result<BTreeMap
 }
 
 fn collected(program: &Path, work: Work, rounds: u64, target: &Target) -> Result<u64, Error> {
+    interrupt::check()?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)

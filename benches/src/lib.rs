@@ -17,6 +17,7 @@ pub mod floor;
 pub mod gate;
 pub mod history;
 pub mod instructions;
+pub mod interrupt;
 pub mod lab;
 pub mod load;
 pub mod operation;

@@ -62,7 +62,7 @@ pub struct Results {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// Processors that callers may use; the server has its own where its `server-cpulist` names one.
+    /// All of its processors, whoever may use them.
     pub cpus: u64,
     /// What they call themselves.
     pub cpu_model: String,
@@ -399,6 +399,7 @@ impl Machine {
     /// This one.
     pub fn here() -> Self {
         let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+        let cpus = read("/proc/cpuinfo").lines().filter(|line| line.starts_with("processor")).count() as u64;
         let field = |text: &str, name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             line.map(|rest| rest.trim_start_matches([' ', '\t', ':']).trim().to_owned())
@@ -407,7 +408,7 @@ impl Machine {
             .and_then(|text| text.split(' ').next()?.parse().ok())
             .unwrap_or_default();
         Self {
-            cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
+            cpus: cpus.max(1),
             cpu_model: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned()),
             memory_mib: memory_kib / 1_024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),

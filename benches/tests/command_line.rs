@@ -3,11 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use claimlab_benches::results::SCHEMA;
 use claimlab_benches::target::VARIABLE;
 use claimlab_valkey::{Plain, connect};
+use nix::unistd::Pid;
 
 fn run(arguments: &str, url: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_claimlab-benches"))
@@ -99,7 +101,7 @@ fn a_cluster_is_measured_where_the_address_says_so() {
             .expect("it answers")
     };
     while !state().contains("cluster_state:ok") {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let turn = run(ONE_TURN, &format!("{}?cluster", url(&server)));
     assert_eq!(turn.status.code(), Some(0), "{}", said(&turn));
@@ -153,6 +155,27 @@ fn everything_that_is_due_is_created_and_completed_once() {
     let page = std::fs::read_to_string(page).expect("the page is there");
     assert!(page.contains("Latency over time") && page.contains("<svg"), "it has its plots");
     assert!(!page.contains("src=") && !page.contains("href="), "it needs nothing beside it");
+}
+
+#[test]
+fn who_is_interrupted_leaves_the_server_empty() {
+    use nix::sys::signal::{Signal, kill};
+
+    let (server, mut connection) = server(&[]);
+    let mut keys = || -> u64 { redis::cmd("DBSIZE").query(&mut connection).expect("it answers") };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_claimlab-benches"))
+        .args(["load", "--rate", "50", "--for", "10m", "--workers", "2"])
+        .env(VARIABLE, url(&server))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    while keys() == 0 {
+        assert_eq!(child.try_wait().expect("it is ours"), None);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
+    assert_eq!(child.wait().expect("it is ours").code(), Some(130));
+    assert_eq!(keys(), 0);
 }
 
 fn has_file(folder: &Path, extension: &str) -> bool {

@@ -9,7 +9,7 @@ use claimlab_benches::load::{self, Options, logs};
 use claimlab_benches::results::{Latency, Load, Results};
 use clap::Args;
 
-use super::{Common, progress, runtime, us};
+use super::{Common, block_on, progress, us};
 
 #[derive(Debug, Args)]
 pub(super) struct Command {
@@ -52,7 +52,6 @@ impl Command {
     pub(super) fn run(self) -> Result<u8, Error> {
         let rates = if self.sweep.is_empty() { vec![self.rate] } else { self.sweep.clone() };
         let target = self.common.target(Placement::Anywhere)?;
-        let runtime = runtime()?;
         let mut results = Results::new(&target, "load")?;
         let mut files = Vec::new();
         for rate in rates {
@@ -62,7 +61,7 @@ impl Command {
                 bar.set_position(created);
                 bar.set_message(format!("{rate}/s, {} waiting", created.saturating_sub(completed)));
             });
-            let loaded = runtime.block_on(loading)?;
+            let loaded = block_on(loading)?;
             bar.finish_and_clear();
             files.push((rate, loaded.seconds));
             results.loads.push(loaded.load);

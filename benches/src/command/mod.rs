@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use claimlab_benches::cores::Placement;
 use claimlab_benches::error::{Error, io_error};
+use claimlab_benches::interrupt;
 use claimlab_benches::results::Results;
 use claimlab_benches::suite::Profile;
 use claimlab_benches::target::Target;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::runtime::Runtime;
 
 /// Measures FlowFabric's claim protocol on a real Valkey, and tells a regression from noise.
 ///
@@ -68,6 +68,10 @@ enum Command {
 impl Arguments {
     /// Does what was asked; gives the exit code.
     pub fn run(self) -> Result<u8, Error> {
+        // Who started a turn hears for it.
+        if !matches!(self.command, Command::Slice(_) | Command::Rounds(_)) {
+            interrupt::listen();
+        }
         match self.command {
             Command::Run(command) => command.run(),
             Command::Load(command) => command.run(),
@@ -140,9 +144,10 @@ impl Common {
     }
 }
 
-/// The runtime that the shipped client runs on.
-fn runtime() -> Result<Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(io_error("starting a runtime"))
+/// Does work on a runtime like the one that the shipped client's users have, until it is done or interrupted.
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(io_error("starting a runtime"))?.block_on(interrupt::or(work))
 }
 
 /// Shows what goes on, on a terminal.

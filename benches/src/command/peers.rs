@@ -8,7 +8,7 @@ use claimlab_benches::peer::{Kind, guarantees};
 use claimlab_benches::results::{Peer, Results};
 use clap::Args;
 
-use super::{Common, progress, runtime, us};
+use super::{Common, block_on, progress, us};
 
 #[derive(Debug, Args)]
 pub(super) struct Command {
@@ -27,13 +27,12 @@ impl Command {
     pub(super) fn run(self) -> Result<u8, Error> {
         let kinds = if self.only.is_empty() { Kind::ALL.to_vec() } else { self.only.clone() };
         let target = self.common.target(Placement::Anywhere)?;
-        let runtime = runtime()?;
         let mut results = Results::new(&target, "peers")?;
         let bar = progress((kinds.len() * self.workers.len()) as u64);
         for kind in kinds {
             for workers in &self.workers {
                 bar.set_message(format!("{}, {workers} workers", kind.name()));
-                results.peers.push(runtime.block_on(kind.measure(&target, usize::from(*workers)))?);
+                results.peers.push(block_on(kind.measure(&target, usize::from(*workers)))?);
                 bar.inc(1);
             }
         }

@@ -8,7 +8,7 @@ use claimlab_benches::results::{Kind, Results};
 use claimlab_benches::suite::{self, CONCURRENCIES, Profile, Subject};
 use clap::Args;
 
-use super::{Common, ProfileName, progress, runtime, us};
+use super::{Common, ProfileName, block_on, progress, us};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -32,7 +32,7 @@ impl Run {
             bar.set_message(what.to_owned());
             bar.inc(1);
         });
-        let results = runtime()?.block_on(measured)?;
+        let results = block_on(measured)?;
         bar.finish_and_clear();
         self.common.give(&results, "run", || table(&results))?;
         Ok(0)
@@ -59,7 +59,7 @@ fn table(results: &Results) -> String {
     let server = &results.server;
     let _ = writeln!(
         out,
-        "Valkey {}{}, library {}, {} from {} x {}\n",
+        "Valkey {}{}, library {}, {} on {} x {}\n",
         server.valkey,
         if server.settings.get("server-cpulist").is_some_and(|cores| !cores.is_empty()) {
             " on its own core"

@@ -96,6 +96,15 @@ mod tests {
     }
 
     #[test]
+    fn looking_after_each_pair_raises_no_alarm_where_nothing_changed() {
+        let alarms = (0..40).filter(|seed| {
+            let all = pairs(40, 1.00, *seed);
+            (12..=40).any(|count| judge(&all[..count], QUESTION).verdict == Verdict::Regressed)
+        });
+        assert_eq!(alarms.count(), 0);
+    }
+
+    #[test]
     fn the_interval_holds_the_truth_as_often_as_it_says() {
         let misses = (0..200).filter(|seed| {
             let Judged { low, high, .. } = judge(&pairs(30, 1.02, *seed), Question { risk_ppm: 50_000, ..QUESTION });

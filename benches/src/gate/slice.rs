@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Options, Side};
 use crate::error::{Error, io_error};
+use crate::interrupt;
 use crate::lab::Deployed;
 use crate::operation::Operation;
 use crate::plant::Plant;
@@ -62,6 +63,7 @@ pub async fn measure(
 /// # Errors
 /// When it cannot be run, fails, or speaks another version.
 pub(super) fn of_child(side: &Side, target: &Target, options: &Options) -> Result<Slice, Error> {
+    interrupt::check()?;
     let names: Vec<&str> = options.operations.iter().map(|operation| operation.name()).collect();
     let mut command = Command::new(&side.program.file);
     command.args(["slice", "--flush", "--count", &options.count.to_string(), "--operations", &names.join(",")]);
