@@ -64,7 +64,7 @@ where
     .await
 }
 
-/// The same where the work itself tells how long it took, because not all of it counts.
+/// The same where the work itself tells how long it took, because not all of it counts; the loop took what counts.
 ///
 /// # Errors
 /// The first of any caller.
@@ -74,7 +74,7 @@ where
     F: Fn(T) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<Duration, Error>> + Send,
 {
-    spread(items, concurrency, |share| {
+    let measured = spread(items, concurrency, |share| {
         let perform = perform.clone();
         async move {
             let mut latencies = Vec::with_capacity(share.len());
@@ -84,7 +84,9 @@ where
             Ok(latencies)
         }
     })
-    .await
+    .await?;
+    let mean = Duration::from_nanos(measured.latencies.mean() as u64);
+    Ok(Measured { took: mean.mul_f64(measured.count() as f64 / concurrency.max(1) as f64), ..measured })
 }
 
 /// Deals the items out to callers, and starts them together.
@@ -144,6 +146,16 @@ mod tests {
     async fn every_item_is_performed_once() {
         let measured = run((0..10).collect(), 3, |_: u32| async { Ok(()) }).await.unwrap();
         assert_eq!(measured.count(), 10);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_count_takes_no_time() {
+        let perform = |_: u32| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(Duration::from_millis(1))
+        };
+        let measured = run_timed((0..4).collect(), 2, perform).await.unwrap();
+        assert!(measured.took.abs_diff(Duration::from_millis(2)) < Duration::from_micros(10), "{:?}", measured.took);
     }
 
     #[tokio::test]

@@ -20,12 +20,16 @@ pub enum Error {
     #[error(transparent)]
     Server(#[from] claimlab_valkey::Error),
     /// The server is not empty.
-    #[error("{address} holds {keys} keys that are not from here; --flush empties it, nothing was touched")]
+    #[error(
+        "{address} holds {keys} keys and {libraries} function libraries that are not from here; --flush deletes them, nothing was touched"
+    )]
     OtherData {
         /// Where.
         address: Address,
-        /// How many.
+        /// How many keys, in all of its databases.
         keys: u64,
+        /// How many libraries of functions.
+        libraries: usize,
     },
     /// The server did not answer a plain command.
     #[error("{address}: {what}: {source}")]
@@ -84,7 +88,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of results cannot be read.
-    #[error("{}:{line}: {why}; accepted are files of `claimlab-benches run`, schema {}", file.display(), crate::results::SCHEMA)]
+    #[error("{}:{line}: {why}; accepted are files that `claimlab-benches` wrote with --out, schema {}", file.display(), crate::results::SCHEMA)]
     Results {
         /// Which file.
         file: PathBuf,

@@ -14,26 +14,31 @@ pub const FEWEST_RUNS: usize = 8;
 pub struct Series {
     /// What.
     pub name: String,
-    /// Its median as a multiple of the floor, run by run.
-    pub floors: Vec<f64>,
+    /// The runs that measured it, and its median in each as a multiple of the floor.
+    pub values: Vec<(usize, f64)>,
     /// The runs with which something new begins.
     pub changes: Vec<usize>,
 }
 
-/// Every operation and path that is in each of the runs, at one caller.
+/// Every operation and path that enough of the runs measured, at one caller.
 pub fn of(runs: &[Results]) -> Vec<Series> {
-    let mut series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for run in runs {
-        for one in run.measurements.iter().filter(|one| one.concurrency == 1 && one.kind != Kind::Floor) {
+    let mut series: BTreeMap<String, Vec<(usize, f64)>> = BTreeMap::new();
+    for (run, results) in runs.iter().enumerate() {
+        for one in results.measurements.iter().filter(|one| one.concurrency == 1 && one.kind != Kind::Floor) {
             let name = match one.kind {
                 Kind::Path => format!("{}, {} partitions", one.name, one.partitions),
                 _ => one.name.clone(),
             };
-            series.entry(name).or_default().push(one.floors);
+            series.entry(name).or_default().push((run, one.floors));
         }
     }
-    let complete = series.into_iter().filter(|(_, floors)| floors.len() == runs.len());
-    complete.map(|(name, floors)| Series { changes: changes(&floors), name, floors }).collect()
+    series.retain(|_, values| values.len() >= FEWEST_RUNS);
+    let with_changes = |(name, values): (String, Vec<(usize, f64)>)| {
+        let floors: Vec<f64> = values.iter().map(|(_, floors)| *floors).collect();
+        let changes = changes(&floors).into_iter().map(|position| values[position].0).collect();
+        Series { name, values, changes }
+    };
+    series.into_iter().map(with_changes).collect()
 }
 
 /// Where a series changes for good.

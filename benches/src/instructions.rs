@@ -68,14 +68,14 @@ impl Work {
         }
     }
 
-    /// Does so many rounds.
+    /// Does so many rounds; with `flush`, on a server that may hold anything.
     ///
     /// # Errors
     /// Those of the server and the backends.
-    pub async fn run(self, rounds: u64) -> Result<(), Error> {
+    pub async fn run(self, rounds: u64, flush: bool) -> Result<(), Error> {
         match self {
             Self::Client => {
-                let target = Arc::new(Target::from_environment(true, Placement::Anywhere)?);
+                let target = Arc::new(Target::from_environment(flush, Placement::Anywhere)?);
                 rounds_on(&*Deployed::on(&target, USUAL_PARTITIONS, Plant::default()).await?, rounds).await
             }
             Self::Model => {
@@ -131,7 +131,12 @@ pub fn count(program: &Path, works: &[Work], target: &Target) -> Result<BTreeMap
     for work in works {
         let (fewer, more) = work.rounds();
         let (low, high) = (collected(program, *work, fewer, target)?, collected(program, *work, more, target)?);
-        counted.insert(work.name().to_owned(), high.saturating_sub(low) / (more - fewer));
+        let each = high.saturating_sub(low) / (more - fewer);
+        if each == 0 {
+            let found = format!("{low} instructions for {fewer} rounds, {high} for {more}");
+            return Err(Error::Unexpected { what: "callgrind", found });
+        }
+        counted.insert(work.name().to_owned(), each);
     }
     Ok(counted)
 }
@@ -141,7 +146,7 @@ fn collected(program: &Path, work: Work, rounds: u64, target: &Target) -> Result
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args(["rounds", work.name(), &rounds.to_string()])
+        .args(["rounds", work.name(), &rounds.to_string(), "--flush"])
         .env(crate::target::VARIABLE, target.url())
         .stdin(Stdio::null())
         .output()

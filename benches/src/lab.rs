@@ -25,6 +25,8 @@ use crate::wall;
 const GRANT_TTL_MS: u64 = 60_000;
 /// A lease that nothing is to happen to.
 pub const LEASE_TTL_MS: u64 = 60_000;
+/// So many tasks a worker may hold at once: more than anybody here gives it.
+pub const TASKS_AT_ONCE: usize = 100_000;
 /// What every worker is called that claims by itself.
 pub const WORKER: &str = "bench";
 
@@ -269,7 +271,7 @@ impl Lab {
             capabilities: Vec::new(),
             lease_ttl_ms,
             claim_poll_interval_ms: 1_000,
-            max_concurrent_tasks: 1_000,
+            max_concurrent_tasks: TASKS_AT_ONCE,
             partition_config: Some(self.partitions),
         };
         FlowFabricWorker::connect_with(config, backend, None).await.map_err(sdk_error("connect_with"))

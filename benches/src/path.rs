@@ -19,13 +19,15 @@ use crate::lab::{Deployed, LEASE_TTL_MS, Lab, lane, until_go};
 use crate::operation::{IN_FLIGHT, Operation};
 use crate::statistics::{Commands, Tally};
 
+/// So many more executions than are done wait for each partition and each worker, so that the queue is full to the end.
+const RESERVE: usize = 4;
 /// A grant that is used at once.
 const GRANT_TTL_MS: u64 = 60_000;
 
 /// From one end to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Path {
-    /// `claim_next`, then `complete`, on a queue that holds enough.
+    /// `claim_next`, then `complete`, on a queue that is full.
     ClaimNext,
     /// `claim_next` on an empty queue.
     ClaimNextEmpty,
@@ -92,15 +94,11 @@ impl Path {
         counts: bool,
     ) -> Result<(Measured, Tally), Error> {
         match self {
-            Self::ClaimNext => {
-                let ids = (0..count).map(|_| lab.execution()).collect();
-                create_all(lab, ids).await?;
-                counted(lab, counts, until_all_are_done(lab, count, workers, Looks::ByItself)).await
-            }
-            Self::ClaimViaServer => {
-                let ids = (0..count).map(|_| lab.execution()).collect();
-                create_all(lab, ids).await?;
-                counted(lab, counts, until_all_are_done(lab, count, workers, Looks::ThroughTheScheduler)).await
+            Self::ClaimNext | Self::ClaimViaServer => {
+                let looks = if self == Self::ClaimNext { Looks::ByItself } else { Looks::ThroughTheScheduler };
+                let reserve = RESERVE * (usize::from(lab.partitions.num_flow_partitions) + workers);
+                create_all(lab, (0..count + reserve).map(|_| lab.execution()).collect()).await?;
+                counted(lab, counts, until_so_many_are_done(lab, count, workers, looks)).await
             }
             Self::ClaimNextEmpty => {
                 let pool = Pool::new(lab, workers).await?;
@@ -230,7 +228,7 @@ enum Looks {
 }
 
 /// Workers look for work until so much is done; a latency is from beginning to look to having completed.
-async fn until_all_are_done(
+async fn until_so_many_are_done(
     lab: &Arc<Deployed>,
     count: usize,
     workers: usize,

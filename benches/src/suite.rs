@@ -242,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::closed_loop::record;
+    use crate::lab::TASKS_AT_ONCE;
 
     #[test]
     fn the_median_is_the_middle_or_between_the_middle_two() {
@@ -257,6 +258,13 @@ mod tests {
             record(&mut beside.function, Duration::from_nanos(2 * nanoseconds));
         }
         assert_eq!(beside.multiples(80), (4.0, 2.0));
+    }
+
+    #[test]
+    fn a_worker_may_hold_as_many_tasks_as_any_path_needs() {
+        for profile in [Profile::QUICK, Profile::FULL] {
+            assert!(CONCURRENCIES.iter().all(|concurrency| profile.of_path(*concurrency) <= TASKS_AT_ONCE));
+        }
     }
 
     #[test]

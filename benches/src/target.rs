@@ -70,9 +70,12 @@ impl Target {
         let primaries = if is_cluster { primaries(&address)? } else { vec![address] };
         let mut target = Self { first, is_cluster, primaries, leave_empty: false };
         for address in &target.primaries {
-            let keys: u64 = ask(address, "DBSIZE", redis::cmd("DBSIZE"))?;
-            if keys > 0 && !flush {
-                return Err(Error::OtherData { address: address.clone(), keys });
+            let keyspace: String = ask(address, "INFO keyspace", redis::cmd("INFO").arg("keyspace").clone())?;
+            let keys = keys_of_all_databases(&keyspace);
+            let list = redis::cmd("FUNCTION").arg("LIST").clone();
+            let libraries = ask::<Vec<redis::Value>>(address, "FUNCTION LIST", list)?.len();
+            if (keys > 0 || libraries > 0) && !flush {
+                return Err(Error::OtherData { address: address.clone(), keys, libraries });
             }
         }
         target.empty()?;
@@ -105,7 +108,7 @@ impl Target {
         config
     }
 
-    /// Empties it.
+    /// Takes every key from it; functions stay, as they do between two deployments of the same version.
     ///
     /// # Errors
     /// When it does not answer.
@@ -135,6 +138,10 @@ impl Drop for Target {
         if self.leave_empty {
             // A server that does not answer any more has nothing that could be left behind.
             let _ = self.empty();
+            for address in &self.primaries {
+                let flush = redis::cmd("FUNCTION").arg("FLUSH").arg("SYNC").clone();
+                let _ = ask::<String>(address, "FUNCTION FLUSH", flush);
+            }
         }
     }
 }
@@ -153,6 +160,12 @@ fn parse(url: &str) -> Result<(Address, bool), Error> {
         return Err(bad());
     }
     Ok((Address { host: host.to_owned(), port }, is_cluster))
+}
+
+/// `INFO keyspace` has a line for each database that holds anything: `db0:keys=1,expires=0,…`.
+fn keys_of_all_databases(keyspace: &str) -> u64 {
+    let keys = |line: &str| line.split_once(":keys=")?.1.split(',').next()?.parse::<u64>().ok();
+    keyspace.lines().filter_map(keys).sum()
 }
 
 /// Each shard of `CLUSTER SLOTS` begins with its range of slots, then its primary.
@@ -201,6 +214,12 @@ mod tests {
         let (address, is_cluster) = parse("valkey://localhost:7000?cluster").unwrap();
         assert_eq!((address.host.as_str(), address.port, is_cluster), ("localhost", 7000, true));
         assert!(!parse("valkey://localhost:7000/").unwrap().1);
+    }
+
+    #[test]
+    fn keys_of_every_database_count() {
+        let keyspace = "# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\ndb9:keys=5,expires=1,avg_ttl=7\r\n";
+        assert_eq!([keys_of_all_databases(keyspace), keys_of_all_databases("# Keyspace\r\n")], [7, 0]);
     }
 
     #[test]

@@ -90,6 +90,19 @@ fn a_server_that_holds_other_data_is_left_as_it_is_without_flush() {
 }
 
 #[test]
+fn other_data_in_any_database_and_a_library_of_functions_are_other_data() {
+    let (server, mut connection) = server(&[]);
+    redis::cmd("SELECT").arg(9).exec(&mut connection).expect("it answers");
+    redis::cmd("SET").arg("theirs").arg("1").exec(&mut connection).expect("it answers");
+    assert_refused(&run(ONE_TURN, &url(&server)), &["holds 1 keys and 0 function libraries"]);
+    redis::cmd("FLUSHALL").exec(&mut connection).expect("it answers");
+    let library = "#!lua name=theirs\nserver.register_function('f', function() return 1 end)";
+    redis::cmd("FUNCTION").arg("LOAD").arg(library).exec(&mut connection).expect("it answers");
+    assert_refused(&run(ONE_TURN, &url(&server)), &["holds 0 keys and 1 function libraries"]);
+    assert_refused(&run("rounds client 1", &url(&server)), &["holds 0 keys and 1 function libraries"]);
+}
+
+#[test]
 fn a_cluster_is_measured_where_the_address_says_so() {
     let (server, mut connection) = server(&["--cluster-enabled", "yes"]);
     let slots = redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).exec(&mut connection);
@@ -117,6 +130,13 @@ fn results_of_another_schema_make_no_page() {
     let output = run(&format!("report {} --out {}", folder.path().display(), page.display()), "");
     assert_refused(&output, &["old.json", "claimlab-benches/0", SCHEMA]);
     assert!(!page.exists());
+}
+
+#[test]
+fn a_load_without_arrivals_and_a_rate_given_twice_are_refused() {
+    assert_refused(&run("load --rate 1 --for 500ms", ""), &["--for", "0 arrivals", "accepted is 1 to"]);
+    assert_refused(&run("load --sweep 100,200,100", ""), &["--sweep", "100 twice"]);
+    assert_refused(&run("load --for 2days", ""), &["2days", "up to a day"]);
 }
 
 #[test]

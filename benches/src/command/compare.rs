@@ -28,7 +28,7 @@ struct How {
     #[arg(long, value_name = "PPM", default_value_t = 50_000)]
     threshold_ppm: u32,
     /// The accepted chance of a false alarm, over all operations, in millionths
-    #[arg(long, value_name = "PPM", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..500_000))]
+    #[arg(long, value_name = "PPM", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1_000..500_000))]
     risk_ppm: u32,
     /// Give up after so much time
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]

@@ -26,6 +26,8 @@ pub(super) struct Command {
 pub(super) struct Rounds {
     work: Work,
     rounds: u64,
+    #[arg(long)]
+    flush: bool,
 }
 
 impl Command {
@@ -34,6 +36,9 @@ impl Command {
         let works = if self.only.is_empty() { Work::ALL.to_vec() } else { self.only.clone() };
         let target = self.common.target(Placement::Anywhere)?;
         let mut results = Results::new(&target, "instructions")?;
+        if self.revision != THIS {
+            results.revision = Some(program.name.clone());
+        }
         results.instructions = instructions::count(&program.file, &works, &target)?;
         self.common.give(&results, "instructions", || {
             let lines = results
@@ -50,7 +55,7 @@ impl Rounds {
     pub(super) fn run(self) -> Result<u8, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(io_error("starting a runtime"))?;
-        runtime.block_on(self.work.run(self.rounds))?;
+        runtime.block_on(self.work.run(self.rounds, self.flush))?;
         Ok(0)
     }
 }

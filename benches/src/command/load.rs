@@ -11,6 +11,18 @@ use clap::Args;
 
 use super::{Common, block_on, progress, us};
 
+/// What of each arrival is remembered fits into memory.
+const MOST_ARRIVALS: u128 = 100_000_000;
+
+/// A time that can be added to another.
+fn within_a_day(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time <= Duration::from_secs(86_400) => Ok(time),
+        Ok(_) => Err("accepted are times up to a day, like 90s or 10m".to_owned()),
+        Err(error) => Err(format!("{error}; accepted are times up to a day, like 90s or 10m")),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Command {
     /// Arrivals in each second
@@ -21,7 +33,7 @@ pub(super) struct Command {
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     sweep: Vec<u64>,
     /// How long work arrives, at each rate
-    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = within_a_day)]
     lasts: Duration,
     /// Shipped workers, each running one task at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
@@ -30,19 +42,19 @@ pub(super) struct Command {
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     partitions: u16,
     /// How long each task runs
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = within_a_day)]
     run: Duration,
     /// How long each lease lives
     #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(3..))]
     lease_ttl_ms: u64,
     /// How long a worker sleeps that found nothing
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = within_a_day)]
     poll: Duration,
     /// How long the rest is waited for after the last arrival
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = within_a_day)]
     drain: Duration,
     /// A rate is sustained while its 99th percentile, from due to completed, is below this
-    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = within_a_day)]
     limit_p99: Duration,
     #[command(flatten)]
     common: Common,
@@ -50,7 +62,7 @@ pub(super) struct Command {
 
 impl Command {
     pub(super) fn run(self) -> Result<u8, Error> {
-        let rates = if self.sweep.is_empty() { vec![self.rate] } else { self.sweep.clone() };
+        let rates = self.rates()?;
         let target = self.common.target(Placement::Anywhere)?;
         let mut results = Results::new(&target, "load")?;
         let mut files = Vec::new();
@@ -74,6 +86,23 @@ impl Command {
         }
         self.common.give(&results, "load", || table(&results.loads))?;
         Ok(0)
+    }
+
+    /// Each rate once, and each with something to do.
+    fn rates(&self) -> Result<Vec<u64>, Error> {
+        let rates = if self.sweep.is_empty() { vec![self.rate] } else { self.sweep.clone() };
+        for (position, rate) in rates.iter().enumerate() {
+            if rates[..position].contains(rate) {
+                let accepted = "each rate once".to_owned();
+                return Err(Error::Flag { flag: "sweep", found: format!("{rate} twice"), accepted });
+            }
+            let due = self.lasts.as_nanos() * u128::from(*rate) / 1_000_000_000;
+            if !(1..=MOST_ARRIVALS).contains(&due) {
+                let found = format!("{} at {rate}/s, {due} arrivals", humantime::format_duration(self.lasts));
+                return Err(Error::Flag { flag: "for", found, accepted: format!("1 to {MOST_ARRIVALS} arrivals") });
+            }
+        }
+        Ok(rates)
     }
 
     fn options(&self, rate: u64) -> Options {
@@ -129,6 +158,14 @@ fn table(loads: &[Load]) -> String {
             let (p50, p99, most) = (us(latency.p50_ns), us(latency.p99_ns), us(latency.max_ns));
             let _ = writeln!(out, "  {name:24} p50 {p50:>10}  p99 {p99:>10}  most {most:>10}");
         }
+    }
+    for load in loads.iter().filter(|load| load.first_failure.is_some()) {
+        let Load { rate, failed_creates, failed_calls_of_workers, first_failure, .. } = load;
+        let first = first_failure.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  at {rate}/s {failed_creates} could not be created, {failed_calls_of_workers} calls of workers failed; the first: {first}"
+        );
     }
     if loads.len() > 1 {
         let knee = load::knee(loads).map_or_else(|| "below the lowest rate".to_owned(), |rate| format!("{rate}/s"));

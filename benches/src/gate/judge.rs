@@ -8,8 +8,10 @@ use claimlab::stream::{Purpose, Stream};
 
 use crate::results::Verdict;
 
-/// How often the pairs are drawn anew.
-const RESAMPLES: usize = 4_000;
+/// How often the pairs are drawn anew at least.
+const RESAMPLES: u32 = 4_000;
+/// So many of these lie outside the interval: fewer would make its ends those of a few draws.
+const OUTSIDE: u32 = 12;
 /// The share of the ratios that is left out on either side.
 const TRIMMED: f64 = 0.2;
 
@@ -39,13 +41,14 @@ pub struct Judged {
 pub fn judge(pairs: &[(f64, f64)], question: Question) -> Judged {
     let logs: Vec<f64> = pairs.iter().map(|(base, head)| (head / base).ln()).collect();
     let mut draws = Stream::new(0, Purpose::Jitter, 0);
-    let mut means: Vec<f64> = (0..RESAMPLES)
+    let resamples = RESAMPLES.max(OUTSIDE * 1_000_000 / question.risk_ppm.max(1));
+    let mut means: Vec<f64> = (0..resamples)
         .map(|_| {
             trimmed_mean(&mut logs.iter().map(|_| logs[draws.below(logs.len() as u64) as usize]).collect::<Vec<_>>())
         })
         .collect();
     means.sort_by(f64::total_cmp);
-    let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize].exp();
+    let at = |share: f64| means[(f64::from(resamples - 1) * share).round() as usize].exp();
     let outside = f64::from(question.risk_ppm) / 2e6;
     let (low, high) = (at(outside), at(1.0 - outside));
     let limit = 1.0 + f64::from(question.threshold_ppm) / 1e6;

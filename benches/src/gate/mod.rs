@@ -85,14 +85,14 @@ pub fn compare(
             (slice::of_child(base, target, options)?, first)
         };
         pairs.push(pair);
-        if pairs.len() < FEWEST_PAIRS {
+        let is_over = began.elapsed() >= options.allowed;
+        if pairs.len() < FEWEST_PAIRS && !is_over {
             each(pairs.len(), &[]);
             continue;
         }
         operations = options.operations.iter().map(|operation| compared(*operation, &pairs, question)).collect();
         each(pairs.len(), &operations);
-        let is_decided = operations.iter().all(|operation| operation.verdict != Verdict::Undecided);
-        if is_decided || began.elapsed() >= options.allowed {
+        if is_over || operations.iter().all(|operation| operation.verdict != Verdict::Undecided) {
             break;
         }
     }
@@ -112,6 +112,9 @@ fn compared(operation: Operation, pairs: &[(Slice, Slice)], question: Question) 
         pairs.iter().map(|(base, head)| (of(base).median_ns as f64, of(head).median_ns as f64)).collect();
     let commands = pairs.last().map_or((0.0, 0.0), |(base, head)| (of(base).commands, of(head).commands));
     let mut judged = judge(&times, question);
+    if pairs.len() < FEWEST_PAIRS {
+        judged.verdict = Verdict::Undecided;
+    }
     // Commands are exact: more of them beyond the threshold needs no interval.
     if commands.1 > commands.0 * (1.0 + f64::from(question.threshold_ppm) / 1e6) {
         judged.verdict = Verdict::Regressed;
@@ -183,6 +186,14 @@ mod tests {
         assert_eq!(of(&pairs), Verdict::Regressed);
         let pairs: Vec<_> = (0..20).map(|_| (slice(100_000, 7.0), slice(100_000, 7.0))).collect();
         assert_eq!(of(&pairs), Verdict::Held);
+    }
+
+    #[test]
+    fn a_few_pairs_decide_nothing_but_commands() {
+        let few: Vec<_> = (1..FEWEST_PAIRS).map(|_| (slice(100_000, 7.0), slice(300_000, 7.0))).collect();
+        assert_eq!(of(&few), Verdict::Undecided);
+        let more: Vec<_> = (0..FEWEST_PAIRS).map(|_| (slice(100_000, 7.0), slice(300_000, 7.0))).collect();
+        assert_eq!(of(&more), Verdict::Regressed);
     }
 
     #[test]

@@ -64,8 +64,11 @@ fn build(text: &str, commit: &str, root: &Path, kept: &Path) -> Result<(), Error
     let folder = kept.parent().unwrap_or(root);
     std::fs::create_dir_all(folder).map_err(io_error(format!("making {}", folder.display())))?;
     let built = shared.join("release").join(NAME);
-    std::fs::copy(&built, kept).map_err(io_error(format!("keeping {}", built.display())))?;
-    Ok(())
+    let keeping = || format!("keeping {}", built.display());
+    // Under its name it is whole.
+    let part = kept.with_extension("part");
+    std::fs::copy(&built, &part).map_err(io_error(keeping()))?;
+    std::fs::rename(&part, kept).map_err(io_error(keeping()))
 }
 
 fn git(text: &str, what: &'static str, arguments: &[&str]) -> Result<String, Error> {

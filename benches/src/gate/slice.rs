@@ -81,5 +81,9 @@ pub(super) fn of_child(side: &Side, target: &Target, options: &Options) -> Resul
     if slice.schema != SCHEMA {
         return Err(failed("a turn of another version", format!("found {}, accepted is {SCHEMA}", slice.schema)));
     }
+    if let Some(missing) = names.iter().find(|name| slice.operations.get(**name).is_none_or(|cost| cost.median_ns == 0))
+    {
+        return Err(failed("a turn", format!("it has not measured {missing}")));
+    }
     Ok(slice)
 }

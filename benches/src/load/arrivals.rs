@@ -85,11 +85,32 @@ impl Arrivals {
         self.progress().1 == self.count()
     }
 
-    /// How many were completed before a time.
-    pub(super) fn completed_before(&self, end: Duration) -> u64 {
-        let end = nanos(end);
-        let in_time = |time: &&AtomicU64| (1..=end).contains(&time.load(Ordering::Relaxed));
-        self.completed.iter().filter(in_time).count() as u64
+    /// How many were completed at most so long after they were due.
+    pub(super) fn completed_within(&self, limit: Duration) -> u64 {
+        let is_in_time = |(number, time): &(u64, &AtomicU64)| {
+            let at = time.load(Ordering::Relaxed);
+            at > 0 && at <= nanos(self.due(*number) + limit)
+        };
+        (0..).zip(&self.completed).filter(is_in_time).count() as u64
+    }
+
+    /// From due to completed, by the second in which each was due. What is not completed has waited until the end at
+    /// least: left out, it would make an overloaded deployment look fast.
+    pub(super) fn completions(&self, end: Duration) -> Vec<Histogram<u64>> {
+        let mut seconds: Vec<Histogram<u64>> = Vec::new();
+        for (number, time) in (0..).zip(&self.completed) {
+            let due = self.due(number);
+            let at = match time.load(Ordering::Relaxed) {
+                0 => end,
+                nanos => Duration::from_nanos(nanos),
+            };
+            let second = due.as_secs() as usize;
+            if seconds.len() <= second {
+                seconds.resize_with(second + 1, histogram);
+            }
+            record(&mut seconds[second], at.saturating_sub(due));
+        }
+        seconds
     }
 
     /// From due to sent, and from due to created.
@@ -124,17 +145,17 @@ pub(super) async fn create_all(shared: Arc<Shared>) -> Result<(), Error> {
             let id = shared.lab.execution();
             let args = shared.lab.create_args(&id);
             let args = CreateExecutionArgs { input_payload: number.to_string().into_bytes(), ..args };
-            let created = shared.lab.backend.create_execution(args).await;
-            created.map_err(engine_error("create_execution"))?;
-            shared.arrivals.created(number, sent, shared.began.elapsed());
-            Ok::<_, Error>(())
+            match shared.lab.backend.create_execution(args).await {
+                Ok(_) => shared.arrivals.created(number, sent, shared.began.elapsed()),
+                Err(error) => shared.failures.of_create(&engine_error("create_execution")(error)),
+            }
         });
         while let Some(ended) = running.try_join_next() {
-            ended??;
+            ended?;
         }
     }
     while let Some(ended) = running.join_next().await {
-        ended??;
+        ended?;
     }
     Ok(())
 }
@@ -150,6 +171,18 @@ mod tests {
     #[test]
     fn each_is_due_an_interval_after_the_last() {
         assert_eq!((two().count(), two().due(0), two().due(1)), (2, Duration::ZERO, Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn what_is_never_completed_waits_until_the_end() {
+        let (arrivals, at) = (Arrivals::new(2, Duration::from_secs(2)), Duration::from_millis);
+        arrivals.complete(0, at(5), at(10));
+        arrivals.complete(1, at(505), at(510));
+        arrivals.complete(2, at(1_900), at(2_900));
+        let seconds = arrivals.completions(at(9_500));
+        let of = |second: usize| (seconds[second].len(), seconds[second].max() / 100_000_000);
+        assert_eq!([of(0), of(1)], [(2, 0), (2, 80)]);
+        assert_eq!([arrivals.completed_within(at(10)), arrivals.completed_within(at(2_000))], [2, 3]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a server that stands still for a second makes a second's arrivals late, and all of them show it.
 
 mod arrivals;
+mod failures;
 pub mod logs;
 mod renewals;
 mod worker;
@@ -24,10 +25,10 @@ use crate::plant::Plant;
 use crate::results::{Latency, Load, Second};
 use crate::target::Target;
 use arrivals::Arrivals;
+use failures::Failures;
 use renewals::Renewals;
-use worker::Done;
 
-/// Late by at most so much beyond its own run, and it counts as done in time.
+/// Done at most so long after it was due and had run, an execution is done in time.
 const IN_TIME: Duration = Duration::from_secs(1);
 /// So many millionths of what was due must be.
 const DONE_PPM: u64 = 990_000;
@@ -72,16 +73,17 @@ struct Shared {
     /// Nobody looks for work any more.
     is_over: AtomicBool,
     renewals: Arc<Renewals>,
+    failures: Failures,
 }
 
 /// Offers a load; `each` is told arrivals and completions about ten times in a second.
 ///
 /// # Errors
-/// Those of the server and the shipped crates.
+/// When nothing can be deployed, or nothing at all could be created: that is no load.
 pub async fn run(target: &Arc<Target>, options: Options, each: impl Fn(u64, u64)) -> Result<Loaded, Error> {
     let lab = Deployed::on(target, options.partitions, Plant::default()).await?;
-    let renewals = Arc::new(Renewals::default());
-    let backend = renewals::counting(&lab.backend, &renewals, options.lease_ttl_ms, options.run);
+    let renewals = Arc::new(Renewals::new(options.lease_ttl_ms, options.run));
+    let backend = renewals::counting(&lab.backend, &renewals);
     let mut workers = Vec::new();
     for _ in 0..options.workers {
         workers.push(lab.worker(Arc::clone(&backend) as Arc<dyn EngineBackend>, options.lease_ttl_ms).await?);
@@ -94,8 +96,9 @@ pub async fn run(target: &Arc<Target>, options: Options, each: impl Fn(u64, u64)
         options,
         is_over: AtomicBool::new(false),
         renewals,
+        failures: Failures::default(),
     });
-    let mut running: JoinSet<Result<Done, Error>> = JoinSet::new();
+    let mut running = JoinSet::new();
     for worker in workers {
         running.spawn(worker::work(Arc::clone(&shared), worker));
     }
@@ -108,36 +111,35 @@ pub async fn run(target: &Arc<Target>, options: Options, each: impl Fn(u64, u64)
     }
     shared.is_over.store(true, Ordering::Relaxed);
     creating.await??;
-    let mut done = Vec::new();
+    let took = shared.began.elapsed();
+    let mut tasks_of_workers = Vec::new();
     while let Some(ended) = running.join_next().await {
-        done.push(ended??);
+        tasks_of_workers.push(ended?);
     }
-    Ok(loaded(&shared, &done))
+    match shared.failures.all() {
+        (_, _, Some(first)) if shared.arrivals.progress().0 == 0 => {
+            Err(Error::Unexpected { what: "every create_execution", found: first })
+        }
+        _ => Ok(loaded(&shared, tasks_of_workers, took)),
+    }
 }
 
-fn loaded(shared: &Shared, done: &[Done]) -> Loaded {
+fn loaded(shared: &Shared, tasks_of_workers: Vec<u64>, took: Duration) -> Loaded {
     let Options { rate, lasts, workers, partitions, run, lease_ttl_ms, limit_p99, .. } = shared.options.clone();
     let arrivals = &shared.arrivals;
+    let seconds = arrivals.completions(took);
     let mut complete = histogram();
-    let mut seconds: Vec<Histogram<u64>> = Vec::new();
-    for worker in done {
-        add(&mut complete, &worker.complete);
-        for (second, of_worker) in worker.seconds.iter().enumerate() {
-            if seconds.len() <= second {
-                seconds.resize_with(second + 1, histogram);
-            }
-            add(&mut seconds[second], of_worker);
-        }
-    }
-    let tasks_of_workers: Vec<u64> = done.iter().map(|worker| worker.tasks).collect();
+    seconds.iter().for_each(|of_second| add(&mut complete, of_second));
     let due = arrivals.count();
-    let completed_in_time = arrivals.completed_before(lasts + run + IN_TIME);
+    let (created, completed) = arrivals.progress();
+    // How long a task runs is nobody's delay.
+    let completed_in_time = arrivals.completed_within(run + IN_TIME);
     let latency = Latency::of(&complete);
     let in_time = completed_in_time * 1_000_000 >= due * DONE_PPM;
-    // How long a task runs is nobody's delay.
     let sustained = in_time && u128::from(latency.p99_ns) <= (run + limit_p99).as_nanos();
     let (sent, create) = arrivals.latencies();
     let (renewals_due, renewals_missed) = shared.renewals.due_and_missed();
+    let (failed_creates, failed_calls_of_workers, first_failure) = shared.failures.all();
     let load = Load {
         rate,
         for_ms: lasts.as_millis() as u64,
@@ -146,9 +148,12 @@ fn loaded(shared: &Shared, done: &[Done]) -> Loaded {
         run_ms: run.as_millis() as u64,
         lease_ttl_ms,
         due,
-        created: arrivals.progress().0,
-        completed: complete.len(),
+        created,
+        completed,
         completed_in_time,
+        failed_creates,
+        failed_calls_of_workers,
+        first_failure,
         sent: Latency::of(&sent),
         create: Latency::of(&create),
         claim: Latency::of(&arrivals.claims()),

@@ -15,11 +15,17 @@ use ff_core::types::LeaseId;
 use uuid::Uuid;
 
 /// Renewals of one load.
-#[derive(Debug, Default)]
-pub(super) struct Renewals(Mutex<Inner>);
+#[derive(Debug)]
+pub(super) struct Renewals {
+    lease_ttl_ms: u64,
+    /// Whether any can become due; where none can, the backend is left as it is, and a run that lasted longer than it
+    /// should owes nothing that nobody would have seen.
+    counts: bool,
+    counted: Mutex<Counted>,
+}
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Counted {
     /// Successful ones of leases that stand.
     made: BTreeMap<Uuid, u64>,
     due: u64,
@@ -27,22 +33,30 @@ struct Inner {
 }
 
 impl Renewals {
+    /// Those of runs that are to take so long.
+    pub(super) fn new(lease_ttl_ms: u64, run: Duration) -> Self {
+        Self { lease_ttl_ms, counts: due(run, lease_ttl_ms) > 0, counted: Mutex::default() }
+    }
+
     fn made(&self, lease: &LeaseId) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).made.entry(lease.0).or_default() += 1;
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner).made.entry(lease.0).or_default() += 1;
     }
 
     /// Notes that a run has ended which took so long.
-    pub(super) fn ended(&self, lease: &LeaseId, took: Duration, lease_ttl_ms: u64) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = inner.made.remove(&lease.0).unwrap_or_default();
-        let due = due(took, lease_ttl_ms);
-        inner.due += due;
-        inner.missed += due.saturating_sub(made);
+    pub(super) fn ended(&self, lease: &LeaseId, took: Duration) {
+        if !self.counts {
+            return;
+        }
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = counted.made.remove(&lease.0).unwrap_or_default();
+        let due = due(took, self.lease_ttl_ms);
+        counted.due += due;
+        counted.missed += due.saturating_sub(made);
     }
 
     pub(super) fn due_and_missed(&self) -> (u64, u64) {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (inner.due, inner.missed)
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        (counted.due, counted.missed)
     }
 }
 
@@ -55,13 +69,8 @@ fn due(took: Duration, lease_ttl_ms: u64) -> u64 {
 }
 
 /// The backend whose renewals are counted; where none can become due, the backend as it is.
-pub(super) fn counting(
-    backend: &Arc<dyn EngineBackend>,
-    renewals: &Arc<Renewals>,
-    lease_ttl_ms: u64,
-    run: Duration,
-) -> Arc<dyn EngineBackend> {
-    if due(run, lease_ttl_ms) == 0 {
+pub(super) fn counting(backend: &Arc<dyn EngineBackend>, renewals: &Arc<Renewals>) -> Arc<dyn EngineBackend> {
+    if !renewals.counts {
         return Arc::clone(backend);
     }
     Arc::new(Caller(Counting { backend: Arc::clone(backend), renewals: Arc::clone(renewals) }))
@@ -99,11 +108,18 @@ mod tests {
 
     #[test]
     fn what_was_not_renewed_is_missed() {
-        let renewals = Renewals::default();
+        let renewals = Renewals::new(3_000, Duration::from_secs(2));
         let (one, other) = (LeaseId::from_uuid(Uuid::from_u128(1)), LeaseId::from_uuid(Uuid::from_u128(2)));
         renewals.made(&one);
-        renewals.ended(&one, Duration::from_millis(2_500), 3_000);
-        renewals.ended(&other, Duration::from_millis(500), 3_000);
+        renewals.ended(&one, Duration::from_millis(2_500));
+        renewals.ended(&other, Duration::from_millis(500));
         assert_eq!(renewals.due_and_missed(), (2, 1));
+    }
+
+    #[test]
+    fn a_short_run_that_lasted_long_owes_nothing_that_nobody_counted() {
+        let renewals = Renewals::new(3_000, Duration::ZERO);
+        renewals.ended(&LeaseId::from_uuid(Uuid::from_u128(1)), Duration::from_secs(2));
+        assert_eq!(renewals.due_and_missed(), (0, 0));
     }
 }

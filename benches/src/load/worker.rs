@@ -4,56 +4,47 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ff_core::engine_error::EngineError;
+use ff_sdk::task::ClaimedTask;
 use ff_sdk::{FlowFabricWorker, SdkError};
-use hdrhistogram::Histogram;
 
 use super::Shared;
-use crate::closed_loop::{histogram, record};
 use crate::error::{Error, sdk_error};
 
-/// What one worker did.
-pub(super) struct Done {
-    pub(super) tasks: u64,
-    /// From due to completed.
-    pub(super) complete: Histogram<u64>,
-    /// The same by the second in which it was due.
-    pub(super) seconds: Vec<Histogram<u64>>,
+/// Works until nobody looks for work any more; gives how many tasks it completed. A call that fails is noted, and the
+/// worker looks again: what it lost comes to the others, or is late for good.
+pub(super) async fn work(shared: Arc<Shared>, worker: FlowFabricWorker) -> u64 {
+    let mut tasks = 0;
+    while !shared.is_over.load(Ordering::Relaxed) {
+        match worker.claim_next().await {
+            Ok(Some(task)) => match complete(&shared, task).await {
+                Ok(()) => tasks += 1,
+                Err(error) => shared.failures.of_worker(&error),
+            },
+            Ok(None) => tokio::time::sleep(shared.options.poll).await,
+            // Another worker was faster.
+            Err(SdkError::Engine(error)) if matches!(*error, EngineError::Contention(_)) => {}
+            Err(error) => {
+                shared.failures.of_worker(&sdk_error("claim_next")(error));
+                tokio::time::sleep(shared.options.poll).await;
+            }
+        }
+    }
+    tasks
 }
 
-/// Works until nobody looks for work any more.
-pub(super) async fn work(shared: Arc<Shared>, worker: FlowFabricWorker) -> Result<Done, Error> {
-    let mut done = Done { tasks: 0, complete: histogram(), seconds: Vec::new() };
-    while !shared.is_over.load(Ordering::Relaxed) {
-        let task = match worker.claim_next().await {
-            Ok(Some(task)) => task,
-            Ok(None) => {
-                tokio::time::sleep(shared.options.poll).await;
-                continue;
-            }
-            // Another worker was faster.
-            Err(SdkError::Engine(error)) if matches!(*error, EngineError::Contention(_)) => continue,
-            Err(error) => return Err(sdk_error("claim_next")(error)),
-        };
-        let claimed_at = shared.began.elapsed();
-        let number = number_of(task.input_payload())?;
-        if !shared.options.run.is_zero() {
-            tokio::time::sleep(shared.options.run).await;
-        }
-        let lease = task.lease_id().clone();
-        task.complete(None).await.map_err(sdk_error("complete"))?;
-        let at = shared.began.elapsed();
-        shared.renewals.ended(&lease, at.saturating_sub(claimed_at), shared.options.lease_ttl_ms);
-        shared.arrivals.complete(number, claimed_at, at);
-        let due = shared.arrivals.due(number);
-        let second = due.as_secs() as usize;
-        if done.seconds.len() <= second {
-            done.seconds.resize_with(second + 1, histogram);
-        }
-        done.tasks += 1;
-        record(&mut done.complete, at.saturating_sub(due));
-        record(&mut done.seconds[second], at.saturating_sub(due));
+async fn complete(shared: &Shared, task: ClaimedTask) -> Result<(), Error> {
+    let claimed_at = shared.began.elapsed();
+    let number = number_of(task.input_payload())?;
+    if !shared.options.run.is_zero() {
+        tokio::time::sleep(shared.options.run).await;
     }
-    Ok(done)
+    let lease = task.lease_id().clone();
+    let completed = task.complete(None).await;
+    let at = shared.began.elapsed();
+    shared.renewals.ended(&lease, at.saturating_sub(claimed_at));
+    completed.map_err(sdk_error("complete"))?;
+    shared.arrivals.complete(number, claimed_at, at);
+    Ok(())
 }
 
 /// The arrival that a payload names. As text: the shipped backend reads payloads as strings, and replaces

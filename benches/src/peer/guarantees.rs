@@ -4,11 +4,11 @@ use super::Kind;
 
 /// The questions that are asked of each.
 pub const QUESTIONS: &[&str] =
-    &["delivery", "when a worker dies", "a late worker's write", "renewal", "routing", "parking"];
+    &["delivery", "when a worker dies", "a late worker's write", "renewal", "routing", "parking", "counted as done"];
 
 /// The answers, in that order.
 pub fn of(kind: Kind) -> Vec<(&'static str, &'static str)> {
-    let answers: [&str; 6] = match kind {
+    let answers: [&str; 7] = match kind {
         Kind::FlowFabric => [
             "at least once; one live lease",
             "the lease lapses, a scanner marks it, a grant reclaims it",
@@ -16,6 +16,7 @@ pub fn of(kind: Kind) -> Vec<(&'static str, &'static str)> {
             "each third of the lease, by the worker",
             "lanes, priorities, capabilities",
             "suspend until a signal, delay",
+            "when the server has acknowledged it",
         ],
         Kind::Blmove => [
             "at least once",
@@ -24,14 +25,16 @@ pub fn of(kind: Kind) -> Vec<(&'static str, &'static str)> {
             "none here",
             "one list",
             "none",
+            "when the server has acknowledged it",
         ],
         Kind::Apalis => [
             "at least once",
             "missed heartbeats let orphaned tasks be put back",
-            "refused while another worker's set holds the task; no epoch",
+            "refused once the task is not in its own set; no epoch",
             "heartbeat of the worker, leases of its batch",
             "queues",
             "schedule for later",
+            "when its code has ended, before the acknowledgement",
         ],
         Kind::Sidekiq => [
             "at most once: a job is taken off the list before it runs",
@@ -40,22 +43,25 @@ pub fn of(kind: Kind) -> Vec<(&'static str, &'static str)> {
             "none",
             "queues",
             "schedule for later, retry",
+            "when its code has ended, before the acknowledgement",
         ],
         Kind::Sqlite => [
             "at least once; one live lease",
             "the lease lapses; what makes it reclaimable is not shipped",
             "refused: epoch checked in the transaction",
             "by the caller",
-            "lanes, capabilities",
+            "lanes, priorities, capabilities",
             "suspend until a signal",
+            "when the database has committed it",
         ],
         Kind::Postgres => [
             "at least once; one live lease",
             "the lease lapses, a grant reclaims it",
             "refused: epoch checked in the transaction",
             "by the caller",
-            "lanes, capabilities",
-            "suspend until a signal",
+            "lanes, priorities, capabilities",
+            "suspend until a signal, delay",
+            "when the database has committed it",
         ],
     };
     QUESTIONS.iter().copied().zip(answers).collect()

@@ -11,32 +11,30 @@ use crate::results::{Comparison, Kind, Load, Measurement, Peer, Results, Verdict
 use page::{Cell, Page, micros, table};
 use plot::{Line, Plot};
 
-/// The page about all results, the newest first where there are several of a kind.
+/// The page about all results: of each kind the newest, and the history of all.
 pub fn page(all: &[Results]) -> String {
     let mut page = Page::default();
-    if let Some(newest) = all.last() {
-        about(&mut page, newest);
-    }
     let last = |has: fn(&Results) -> bool| all.iter().rev().find(|results| has(results));
     if let Some(results) = last(|results| !results.measurements.is_empty()) {
         measurements(&mut page, results);
     }
     if let Some(results) = last(|results| results.loads.len() > 1) {
-        sweep(&mut page, &results.loads);
+        sweep(&mut page, results);
     }
     if let Some(results) = last(|results| results.loads.len() == 1) {
-        results.loads.iter().for_each(|of| load(&mut page, of));
+        results.loads.iter().for_each(|of| load(&mut page, results, of));
     }
     if let Some(results) = last(|results| !results.peers.is_empty()) {
-        peers(&mut page, &results.peers);
+        peers(&mut page, results);
     }
     if let Some(results) = last(|results| !results.comparisons.is_empty()) {
-        results.comparisons.iter().for_each(|comparison| compared(&mut page, comparison));
+        compared(&mut page, results);
     }
     if let Some(results) = last(|results| !results.instructions.is_empty()) {
         let rows =
             results.instructions.iter().map(|(name, count)| vec![Cell::text(name), Cell::number(*count as f64, 0)]);
         page.section("Instructions for each round", "As callgrind counts them.");
+        about(&mut page, results);
         page.add(&table(&["work", "instructions"], rows));
     }
     let runs: Vec<Results> = all.iter().filter(|results| !results.measurements.is_empty()).cloned().collect();
@@ -46,31 +44,34 @@ pub fn page(all: &[Results]) -> String {
     page.finish()
 }
 
+/// When and where: the documents of a folder need not be of one day, one machine or one revision.
 fn about(page: &mut Page, results: &Results) {
     let (machine, server) = (&results.machine, &results.server);
+    let settings = server.settings.iter().filter(|(_, value)| !value.is_empty());
+    let settings: Vec<String> = settings.map(|(name, value)| format!("{name} {value}")).collect();
     let mut text = format!(
-        "{}; {} processors, {}, {} MiB, Linux {}; Valkey {} with library {}",
+        "{}; {} processors, {}, {} MiB, Linux {}; Valkey {} with library {} ({})",
         results.date,
         machine.cpus,
         machine.cpu_model,
         machine.memory_mib,
         machine.kernel,
         server.valkey,
-        server.library
+        server.library,
+        settings.join(", ")
     );
     if let Some(revision) = &results.revision {
         let _ = write!(text, "; revision {revision}");
     }
-    page.paragraph(&text);
-    let settings = server.settings.iter().map(|(name, value)| format!("{name}={value}"));
-    page.paragraph(&settings.collect::<Vec<_>>().join(", "));
+    page.small(&text);
 }
 
 fn measurements(page: &mut Page, results: &Results) {
     page.section(
         "The floor",
-        "A round trip for nothing, through the harness and in a bare loop by turns. What follows is given in multiples of it.",
+        "A round trip for nothing, through the harness and in a bare loop by turns: time divided by round trips, of which many are on their way at once.",
     );
+    about(page, results);
     let rows = results.overheads.iter().map(|one| {
         vec![
             Cell::text(&one.name),
@@ -87,7 +88,7 @@ fn measurements(page: &mut Page, results: &Results) {
     }
     page.section(
         "Operations and paths",
-        "Commands are the server's own count; medians and tails are of a closed loop.",
+        "Commands are the server's own count; medians and tails are of a closed loop. Floors: the median as a multiple of that of a PING at the same concurrency, right before and after.",
     );
     let rows = results.measurements.iter().map(|one| {
         vec![
@@ -119,13 +120,17 @@ fn measurements(page: &mut Page, results: &Results) {
     }
 }
 
-fn sweep(page: &mut Page, loads: &[Load]) {
-    let knee = knee(loads)
-        .map_or_else(|| "No rate was sustained.".to_owned(), |rate| format!("Sustained up to {rate} in each second."));
+fn sweep(page: &mut Page, results: &Results) {
+    let loads = &results.loads;
+    let knee = knee(loads).map_or_else(
+        || "Not even the lowest rate was sustained.".to_owned(),
+        |rate| format!("Sustained up to {rate} in each second."),
+    );
     page.section(
         "Rate by rate",
         &format!("An open loop: latencies from when an execution was due until it was completed. {knee}"),
     );
+    about(page, results);
     page.add(&table(&LOAD_HEADS, loads.iter().map(load_row)));
     let line = |name: &str, of: fn(&Load) -> u64| Line {
         name: name.to_owned(),
@@ -176,9 +181,16 @@ fn percentiles(loads: &[Load]) -> String {
     Plot::new("Percentiles", "one in so many is slower", "ms, from due to completed").log_x().log_y().lines(&lines)
 }
 
-fn load(page: &mut Page, load: &Load) {
+fn load(page: &mut Page, results: &Results, load: &Load) {
     let text = format!("An open loop of {} workers on {} partitions.", load.workers, load.partitions);
     page.section(&format!("{} arrivals in each second", load.rate), &text);
+    about(page, results);
+    if let Some(first) = &load.first_failure {
+        page.paragraph(&format!(
+            "{} could not be created, {} calls of workers failed; the first: {first}",
+            load.failed_creates, load.failed_calls_of_workers
+        ));
+    }
     page.add(&table(&LOAD_HEADS, [load_row(load)]));
     let line = |name: &str, of: fn(&crate::results::Latency) -> u64| Line {
         name: name.to_owned(),
@@ -193,11 +205,13 @@ fn load(page: &mut Page, load: &Load) {
     page.add(&percentiles(std::slice::from_ref(load)));
 }
 
-fn peers(page: &mut Page, peers: &[Peer]) {
+fn peers(page: &mut Page, results: &Results) {
+    let peers = &results.peers;
     page.section(
         "Other queues, the same work",
         "Put in, taken by one of many workers, done. What each promises stands below.",
     );
+    about(page, results);
     let rows = peers.iter().map(|peer| {
         let commands = peer.commands.as_ref();
         vec![
@@ -229,12 +243,17 @@ fn peers(page: &mut Page, peers: &[Peer]) {
     page.add(&table(&heads, rows));
 }
 
-fn compared(page: &mut Page, comparison: &Comparison) {
-    let text = format!(
+fn compared(page: &mut Page, results: &Results) {
+    page.section("Two revisions", "By turns on the same server; the interval is one by bootstrap.");
+    about(page, results);
+    results.comparisons.iter().for_each(|comparison| one_comparison(page, comparison));
+}
+
+fn one_comparison(page: &mut Page, comparison: &Comparison) {
+    page.paragraph(&format!(
         "{} beside {}; accepted is a ratio below 1 + {} ppm.",
         comparison.head, comparison.base, comparison.threshold_ppm
-    );
-    page.section("Two revisions", &text);
+    ));
     let rows = comparison.operations.iter().map(|one| {
         vec![
             Cell::text(&one.name),
@@ -254,12 +273,12 @@ fn compared(page: &mut Page, comparison: &Comparison) {
 
 fn changes(page: &mut Page, runs: &[Results]) {
     let text = format!(
-        "{} runs, the oldest on the left; medians of one caller as multiples of the floor. A line marks where something changed for good.",
+        "{} runs, the oldest on the left; medians of one caller as multiples of the floor. A line marks where something changed for good. What is in fewer than {FEWEST_RUNS} runs is left out.",
         runs.len()
     );
     page.section("History", &text);
     for series in history::of(runs) {
-        let points = series.floors.iter().enumerate().map(|(run, floors)| (run as f64, *floors)).collect();
+        let points = series.values.iter().map(|(run, floors)| (*run as f64, *floors)).collect();
         let marks: Vec<f64> = series.changes.iter().map(|run| *run as f64).collect();
         let plot = Plot::new(&series.name, "run", "floors");
         page.add(&plot.marked(&marks).lines(&[Line { name: String::new(), points }]));

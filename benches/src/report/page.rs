@@ -30,6 +30,10 @@ impl Page {
         let _ = writeln!(self.0, "<p>{}</p>", escaped(text));
     }
 
+    pub(super) fn small(&mut self, text: &str) {
+        let _ = writeln!(self.0, "<p><small>{}</small></p>", escaped(text));
+    }
+
     /// Adds what is HTML already.
     pub(super) fn add(&mut self, html: &str) {
         self.0.push_str(html);
