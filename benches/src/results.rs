@@ -288,6 +288,19 @@ pub struct Compared {
     pub verdict: Verdict,
 }
 
+impl Load {
+    /// The stretches of an execution's way, with names for people.
+    pub fn ways(&self) -> impl Iterator<Item = (&'static str, Latency)> {
+        [
+            ("from due to sent", self.sent),
+            ("from due to created", self.create),
+            ("from created to claimed", self.claim),
+            ("from due to completed", self.complete),
+        ]
+        .into_iter()
+    }
+}
+
 impl Latency {
     /// What a histogram of nanoseconds says.
     pub fn of(histogram: &Histogram<u64>) -> Self {
@@ -395,10 +408,18 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     let what = || format!("writing {}", file.display());
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(io_error(what()))?;
-    let mut whole = tempfile::NamedTempFile::new_in(folder).map_err(io_error(what()))?;
+    let mut whole = temporary().tempfile_in(folder).map_err(io_error(what()))?;
     std::io::Write::write_all(&mut whole, bytes).map_err(io_error(what()))?;
     whole.persist(file).map_err(|error| io_error(what())(error.error))?;
     Ok(())
+}
+
+/// A file that others may read, as far as the user's mask lets them.
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 impl Machine {

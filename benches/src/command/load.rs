@@ -149,12 +149,7 @@ fn table(loads: &[Load]) -> String {
         );
     }
     for load in loads.iter().take(1).filter(|_| loads.len() == 1) {
-        for (name, latency) in [
-            ("from due to sent", load.sent),
-            ("from due to created", load.create),
-            ("from created to claimed", load.claim),
-            ("from due to completed", load.complete),
-        ] {
+        for (name, latency) in load.ways() {
             let (p50, p99, most) = (us(latency.p50_ns), us(latency.p99_ns), us(latency.max_ns));
             let _ = writeln!(out, "  {name:24} p50 {p50:>10}  p99 {p99:>10}  most {most:>10}");
         }

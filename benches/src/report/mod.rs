@@ -90,11 +90,20 @@ fn measurements(page: &mut Page, results: &Results) {
         "Operations and paths",
         "Commands are the server's own count; medians and tails are of a closed loop. Floors: the median as a multiple of that of a PING at the same concurrency, right before and after.",
     );
-    let rows = results.measurements.iter().map(|one| {
+    for concurrency in crate::suite::CONCURRENCIES {
+        let chosen = results.measurements.iter().filter(|one| one.concurrency == *concurrency as u64);
+        let table = measured(chosen);
+        // One caller is what most look for.
+        page.folded(&format!("{concurrency} at once"), &table, *concurrency == 1);
+    }
+    claim_next_by_workers(page, results);
+}
+
+fn measured<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> String {
+    let rows = measurements.map(|one| {
         vec![
             Cell::text(&one.name),
             if one.kind == Kind::Path { Cell::number(f64::from(one.partitions), 0) } else { Cell::text("") },
-            Cell::number(one.concurrency as f64, 0),
             Cell::number(one.commands.client, 1),
             Cell::number(one.commands.script, 1),
             Cell::number(one.floors, 2),
@@ -103,8 +112,11 @@ fn measurements(page: &mut Page, results: &Results) {
             Cell::number(one.per_second, 0),
         ]
     });
-    let heads = ["", "partitions", "at once", "commands", "in functions", "floors", "p50, µs", "p99, µs", "per second"];
-    page.add(&table(&heads, rows));
+    let heads = ["", "partitions", "commands", "in functions", "floors", "p50, µs", "p99, µs", "per second"];
+    table(&heads, rows)
+}
+
+fn claim_next_by_workers(page: &mut Page, results: &Results) {
     let of = |name: &str, partitions: u16| -> Vec<(f64, f64)> {
         let chosen = |one: &&Measurement| one.name == name && one.partitions == partitions;
         results.measurements.iter().filter(chosen).map(|one| (one.concurrency as f64, one.per_second)).collect()
@@ -192,6 +204,11 @@ fn load(page: &mut Page, results: &Results, load: &Load) {
         ));
     }
     page.add(&table(&LOAD_HEADS, [load_row(load)]));
+    let ways = load.ways().map(|(name, latency)| {
+        let ms = |nanos: u64| Cell::number(nanos as f64 / 1e6, 2);
+        vec![Cell::text(name), ms(latency.p50_ns), ms(latency.p99_ns), ms(latency.max_ns)]
+    });
+    page.add(&table(&["", "p50, ms", "p99, ms", "most, ms"], ways));
     let line = |name: &str, of: fn(&crate::results::Latency) -> u64| Line {
         name: name.to_owned(),
         points: load.seconds.iter().map(|second| (second.second as f64, of(&second.complete) as f64 / 1e6)).collect(),

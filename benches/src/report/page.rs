@@ -15,6 +15,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
 th, td { padding: 0.15rem 0.7rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
+summary { cursor: pointer; font-weight: bold; }
 svg { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
 </style></head><body>
 <h1>What the claim protocol costs</h1>
@@ -32,6 +33,12 @@ impl Page {
 
     pub(super) fn small(&mut self, text: &str) {
         let _ = writeln!(self.0, "<p><small>{}</small></p>", escaped(text));
+    }
+
+    /// Adds HTML under a line that unfolds it.
+    pub(super) fn folded(&mut self, title: &str, html: &str, is_open: bool) {
+        let open = if is_open { " open" } else { "" };
+        let _ = writeln!(self.0, "<details{open}><summary>{}</summary>{html}</details>", escaped(title));
     }
 
     /// Adds what is HTML already.
