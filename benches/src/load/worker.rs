@@ -11,7 +11,7 @@ use super::Shared;
 use crate::error::{Error, sdk_error};
 
 /// Works until nobody looks for work any more; gives how many tasks it completed. A call that fails is noted, and the
-/// worker looks again: what it lost comes to the others, or is late for good.
+/// worker looks again: no engine runs beside a load, so what it lost is late for good.
 pub(super) async fn work(shared: Arc<Shared>, worker: FlowFabricWorker) -> u64 {
     let mut tasks = 0;
     while !shared.is_over.load(Ordering::Relaxed) {
