@@ -155,3 +155,8 @@ pub fn engine_error(what: &'static str) -> impl FnOnce(EngineError) -> Error {
 pub fn sdk_error(what: &'static str) -> impl FnOnce(SdkError) -> Error {
     move |source| Error::Sdk { what, source: Box::new(source) }
 }
+
+/// Whether a worker that looked for work only came second: nothing failed, and it looks again.
+pub fn another_was_faster(error: &SdkError) -> bool {
+    matches!(error, SdkError::Engine(error) if matches!(**error, EngineError::Contention(_)))
+}

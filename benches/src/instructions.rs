@@ -4,7 +4,6 @@
 //! the rounds cost, without start and end.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -24,6 +23,7 @@ use crate::cores::Placement;
 use crate::error::{Error, io_error};
 use crate::interrupt;
 use crate::lab::{Deployed, Lab};
+use crate::named::by_name;
 use crate::operation::{Item, Operation};
 use crate::plant::Plant;
 use crate::suite::USUAL_PARTITIONS;
@@ -106,19 +106,11 @@ async fn rounds_on(lab: &Lab, rounds: u64) -> Result<(), Error> {
     Ok(())
 }
 
-impl fmt::Display for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 impl FromStr for Work {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let names = || Self::ALL.iter().map(|work| work.name()).collect::<Vec<_>>().join(", ");
-        let found = Self::ALL.iter().find(|work| work.name() == text);
-        found.copied().ok_or_else(|| format!("{text} is no work; accepted are {}", names()))
+        by_name(text, "work", Self::ALL, Self::name)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod instructions;
 pub mod interrupt;
 pub mod lab;
 pub mod load;
+mod named;
 pub mod operation;
 pub mod path;
 #[cfg(feature = "peers")]

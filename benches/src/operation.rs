@@ -17,6 +17,7 @@ use ff_core::types::{ExecutionId, WaitpointId, WaitpointToken};
 use crate::closed_loop::{self, Measured};
 use crate::error::{Error, engine_error};
 use crate::lab::{Deployed, LEASE_TTL_MS, Lab};
+use crate::named::by_name;
 use crate::statistics::{Commands, Tally};
 
 /// A lease that is meant to lapse.
@@ -128,9 +129,7 @@ impl FromStr for Operation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.iter().find(|operation| operation.name() == text);
-        let names = || Self::ALL.iter().map(|operation| operation.name()).collect::<Vec<_>>().join(", ");
-        found.copied().ok_or_else(|| format!("{text} is no operation; accepted are {}", names()))
+        by_name(text, "operation", Self::ALL, Self::name)
     }
 }
 

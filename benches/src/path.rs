@@ -1,7 +1,6 @@
 //! The ways that users feel: what the shipped worker does from looking for work to having ended it.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +13,7 @@ use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker};
 use tokio::task::JoinSet;
 
 use crate::closed_loop::{self, Measured};
-use crate::error::{Error, engine_error, sdk_error};
+use crate::error::{Error, another_was_faster, engine_error, sdk_error};
 use crate::lab::{Deployed, LEASE_TTL_MS, Lab, lane, until_go};
 use crate::operation::{IN_FLIGHT, Operation};
 use crate::statistics::{Commands, Tally};
@@ -120,12 +119,7 @@ impl Path {
                 let loops =
                     closed_loop::run(items.into_iter().enumerate().collect(), workers, move |(position, item)| {
                         let (lab, worker) = (own.clone(), pool.worker(position));
-                        async move {
-                            let key = PartitionKey::from(&lab.partition(item.id()));
-                            let grant = ClaimGrant::new(item.id().clone(), key, String::new(), u64::MAX);
-                            let claimed = worker.claim_from_grant(lane(), grant).await;
-                            complete(claimed.map_err(sdk_error("claim_from_grant"))?).await
-                        }
+                        async move { complete(claim_granted(&lab, &worker, item.id()).await?).await }
                     });
                 counted(lab, counts, loops).await
             }
@@ -157,16 +151,6 @@ impl Path {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-impl FromStr for Path {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let names = || Self::ALL.iter().map(|path| path.name()).collect::<Vec<_>>().join(", ");
-        let found = Self::ALL.iter().find(|path| path.name() == text);
-        found.copied().ok_or_else(|| format!("{text} is no path; accepted are {}", names()))
     }
 }
 
@@ -216,6 +200,13 @@ pub async fn create_all(lab: &Arc<Deployed>, ids: Vec<ExecutionId>) -> Result<()
     closed_loop::run(ids, IN_FLIGHT, create).await.map(drop)
 }
 
+/// Claims an execution that is granted already.
+async fn claim_granted(lab: &Lab, worker: &FlowFabricWorker, id: &ExecutionId) -> Result<ClaimedTask, Error> {
+    let key = PartitionKey::from(&lab.partition(id));
+    let grant = ClaimGrant::new(id.clone(), key, String::new(), u64::MAX);
+    worker.claim_from_grant(lane(), grant).await.map_err(sdk_error("claim_from_grant"))
+}
+
 async fn complete(task: ClaimedTask) -> Result<(), Error> {
     task.complete(Some(b"out".to_vec())).await.map_err(sdk_error("complete"))
 }
@@ -252,8 +243,7 @@ async fn until_so_many_are_done(
                 let task = match found {
                     Ok(Some(task)) => task,
                     Ok(None) => continue,
-                    // Another worker was faster.
-                    Err(error) if is_contention(&error) => continue,
+                    Err(error) if another_was_faster(&error) => continue,
                     Err(error) => return Err(sdk_error("looking for work")(error)),
                 };
                 complete(task).await?;
@@ -267,19 +257,11 @@ async fn until_so_many_are_done(
     closed_loop::join(running, began).await
 }
 
-fn is_contention(error: &ff_sdk::SdkError) -> bool {
-    use ff_core::engine_error::EngineError;
-    matches!(error, ff_sdk::SdkError::Engine(error) if matches!(**error, EngineError::Contention(_)))
-}
-
 /// Tasks in the hands of the pool's workers, each with its worker's position.
 async fn claimed_tasks(lab: &Arc<Deployed>, pool: &Pool, count: usize) -> Result<Vec<(usize, ClaimedTask)>, Error> {
     let mut tasks = Vec::new();
     for (position, item) in Operation::Claim.prepare(lab, count).await?.into_iter().enumerate() {
-        let key = PartitionKey::from(&lab.partition(item.id()));
-        let grant = ClaimGrant::new(item.id().clone(), key, String::new(), u64::MAX);
-        let claimed = pool.worker(position).claim_from_grant(lane(), grant).await;
-        tasks.push((position, claimed.map_err(sdk_error("claim_from_grant"))?));
+        tasks.push((position, claim_granted(lab, &pool.worker(position), item.id()).await?));
     }
     Ok(tasks)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use claimlab_benches::cores::Placement;
-use claimlab_benches::error::{Error, io_error};
+use claimlab_benches::error::Error;
 use claimlab_benches::gate::revision::{THIS, program};
 use claimlab_benches::gate::{self, FEWEST_PAIRS, Options, Side, slice};
 use claimlab_benches::instructions::{self, Work};
@@ -13,7 +13,7 @@ use claimlab_benches::plant::Plant;
 use claimlab_benches::results::{Compared, Comparison, Results, Verdict};
 use clap::Args;
 
-use super::{Common, progress};
+use super::{Common, on_one_thread, progress};
 
 /// What both ways of comparing take.
 #[derive(Debug, Args)]
@@ -165,10 +165,7 @@ impl Turn {
     pub(super) fn run(self) -> Result<u8, Error> {
         let target = claimlab_benches::target::Target::from_environment(self.flush, Placement::Anywhere)?.into();
         let plant = self.plant.into_iter().fold(Plant::default(), Plant::and);
-        // One thread: which of two wakes up first is noise that nobody asked for.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(io_error("starting a runtime"))?;
-        let slice = runtime.block_on(slice::measure(&target, &self.operations, self.count, plant))?;
+        let slice = on_one_thread(slice::measure(&target, &self.operations, self.count, plant))?;
         println!("{}", serde_json::to_string(&slice).unwrap_or_default());
         Ok(0)
     }

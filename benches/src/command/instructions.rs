@@ -1,13 +1,13 @@
 //! `instructions` and `rounds`: what callgrind counts.
 
 use claimlab_benches::cores::Placement;
-use claimlab_benches::error::{Error, io_error};
+use claimlab_benches::error::Error;
 use claimlab_benches::gate::revision::{THIS, program};
 use claimlab_benches::instructions::{self, Work};
 use claimlab_benches::results::Results;
 use clap::Args;
 
-use super::Common;
+use super::{Common, on_one_thread};
 
 #[derive(Debug, Args)]
 pub(super) struct Command {
@@ -53,9 +53,7 @@ impl Command {
 
 impl Rounds {
     pub(super) fn run(self) -> Result<u8, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(io_error("starting a runtime"))?;
-        runtime.block_on(self.work.run(self.rounds, self.flush))?;
+        on_one_thread(self.work.run(self.rounds, self.flush))?;
         Ok(0)
     }
 }

@@ -150,6 +150,12 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
     runtime.map_err(io_error("starting a runtime"))?.block_on(interrupt::or(work))
 }
 
+/// Does work on one thread: which of two wakes up first is noise that nobody asked for.
+fn on_one_thread<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(io_error("starting a runtime"))?.block_on(work)
+}
+
 /// Shows what goes on, on a terminal.
 fn progress(length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);

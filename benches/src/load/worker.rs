@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ff_core::engine_error::EngineError;
+use ff_sdk::FlowFabricWorker;
 use ff_sdk::task::ClaimedTask;
-use ff_sdk::{FlowFabricWorker, SdkError};
 
 use super::Shared;
-use crate::error::{Error, sdk_error};
+use crate::error::{Error, another_was_faster, sdk_error};
 
 /// Works until nobody looks for work any more; gives how many tasks it completed. A call that fails is noted, and the
 /// worker looks again: no engine runs beside a load, so what it lost is late for good.
@@ -21,8 +20,7 @@ pub(super) async fn work(shared: Arc<Shared>, worker: FlowFabricWorker) -> u64 {
                 Err(error) => shared.failures.of_worker(&error),
             },
             Ok(None) => tokio::time::sleep(shared.options.poll).await,
-            // Another worker was faster.
-            Err(SdkError::Engine(error)) if matches!(*error, EngineError::Contention(_)) => {}
+            Err(error) if another_was_faster(&error) => {}
             Err(error) => {
                 shared.failures.of_worker(&sdk_error("claim_next")(error));
                 tokio::time::sleep(shared.options.poll).await;

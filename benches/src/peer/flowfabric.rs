@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ff_core::engine_error::EngineError;
-use ff_sdk::SdkError;
 
 use super::{Done, Queue, Workers};
-use crate::error::{Error, sdk_error};
+use crate::error::{Error, another_was_faster, sdk_error};
 use crate::lab::{Deployed, LEASE_TTL_MS};
 use crate::plant::Plant;
 use crate::suite::USUAL_PARTITIONS;
@@ -49,8 +47,7 @@ impl Queue for FlowFabric {
                             done.one();
                         }
                         Ok(None) => tokio::time::sleep(POLL).await,
-                        // Another worker was faster.
-                        Err(SdkError::Engine(error)) if matches!(*error, EngineError::Contention(_)) => {}
+                        Err(error) if another_was_faster(&error) => {}
                         Err(error) => return Err(sdk_error("claim_next")(error)),
                     }
                 }

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::closed_loop::{histogram, record};
 use crate::error::Error;
+use crate::named::by_name;
 use crate::results::{Latency, Peer};
 use crate::statistics::Counter;
 use crate::target::Target;
@@ -220,9 +221,7 @@ impl std::str::FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let names = || Self::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-        let found = Self::ALL.iter().find(|kind| kind.name() == text);
-        found.copied().ok_or_else(|| format!("{text} is no queue; accepted are {}", names()))
+        by_name(text, "queue", Self::ALL, Self::name)
     }
 }
 
