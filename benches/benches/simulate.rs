@@ -38,10 +38,10 @@ fn print_table() {
             best = best.max(per_second(made, elapsed));
             factor = factor.max(per_second(plan.world.for_ms, elapsed) / 1_000);
             empty = scans;
-            holders = result.holders * 100 / workers as usize;
+            holders = result.counts.holders * 100 / u64::from(workers);
             let watch = Stopwatch::start();
             let result = bare(&plan, BARE_UNTIL);
-            best_bare = best_bare.max(per_second(result.tally.messages, watch.elapsed()));
+            best_bare = best_bare.max(per_second(result.counts.messages, watch.elapsed()));
         }
         let tenths = best_bare * 10 / best.max(1);
         let ratio = format!("{}.{}", tenths / 10, tenths % 10);
@@ -69,7 +69,7 @@ fn simulate_worlds(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("world", workers), &plan, |bench, plan| {
             bench.iter(|| black_box(simulate(plan)));
         });
-        let round_trips = bare(&plan, BARE_UNTIL).tally.messages;
+        let round_trips = bare(&plan, BARE_UNTIL).counts.messages;
         group.throughput(Throughput::Elements(round_trips));
         group.bench_with_input(BenchmarkId::new("bare", workers), &plan, |bench, plan| {
             bench.iter(|| black_box(bare(plan, BARE_UNTIL)));

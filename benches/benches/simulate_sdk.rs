@@ -36,6 +36,7 @@ fn waiting(workers: u32) -> Arc<Plan> {
     scenario.operators.revoke = Ratio::NEVER;
     let mut plan = draw(&scenario, 1);
     plan.faults.clear();
+    plan.rates.clear();
     let one = plan.workers.iter().find(|worker| worker.entry.is_some()).cloned();
     let one = one.expect("the world has a worker");
     plan.workers =

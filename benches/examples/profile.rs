@@ -15,6 +15,6 @@ fn main() {
     println!("{workers} workers: {made} calls, {empty} empty scans, {messages} messages in {} ms", us / 1_000);
     println!(
         "  {} events, {} scripts, {per_second} calls/s, {factor} times real time",
-        result.tally.events, result.tally.scripts
+        result.counts.events, result.counts.scripts
     );
 }

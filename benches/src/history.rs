@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn noisy(level: f64, count: usize, seed: u64) -> Vec<f64> {
-        let mut stream = claimlab::stream::Stream::new(seed, claimlab::stream::Purpose::Jitter, 0);
+        let mut stream = claimlab::stream::Stream::new(seed, claimlab::stream::Purpose::Resampling, 0);
         (0..count).map(|_| level * (0.98 + stream.below(40_000) as f64 / 1e6)).collect()
     }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use claimlab::clock::TrueTime;
-use claimlab::world::Watch;
+use claimlab::world::Options;
 use claimlab_model::backend::ModelBackend;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::port::Immediate;
@@ -89,7 +89,7 @@ impl Work {
             Self::Simulator => {
                 let plan = bench_plan(20);
                 let until = Some(TrueTime::from_ms(rounds * 1_000));
-                claimlab::campaign::run_plan(&plan, Watch { until, ..Watch::default() });
+                claimlab::run::run(&plan, Options { until, ..Options::default() });
                 Ok(())
             }
         }

@@ -87,7 +87,7 @@ impl Deployed {
 impl Lab {
     /// A laboratory over a backend.
     pub fn over(backend: Arc<dyn EngineBackend>, partitions: PartitionConfig, plant: Plant) -> Self {
-        let ids = Mutex::new(Stream::new(0, Purpose::Ids, 0));
+        let ids = Mutex::new(Stream::new(0, Purpose::Work, 0));
         Self { backend, partitions, plant, ids, labels: AtomicU64::new(0) }
     }
 

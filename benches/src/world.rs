@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use claimlab::campaign::{Summary, run_plan};
+use claimlab::campaign::Summary;
 use claimlab::clock::TrueTime;
+use claimlab::outcome::Outcome;
 use claimlab::plan::{Plan, draw};
+use claimlab::run::run;
 use claimlab::scenario::{self, Scenario};
-use claimlab::world::{RunResult, Watch};
+use claimlab::world::Options;
 
 /// The checked-in bench world with a number of workers; work grows with them, so that as many hold a lease.
 ///
@@ -31,19 +33,19 @@ pub fn bench_plan(workers: u32) -> Arc<Plan> {
 }
 
 /// Runs the faulty phase of a plan.
-pub fn simulate(plan: &Arc<Plan>) -> RunResult {
+pub fn simulate(plan: &Arc<Plan>) -> Outcome {
     let until = Some(TrueTime::from_ms(plan.world.for_ms));
-    run_plan(plan, Watch { until, ..Watch::default() })
+    run(plan, Options { until, ..Options::default() })
 }
 
 /// Runs the same workers on the bare substrate for so long.
-pub fn bare(plan: &Arc<Plan>, until: TrueTime) -> RunResult {
-    run_plan(plan, Watch { until: Some(until), bare: true, ..Watch::default() })
+pub fn bare(plan: &Arc<Plan>, until: TrueTime) -> Outcome {
+    run(plan, Options { until: Some(until), bare: true, ..Options::default() })
 }
 
 /// Calls without the scans that found nothing, those scans, and messages of a run.
-pub fn calls(plan: &Plan, result: &RunResult) -> (u64, u64, u64) {
+pub fn calls(plan: &Plan, outcome: &Outcome) -> (u64, u64, u64) {
     let mut summary = Summary::of(&plan.scenario);
-    summary.add(plan.seed, result);
+    summary.add(plan.seed, outcome);
     (summary.calls, summary.empty_scans, summary.messages)
 }

@@ -45,8 +45,8 @@ pub trait Server: Send + Sync + 'static {
     /// The ids of this run.
     fn ids(&self) -> MutexGuard<'_, Interner>;
 
-    /// A fresh id where the client library mints one.
-    fn mint(&self) -> Uuid;
+    /// A fresh id where the client library mints one: of this kind, for a call about this execution.
+    fn mint(&self, kind: &'static str, execution: ExecutionNo) -> Uuid;
 
     /// The switches that this run's clients have.
     fn deviations(&self) -> Deviations;
@@ -189,7 +189,7 @@ impl Server for std::sync::Arc<Immediate> {
         lock(&self.ids)
     }
 
-    fn mint(&self) -> Uuid {
+    fn mint(&self, _: &'static str, _: ExecutionNo) -> Uuid {
         let mut inner = lock(&self.inner);
         if let Some(given) = inner.given.pop_front() {
             return given;

@@ -1,10 +1,9 @@
-//! Many seeds of one scenario: each a run on a fresh thread, all together one summary.
+//! Many seeds of one scenario: each a run of its own, all together one summary.
 //!
 //! Results are merged by operations that do not care about their order, so the summary is the same for
 //! any number of jobs, and memory does not grow with the number of seeds.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -13,12 +12,15 @@ use claimlab_model::backend::Method;
 use claimlab_model::invariant::Invariant;
 use serde::Serialize;
 
-use crate::check::{Verdict, judge};
-use crate::history::{Finding, Observer, Story};
+use crate::history::Observer;
+use crate::judge::{Evidence, Finding, Verdict, judge};
+use crate::outcome::{Cause, Completions, End, Outcome, Runs, Violation};
 use crate::plan::{Plan, draw};
+use crate::run;
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
-use crate::world::{self, Completions, RunResult, Runs, Watch};
+use crate::story::{Collector, Story};
+use crate::world;
 
 /// Which seeds to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub struct Options {
     pub stop: Arc<AtomicBool>,
 }
 
-/// One signature over all seeds.
+/// One cause over all seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
     /// Violations.
@@ -51,7 +53,7 @@ pub struct Group {
     /// The smallest of them.
     pub smallest_seed: u64,
     /// That seed's first violation.
-    pub first: Finding,
+    pub first: Violation,
 }
 
 /// Everything that a campaign counted; no real time in it.
@@ -63,8 +65,10 @@ pub struct Summary {
     pub seeds: u64,
     /// Seeds in which something was violated, accepted or not.
     pub seeds_with_violations: u64,
-    /// Seeds without an answer, by reason.
-    pub undecided: BTreeMap<String, u64>,
+    /// Seeds without an answer, by reason: how many, and the smallest.
+    pub undecided: BTreeMap<String, (u64, u64)>,
+    /// Seeds that panicked, with the message.
+    pub panicked: BTreeMap<u64, String>,
     /// Trait calls, but for scans that found nothing.
     pub calls: u64,
     /// Scans that found nothing.
@@ -93,8 +97,10 @@ pub struct Summary {
     pub methods: BTreeMap<String, BTreeMap<String, u64>>,
     /// Functions by name and outcome.
     pub outcomes: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Violations by signature.
-    pub findings: BTreeMap<String, Group>,
+    /// Planned faults that struck nobody.
+    pub unstruck: u64,
+    /// Violations by cause.
+    pub causes: BTreeMap<Cause, Group>,
 }
 
 impl Summary {
@@ -104,31 +110,43 @@ impl Summary {
         Self { scenario: scenario.to_owned(), checked, ..Self::default() }
     }
 
-    /// Adds one seed's result.
-    pub fn add(&mut self, seed: u64, result: &RunResult) {
+    /// Adds one seed's outcome.
+    pub fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.seeds += 1;
-        self.seeds_with_violations += u64::from(!result.tally.findings.is_empty());
-        if let Some(why) = &result.undecided {
-            *self.undecided.entry(why.clone()).or_default() += 1;
+        self.seeds_with_violations += u64::from(!outcome.violations.is_empty());
+        let mut undecided = |why: &str| {
+            let (count, smallest) = self.undecided.entry(why.to_owned()).or_insert((0, seed));
+            *count += 1;
+            *smallest = seed.min(*smallest);
+        };
+        match &outcome.end {
+            End::Held | End::Violated => {}
+            End::Undecided(reasons) => reasons.iter().for_each(|why| undecided(why)),
+            End::Panicked(message) => {
+                undecided("the run panicked");
+                self.panicked.insert(seed, message.clone());
+            }
         }
-        self.messages += result.tally.messages;
-        self.scripts += result.tally.scripts;
-        self.events += result.tally.events;
-        self.simulated_ms += result.ended_at.ms();
-        self.executions += result.executions.0 as u64;
-        self.unfinished += result.executions.1 as u64;
-        self.runs.merge(result.runs);
-        self.completions.merge(result.completions);
-        for (kind, count) in &result.tally.faults {
+        let counts = &outcome.counts;
+        self.messages += counts.messages;
+        self.scripts += counts.scripts;
+        self.events += counts.events;
+        self.simulated_ms += outcome.ended_at.ms();
+        self.executions += counts.created;
+        self.unfinished += counts.unfinished;
+        self.unstruck += outcome.unstruck.len() as u64;
+        self.runs.merge(counts.runs);
+        self.completions.merge(counts.completions);
+        for (kind, count) in &counts.faults {
             *self.faults.entry((*kind).to_owned()).or_default() += count;
         }
-        for (invariant, count) in &result.checked {
+        for (invariant, count) in &counts.checked {
             *self.checked.entry(invariant.id().to_owned()).or_default() += count;
         }
-        for ((script, outcome), count) in result.tally.script_counts() {
+        for ((script, outcome), count) in counts.scripts() {
             *self.outcomes.entry(script.to_owned()).or_default().entry(outcome.to_owned()).or_default() += count;
         }
-        for (method, counts) in Method::ALL.iter().zip(&result.methods) {
+        for (method, counts) in Method::ALL.iter().zip(&counts.methods) {
             for (outcome, count) in counts {
                 let empty = *method == Method::ScanEligible && *outcome == "empty";
                 *if empty { &mut self.empty_scans } else { &mut self.calls } += count;
@@ -136,9 +154,13 @@ impl Summary {
                 *outcomes.entry((*outcome).to_owned()).or_default() += count;
             }
         }
-        for (signature, (count, first)) in &result.tally.findings {
+        let mut of_seed: BTreeMap<Cause, (u64, &Violation)> = BTreeMap::new();
+        for violation in &outcome.violations {
+            of_seed.entry(violation.cause()).or_insert((0, violation)).0 += 1;
+        }
+        for (cause, (count, first)) in of_seed {
             let fresh = || Group { count: 0, seeds: 0, smallest_seed: seed, first: first.clone() };
-            let group = self.findings.entry(signature.clone()).or_insert_with(fresh);
+            let group = self.causes.entry(cause).or_insert_with(fresh);
             group.count += count;
             group.seeds += 1;
             if seed < group.smallest_seed {
@@ -148,55 +170,53 @@ impl Summary {
         }
     }
 
-    /// The verdict under a list of accepted signatures.
-    pub fn verdict<'a>(&'a self, accepted: impl IntoIterator<Item = &'a str>) -> Verdict {
-        let why = |(why, count): (&String, &u64)| format!("{why} ({count} seeds)");
-        let undecided = self.undecided.iter().next().map(why);
-        let none_ran = (self.seeds == 0).then(|| "no seed was run".to_owned());
-        judge(self.findings.keys().map(String::as_str), accepted, undecided.or(none_ran))
+    /// The verdict, with what is known and what has to be looked at.
+    pub fn verdict(&self, accepted: &[Finding], must_exercise: &[String], strict: bool) -> Verdict {
+        let mut undecided: Vec<String> = self
+            .undecided
+            .iter()
+            .map(|(why, (count, smallest))| match count {
+                1 => format!("{why} (seed {smallest})"),
+                _ => format!("{why} ({count} seeds, smallest {smallest})"),
+            })
+            .collect();
+        if self.seeds == 0 {
+            undecided.push("no seed was run".to_owned());
+        }
+        let scripts = self.outcomes.iter().flat_map(|(script, results)| {
+            results.iter().map(move |(result, count)| (format!("{script}={result}"), *count))
+        });
+        let evidence = Evidence {
+            causes: self.causes.iter().map(|(cause, group)| (*cause, group.count)).collect(),
+            scripts: scripts.collect(),
+            looks: self.checked.clone(),
+            executions: self.executions,
+            undecided,
+        };
+        // What one seed leaves out another may show, so the promise is the campaign's; an interrupted one is excused.
+        let promised = if self.undecided.contains_key("interrupted") { &[] } else { must_exercise };
+        judge(&evidence, accepted, promised, strict)
     }
 }
 
-/// Runs a plan on a fresh thread, as every run is: the runtime seeds a thread only once.
-pub fn run_plan(plan: &Arc<Plan>, watch: Watch) -> RunResult {
-    let plan = Arc::clone(plan);
-    let (send, receive) = mpsc::channel();
-    spawn_run(move || {
-        let _ = send.send(world::run(&plan, watch));
-    });
-    receive.recv().expect("a run that panics has said why on standard error")
-}
-
-/// The one place that starts threads: one for each run.
-fn spawn_run(run: impl FnOnce() + Send + 'static) {
-    #[allow(clippy::disallowed_methods)]
-    let thread = std::thread::Builder::new().name("run".into()).stack_size(16 << 20).spawn(run);
-    drop(thread.expect("the system gives another thread"));
-}
-
-/// Runs a campaign; `progress` hears of every seed that is done.
-///
-/// # Panics
-/// When a run panics: that is a defect of claimlab, never an answer.
+/// Runs a campaign; `progress` hears of every seed that is done. A seed that panics is counted, and the others go on.
 pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Summary)) -> Summary {
     let mut summary = Summary::of(&scenario.name);
     let (send, receive) = mpsc::channel();
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let mut next = options.seeds.first;
     let mut left = options.seeds.count;
     let mut under_way = 0;
     loop {
-        let in_time = options.time.is_none_or(|time| watch.elapsed() < time);
+        let in_time = options.time.is_none_or(|time| stopwatch.elapsed() < time);
         let wanted = in_time && left != Some(0) && !options.stop.load(Ordering::Relaxed);
         if wanted && under_way < options.jobs {
             let (send, stop) = (send.clone(), Arc::clone(&options.stop));
-            let (scenario, seed) = (scenario.clone(), next);
-            spawn_run(move || {
-                let run = || {
-                    let plan = Arc::new(draw(&scenario, seed));
-                    world::run(&plan, Watch { stop, ..Watch::default() })
-                };
-                let _ = send.send((seed, catch_unwind(AssertUnwindSafe(run))));
+            let seed = next;
+            let of_world = world::Options { stop, ..world::Options::default() };
+            run::start(&Arc::new(draw(scenario, seed)), of_world, move |outcome| {
+                // Nobody listens any more when the campaign is over.
+                let _ = send.send((seed, outcome));
             });
             under_way += 1;
             left = left.map(|left| left - 1);
@@ -210,11 +230,10 @@ pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Sum
             return summary;
         }
         match receive.recv_timeout(Duration::from_millis(200)) {
-            Ok((seed, Ok(result))) => {
+            Ok((seed, outcome)) => {
                 under_way -= 1;
-                summary.add(seed, &result);
+                summary.add(seed, &outcome);
             }
-            Ok((_, Err(panic))) => resume_unwind(panic),
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => return summary,
         }
@@ -222,14 +241,14 @@ pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Sum
     }
 }
 
-/// Runs a seed again with observers on.
-pub fn replay(plan: &Arc<Plan>, observers: Vec<Box<dyn Observer>>) -> RunResult {
-    run_plan(plan, Watch { observers, ..Watch::default() })
+/// Runs a plan again with observers on.
+pub fn replay(plan: &Arc<Plan>, observers: Vec<Box<dyn Observer>>) -> Outcome {
+    run::run(plan, world::Options { observers, ..world::Options::default() })
 }
 
-/// The events that led to a finding, from a second run of its seed.
-pub fn story(plan: &Arc<Plan>, finding: &Finding) -> Vec<String> {
-    let story = Story::of(finding.execution.clone(), finding.invariant.id());
-    replay(plan, vec![Box::new(story.clone())]);
-    story.lines()
+/// The story of a violation, from a second run of its plan.
+pub fn story(plan: &Arc<Plan>, violation: &Violation) -> Story {
+    let collector = Collector::of(violation.clone());
+    replay(plan, vec![Box::new(collector.clone())]);
+    collector.story()
 }

@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
-use claimlab_model::invariant::Invariant;
 
 use crate::campaign::{Group, Summary};
-use crate::check::{Judgement, Verdict};
-use crate::world::{Completions, Span};
+use crate::judge::{Finding, Judgement, Verdict};
+use crate::outcome::{Completions, Span};
+use crate::story::Story;
+
+/// Reasons, causes and panics that are shown; the rest is counted.
+const SHOWN: usize = 6;
 
 const GREEN: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))).bold();
 const RED: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
@@ -42,20 +45,42 @@ fn per_second(numerator: u64, elapsed: Duration) -> u64 {
     numerator.saturating_mul(1_000) / millis
 }
 
-/// The summary as text with terminal styles.
-pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[(String, String)], elapsed: Duration) -> String {
-    let mut out = String::new();
+/// The first line: the judgement, and in words what it says.
+fn headline(summary: &Summary, verdict: &Verdict) -> String {
     let style = style_of(verdict.judgement);
-    let _ = writeln!(
-        out,
-        "{style}{}{style:#}  {}  {} seeds, {} with violations",
+    let known = verdict.known.len();
+    let but = match (verdict.judgement, known) {
+        (Judgement::Held, 0) => String::new(),
+        (Judgement::Held, 1) => " but for 1 known finding".to_owned(),
+        (Judgement::Held, _) => format!(" but for {known} known findings"),
+        (Judgement::Violated, _) if !verdict.unexpected.is_empty() => {
+            let causes = verdict.unexpected.len();
+            format!(" by {causes} {} that nobody knows yet", if causes == 1 { "cause" } else { "causes" })
+        }
+        (Judgement::Violated, _) => " by known findings".to_owned(),
+        (Judgement::Undecided, _) => String::new(),
+    };
+    format!(
+        "{style}{}{style:#}{but}  {}  {} seeds",
         verdict.judgement.name().to_uppercase(),
         summary.scenario,
-        grouped(summary.seeds),
-        grouped(summary.seeds_with_violations),
-    );
-    if let Some(why) = &verdict.undecided {
-        let _ = writeln!(out, "  undecided: {why}");
+        grouped(summary.seeds)
+    )
+}
+
+/// The summary as text with terminal styles.
+pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[Finding], elapsed: Duration) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", headline(summary, verdict));
+    for why in verdict.undecided.iter().take(SHOWN) {
+        let _ = writeln!(out, "  {YELLOW}undecided{YELLOW:#}   {why}");
+    }
+    if verdict.undecided.len() > SHOWN {
+        let _ = writeln!(out, "  {YELLOW}undecided{YELLOW:#}   and {} more reasons", verdict.undecided.len() - SHOWN);
+    }
+    for (seed, message) in summary.panicked.iter().take(SHOWN) {
+        let first = message.lines().next().unwrap_or_default();
+        let _ = writeln!(out, "  {RED}panicked{RED:#}    seed {seed}: {first}");
     }
     let wall_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     let tenths = summary.simulated_ms.saturating_mul(10) / wall_ms;
@@ -108,7 +133,10 @@ pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[(String, String)],
         let _ = writeln!(out, "  completions {published} sent to listeners, {heard} heard");
     }
     wrap(&mut out, "faults", summary.faults.iter().map(|(kind, count)| format!("{kind} {}", grouped(*count))));
-    wrap(&mut out, "checked", summary.checked.iter().map(|(id, count)| format!("{id} {}", short(*count))));
+    let looked = summary.checked.iter().filter(|(_, count)| **count > 0);
+    wrap(&mut out, "checked", looked.map(|(id, count)| format!("{id} {}", short(*count))));
+    let never = summary.checked.iter().filter(|(_, count)| **count == 0);
+    wrap(&mut out, "never", never.map(|(id, _)| id.clone()));
     write_findings(&mut out, summary, verdict, accepted);
     out
 }
@@ -148,40 +176,35 @@ fn wrap(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
     let _ = writeln!(out, "{}", line.trim_end().trim_end_matches(','));
 }
 
-fn write_findings(out: &mut String, summary: &Summary, verdict: &Verdict, accepted: &[(String, String)]) {
-    let is_unexpected = |signature: &str| verdict.unexpected.iter().any(|other| other == signature);
-    for invariant in Invariant::ALL {
-        let of_it = |accepting: bool| {
-            summary.findings.iter().filter(move |(signature, group)| {
-                group.first.invariant == *invariant && is_unexpected(signature) != accepting
-            })
-        };
-        let unexpected: Vec<_> = of_it(false).collect();
-        let known: Vec<_> = of_it(true).collect();
-        if unexpected.is_empty() && known.is_empty() {
-            continue;
-        }
-        let _ = writeln!(out, "  {invariant_id} {}", invariant.statement(), invariant_id = invariant.id());
-        for (signature, group) in unexpected.iter().take(6) {
-            let _ = writeln!(out, "    {RED}violated{RED:#}  {}  {signature}", counted(group));
-        }
-        if unexpected.len() > 6 {
-            let _ = writeln!(out, "    {RED}violated{RED:#}  and {} more signatures", unexpected.len() - 6);
-        }
-        if !known.is_empty() {
-            let violations = known.iter().map(|(_, group)| group.count).sum();
-            let smallest = known.iter().map(|(_, group)| group.smallest_seed).min().unwrap_or(0);
-            let _ = writeln!(
-                out,
-                "    {DIM}accepted{DIM:#}  {} violations under {} signatures, smallest seed {smallest}",
-                grouped(violations),
-                known.len()
-            );
-        }
+fn write_findings(out: &mut String, summary: &Summary, verdict: &Verdict, accepted: &[Finding]) {
+    for cause in verdict.unexpected.iter().take(SHOWN) {
+        let Some(group) = summary.causes.get(cause) else { continue };
+        let _ = writeln!(out, "  {RED}{}{RED:#} {}", cause.invariant.id(), cause.invariant.statement());
+        let _ = writeln!(out, "    {RED}violated{RED:#}  {}  {cause}", counted(group));
     }
-    for signature in &verdict.unseen {
-        let reason = accepted.iter().find(|(known, _)| known == signature).map_or("", |(_, reason)| reason.as_str());
-        let _ = writeln!(out, "  {DIM}accepted but not seen: {signature} ({reason}){DIM:#}");
+    if verdict.unexpected.len() > SHOWN {
+        let _ = writeln!(out, "  {RED}violated{RED:#}    and {} more causes", verdict.unexpected.len() - SHOWN);
+    }
+    let of_id = |id: &str| accepted.iter().find(|finding| finding.id == id);
+    for known in &verdict.known {
+        let Some(finding) = of_id(&known.id) else { continue };
+        let style = if known.is_too_often { RED } else { DIM };
+        let word = if known.is_too_often { "too often" } else { "known" };
+        let _ = writeln!(
+            out,
+            "  {style}{word:<11}{style:#} {} {} {}: {}; {} of {}, at most {}/{}",
+            finding.id,
+            finding.invariant,
+            finding.case,
+            finding.title,
+            grouped(known.count),
+            grouped(known.of),
+            finding.at_most.times,
+            finding.at_most.of
+        );
+    }
+    for finding in verdict.unseen.iter().filter_map(|id| of_id(id)) {
+        let _ = writeln!(out, "  {DIM}not seen{DIM:#}    {} {}: {}", finding.id, finding.invariant, finding.title);
     }
 }
 
@@ -189,16 +212,17 @@ fn counted(group: &Group) -> String {
     format!("{} times in {} seeds, smallest seed {}", grouped(group.count), group.seeds, group.smallest_seed)
 }
 
-/// One unexpected signature told as a story.
-pub fn story(group: &Group, lines: &[String], command: &str) -> String {
+/// One cause told as a story.
+pub fn story(group: &Group, story: &Story, command: &str) -> String {
     let invariant = group.first.invariant;
     let mut out = String::new();
     let _ = writeln!(out, "{RED}{}{RED:#} {}", invariant.id(), invariant.statement());
-    let _ = writeln!(out, "  execution {}", group.first.execution);
-    let _ = writeln!(out, "  seen      {}", group.first.detail);
-    let _ = writeln!(out, "  signature {}", group.first.signature);
-    for line in lines {
-        let _ = writeln!(out, "  {line}");
+    let _ = writeln!(out, "  cause     {}", group.first.cause());
+    if !group.first.execution.is_empty() {
+        let _ = writeln!(out, "  execution {}", group.first.execution);
+    }
+    for line in &story.lines {
+        let _ = writeln!(out, "{line}");
     }
     let _ = writeln!(out, "  replay    {command}");
     out

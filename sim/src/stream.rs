@@ -20,14 +20,12 @@ pub enum Purpose {
     Swarm,
     Faults,
     Operators,
-    Latency,
-    Ids,
-    Jitter,
+    Resampling,
     Extras,
 }
 
-/// What a stream of [`Purpose::Extras`] draws: what a plan or a world has beside what its other streams
-/// draw, so that asking for it moves none of them.
+/// What a stream of [`Purpose::Extras`] draws: what a plan has beside what its other streams draw, so that asking for
+/// it moves none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Extra {
@@ -35,7 +33,6 @@ pub enum Extra {
     Progress = 1,
     Childless = 2,
     Flow = 4,
-    Subscription = 1 << 12,
 }
 
 /// One stream.
@@ -50,7 +47,7 @@ impl Stream {
         Self(generator)
     }
 
-    /// The stream of an extra; `key` has at most 40 bits, that of a subscription 52.
+    /// The stream of an extra; `key` has at most 40 bits.
     pub fn of_extra(seed: u64, extra: Extra, key: u64) -> Self {
         Self::new(seed, Purpose::Extras, (extra as u64) << 40 | key)
     }
@@ -83,16 +80,6 @@ impl Stream {
     /// Whether something with this probability happens.
     pub fn chance(&mut self, ratio: Ratio) -> bool {
         self.below(ratio.of) < ratio.times
-    }
-
-    /// How many trials until something with this probability happens, from 1 on; none for never.
-    pub fn gap(&mut self, ratio: Ratio) -> Option<u64> {
-        if ratio.times == 0 {
-            return None;
-        }
-        let mean = ratio.of.div_ceil(ratio.times);
-        // Uniform on 1..=2·mean−1: the same mean as the geometric gap, in integers.
-        Some(1 + self.below(mean.saturating_mul(2).saturating_sub(1)))
     }
 
     /// A fresh version-4 UUID.
@@ -188,7 +175,7 @@ mod tests {
         let draw = |purpose, key| Stream::new(7, purpose, key).bits();
         assert_eq!(draw(Purpose::Work, 1), draw(Purpose::Work, 1));
         assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Work, 2));
-        assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Latency, 1));
+        assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Faults, 1));
     }
 
     #[test]
@@ -211,7 +198,5 @@ mod tests {
     fn never_and_always_are_exact() {
         let mut stream = Stream::new(3, Purpose::Work, 0);
         assert!((0..100).all(|_| stream.chance(Ratio::ALWAYS) && !stream.chance(Ratio::NEVER)));
-        assert_eq!(stream.gap(Ratio::NEVER), None);
-        assert_eq!(stream.gap(Ratio::ALWAYS), Some(1));
     }
 }

@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use claimlab::call::log::CallLog;
-use claimlab::campaign::run_plan;
+use claimlab::call::log::{CallLog, Log};
 use claimlab::clock::TrueTime;
-use claimlab::plan::{Act, Fault, OperatorAction, PartyKey, Plan, Way, What, When, draw};
+use claimlab::outcome::Runs;
+use claimlab::plan::{Act, Fault, OperatorAction, PartyKey, Plan, Strikes, Way, What, draw};
+use claimlab::run::run;
 use claimlab::scenario::{self, Player, Scenario};
-use claimlab::world::{Runs, Watch};
+use claimlab::world::Options;
 use history::history;
 
 const WORKERS: u32 = 20;
@@ -31,9 +32,9 @@ fn all_calls(plan: &Plan, player: Player, until: Option<TrueTime>) -> CallLog {
             worker.attempt_timeout_ms = None;
         }
     }
-    let log = Arc::new(CallLog::default());
-    run_plan(&Arc::new(plan), Watch { calls: Some(Arc::clone(&log)), until, ..Watch::default() });
-    Arc::into_inner(log).expect("the world is over")
+    let log = Log::default();
+    run(&Arc::new(plan), Options { overhears: Some(Arc::new(log.clone())), until, ..Options::default() });
+    Arc::into_inner(log.0).expect("the world is over")
 }
 
 /// The same without what the two are known to differ in.
@@ -68,6 +69,11 @@ fn difference(native: &CallLog, shipped: &CallLog) -> Option<String> {
     first.map(|(_, text)| text)
 }
 
+/// A fault of a party at a time.
+fn at(party: PartyKey, ms: u64, what: What) -> Fault {
+    Fault { key: what.name().to_owned(), strikes: Strikes::At { party, at_us: TrueTime::from_ms(ms) }, what }
+}
+
 fn with_few_workers(file: &Path) -> Scenario {
     scenario::read(file).unwrap().with_workers(WORKERS)
 }
@@ -97,6 +103,17 @@ fn two_processes_write_the_same_trace_byte_for_byte() {
 }
 
 #[test]
+fn a_summary_of_shipped_workers_does_not_depend_on_the_number_of_jobs() {
+    let summary = |jobs: u32| {
+        let common = "run scenarios/suspend-resume.toml --seeds 6 --workers 10 --worker sdk --format json";
+        common::claimlab(&format!("{common} --jobs {jobs}")).stdout
+    };
+    let alone = summary(1);
+    assert!(alone.len() > 1_000);
+    assert!(alone == summary(2), "two jobs differ");
+}
+
+#[test]
 fn native_and_shipped_workers_share_a_world_that_replays() {
     let file = scenarios::all().into_iter().find(|file| file.ends_with("suspend-resume.toml")).unwrap();
     let scenario = with_few_workers(&file);
@@ -113,11 +130,11 @@ fn a_shipped_worker_whose_process_dies_renews_no_more() {
     let mut plan = draw(&scenario, 1);
     let worker = PartyKey(PartyKey::WORKERS);
     let crash = What::Crash { restart_ms: 50_000 };
-    plan.faults = vec![Fault { party: worker, when: When::At(TrueTime::from_ms(15_000)), what: crash }];
-    let log = Arc::new(CallLog::default());
+    plan.faults = vec![at(worker, 15_000, crash)];
+    let log = Log::default();
     let until = Some(TrueTime::from_ms(59_000));
-    run_plan(&Arc::new(plan), Watch { calls: Some(Arc::clone(&log)), until, ..Watch::default() });
-    let renewals = log.of(worker).iter().filter(|(_, call)| call.contains("Renew ")).count();
+    run(&Arc::new(plan), Options { overhears: Some(Arc::new(log.clone())), until, ..Options::default() });
+    let renewals = log.0.of(worker).iter().filter(|(_, call)| call.contains("Renew ")).count();
     assert!((6..=7).contains(&renewals), "{renewals} renewals in 15 s, one each 2 s");
 }
 
@@ -146,8 +163,7 @@ fn a_stalled_process_may_take_its_overdue_timers_in_another_order() {
     // The end of one task's work and both tasks' renewals fall into the stall.
     let mut plan = draw(&one_worker(3_000, "per_second = 2\n"), 1);
     let what = What::Pause { for_ms: 2_500 };
-    let fault = Fault { party: PartyKey(PartyKey::WORKERS), when: When::At(TrueTime::from_ms(2_530)), what };
-    plan.faults = vec![fault];
+    plan.faults = vec![at(PartyKey(PartyKey::WORKERS), 2_530, what)];
     let until = Some(before_the_healing(&plan));
     let (native, shipped) = (all_calls(&plan, Player::Native, until), all_calls(&plan, Player::Sdk, until));
     let text = difference(&native, &shipped).expect("they differ");
@@ -172,9 +188,12 @@ fn runs_of(player: Player, faults: Vec<Fault>, act: Option<OperatorAction>) -> (
     plan.workers[0].player = player;
     (plan.faults, plan.operators) = (faults, act.into_iter().collect());
     let until = Some(before_the_healing(&plan));
-    let result = run_plan(&Arc::new(plan), Watch { until, ..Watch::default() });
-    let findings = result.tally.findings.iter().map(|(signature, (count, _))| (signature.clone(), *count));
-    (result.runs, findings.collect())
+    let outcome = run(&Arc::new(plan), Options { until, ..Options::default() });
+    let mut causes = BTreeMap::new();
+    for violation in &outcome.violations {
+        *causes.entry(violation.cause().to_string()).or_default() += 1;
+    }
+    (outcome.counts.runs, causes)
 }
 
 #[test]
@@ -182,8 +201,7 @@ fn a_worker_whose_renewals_get_no_answer_doubts_its_lease_at_the_third() {
     for player in [Player::Native, Player::Sdk] {
         // The lease ends 6 s after the last renewal, which was at 4 s; renewals at 6, 8 and 10 s fail.
         let cut = What::Cut { for_ms: 12_000, way: Way::Both };
-        let faults =
-            vec![Fault { party: PartyKey(PartyKey::WORKERS), when: When::At(TrueTime::from_ms(5_000)), what: cut }];
+        let faults = vec![at(PartyKey(PartyKey::WORKERS), 5_000, cut)];
         let (runs, _) = runs_of(player, faults, None);
         assert_eq!((runs.lost, runs.doubted), (2, 2), "{player:?} {runs:?}");
         assert!(runs.doubted_after_ms.longest < 2_500, "{player:?} {runs:?}");
@@ -194,11 +212,11 @@ fn a_worker_whose_renewals_get_no_answer_doubts_its_lease_at_the_third() {
 #[test]
 fn a_worker_whose_renewal_is_refused_for_good_never_doubts_its_lease() {
     for player in [Player::Native, Player::Sdk] {
-        let revoke = OperatorAction { at: TrueTime::from_ms(5_000), work: 0, act: Act::Revoke };
+        let revoke = OperatorAction { key: "revoke".into(), at: TrueTime::from_ms(5_000), work: 0, act: Act::Revoke };
         let (runs, findings) = runs_of(player, Vec::new(), Some(revoke));
         assert_eq!((runs.lost, runs.doubted), (1, 0), "{player:?}");
         assert!(runs.ran_on_ms.longest > 8_000, "{player:?} {runs:?}");
-        assert_eq!(findings.get("W01 worker:renew=refused"), Some(&1), "{player:?} {findings:?}");
+        assert_eq!(findings.get("W01 healthy worker:renew_lease=refused"), Some(&1), "{player:?} {findings:?}");
     }
 }
 

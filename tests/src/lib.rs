@@ -28,7 +28,9 @@ run_ms = [100, 800]
 
 /// A small scenario that holds, but not under [`BUG`]: every worker stalls for much longer than its
 /// lease while it has work, so that a stale worker writes to an execution that has been reclaimed.
-pub const STALLING: &str = r#"[world]
+pub const STALLING: &str = r#"accept = ["F022"]
+
+[world]
 partitions = 2
 for_ms = 5000
 
@@ -46,11 +48,10 @@ run_ms = [20000, 40000]
 [faults.pause]
 workers = "1/1"
 for_ms = [12000, 30000]
-
-[[accept]]
-signature = "W01 worker:renew=refused"
-reason = "the shipped worker does not count a refusal for good as ill health"
 "#;
+
+/// The finding that [`STALLING`] accepts.
+const KNOWN: &str = include_str!("../../findings/F022.toml");
 
 /// Turns [`STALLING`] red, with its first seed already.
 pub const BUG: &str = "--deviation bug-ignore-fence";
@@ -115,9 +116,11 @@ pub struct Folder(tempfile::TempDir);
 pub type Contents = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 impl Folder {
-    /// A folder that holds these files and nothing else.
+    /// A folder that holds these files and the finding that [`STALLING`] accepts, and nothing else.
     pub fn with(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().expect("a temporary folder"));
+        std::fs::create_dir(folder.path("findings")).expect("a writable temporary folder");
+        folder.write("findings/F022.toml", KNOWN);
         for (name, text) in files {
             folder.write(name, text);
         }

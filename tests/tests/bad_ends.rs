@@ -53,7 +53,7 @@ fn a_name_that_is_a_path_is_refused() {
 
 #[test]
 fn a_history_that_the_disk_has_no_room_for_leaves_no_folder() {
-    for blocks in [16, 64, 200] {
+    for blocks in [24, 64, 200] {
         let folder = folder();
         std::fs::create_dir(folder.path("results")).unwrap();
         let before = folder.contents();
@@ -128,7 +128,7 @@ fn a_plan_with_impossible_values_is_refused() {
     ] {
         assert!(plan.contains(piece), "{piece}");
         folder.write("bad.json", plan.replace(piece, replacement));
-        assert_says_refused(&folder.run("replay bad.json"), replacement, &["bad.json:1:", key, "accepted is"]);
+        assert_says_refused(&folder.run("replay bad.json"), replacement, &["bad.json:5:", key, "accepted is"]);
     }
 }
 
@@ -140,8 +140,45 @@ fn a_text_that_is_no_plan_is_refused_with_what_is_accepted() {
 
 #[test]
 fn a_plan_of_another_version_is_refused_with_the_line_of_its_version() {
-    let folder = Folder::with(&[("newer.json", "{\n  \"version\": 2\n}\n")]);
-    assert_says_refused(&folder.run("replay newer.json"), "version", &["newer.json:2:", "version", "found 2"]);
+    let folder = Folder::with(&[("newer.json", "{\n  \"version\": 3\n}\n")]);
+    assert_says_refused(&folder.run("replay newer.json"), "version", &["newer.json:2:", "version", "found 3"]);
+}
+
+#[test]
+fn a_scenario_that_names_a_finding_that_nobody_has_is_refused_with_its_line() {
+    let folder = Folder::with(&[("bad.toml", &format!("accept = [\"F022\", \"F999\"]\n{HOLDING}"))]);
+    let named = ["bad.toml:1:", "accept[1]", "found \"F999\"", "accepted is an id of", "F022"];
+    assert_says_refused(&folder.run("run bad.toml --seeds 1"), "F999", &named);
+}
+
+#[test]
+fn findings_that_cannot_be_are_refused_with_their_place() {
+    let text = String::from_utf8(folder().read("findings/F022.toml")).unwrap();
+    for (piece, replacement, named) in [
+        ("\"W01\"", "\"W99\"", "invariant: found \"W99\""),
+        ("\"healthy\"", "\"sick\"", "case: found \"sick\", accepted is one of healthy"),
+        ("\"1/1\"", "\"2/1\"", "found \"2/1\", accepted is a ratio"),
+        ("at_most", "at_least", "unknown field `at_least`"),
+    ] {
+        let folder = folder();
+        folder.write("findings/F022.toml", text.replace(piece, replacement));
+        assert_says_refused(&folder.run("run stalling.toml --seeds 1"), replacement, &["F022.toml:", named]);
+    }
+    let folder = folder();
+    folder.write("findings/again.toml", &text);
+    assert_says_refused(&folder.run("run stalling.toml --seeds 1"), "twice", &["again.toml:1: id: found F022 again"]);
+}
+
+#[test]
+fn a_world_without_work_and_a_promise_that_is_not_kept_are_undecided() {
+    let idle = HOLDING.replace("at_start = 10\nper_second = 2\n", "");
+    let promised = format!("must_exercise = [\"S22\"]\n{HOLDING}");
+    let folder = Folder::with(&[("idle.toml", &idle), ("promised.toml", &promised)]);
+    for (scenario, why) in [("idle", "nothing was created"), ("promised", "S22 was never looked at")] {
+        let finished = folder.run(&format!("run {scenario}.toml --seeds 2"));
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        assert!(finished.stdout.starts_with("UNDECIDED") && finished.stdout.contains(why), "{}", finished.stdout);
+    }
 }
 
 #[test]

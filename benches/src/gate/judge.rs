@@ -40,7 +40,7 @@ pub struct Judged {
 /// Judges pairs of base and head. The same pairs are always judged the same.
 pub fn judge(pairs: &[(f64, f64)], question: Question) -> Judged {
     let logs: Vec<f64> = pairs.iter().map(|(base, head)| (head / base).ln()).collect();
-    let mut draws = Stream::new(0, Purpose::Jitter, 0);
+    let mut draws = Stream::new(0, Purpose::Resampling, 0);
     let resamples = RESAMPLES.max(OUTSIDE * 1_000_000 / question.risk_ppm.max(1));
     let mut means: Vec<f64> = (0..resamples)
         .map(|_| {
@@ -75,7 +75,7 @@ mod tests {
 
     /// Pairs whose ratios scatter by ten per cent around a factor.
     fn pairs(count: usize, factor: f64, seed: u64) -> Vec<(f64, f64)> {
-        let mut stream = Stream::new(seed, Purpose::Jitter, 1);
+        let mut stream = Stream::new(seed, Purpose::Resampling, 1);
         let mut noise = || 0.9 + stream.below(200_000) as f64 / 1e6;
         (0..count).map(|_| (100.0 * noise(), 100.0 * factor * noise())).collect()
     }

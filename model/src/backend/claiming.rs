@@ -173,7 +173,7 @@ impl<S: Server> ModelBackend<S> {
             worker_id: token.worker_id,
             worker_instance_id: token.worker_instance_id.clone(),
             lane_id: grant.lane_id.clone(),
-            lease_id: LeaseId::from_uuid(self.server.mint()),
+            lease_id: LeaseId::from_uuid(self.server.mint("lease", self.number(&grant.execution_id))),
             lease_ttl_ms: ttl_ms,
             current_attempt_index: index,
             remaining_attempt_timeout_ms: None,

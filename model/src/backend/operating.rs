@@ -88,8 +88,8 @@ impl<S: Server> ModelBackend<S> {
         // Only names keys that the script does not use.
         self.ask(Message::Core(execution)).await?;
         let ttl_ms = u64::from(policy.lease_ttl_ms);
-        let lease_id = LeaseId::from_uuid(self.server.mint());
-        let attempt_id = AttemptId::from_uuid(self.server.mint());
+        let lease_id = LeaseId::from_uuid(self.server.mint("lease", execution));
+        let attempt_id = AttemptId::from_uuid(self.server.mint("attempt", execution));
         let claim = Script::Claim(Box::new(Claim {
             taker: Taker { execution, worker, instance, lane: lane_no, lease_id, ttl_ms },
             attempt_id,
@@ -106,8 +106,9 @@ impl<S: Server> ModelBackend<S> {
     }
 
     pub(super) async fn grant_and_claim(&self, args: IssueGrantAndClaimArgs) -> Result<ClaimGrantOutcome, EngineError> {
-        let lease_id = LeaseId::from_uuid(self.server.mint());
-        let attempt_id = AttemptId::from_uuid(self.server.mint());
+        let execution = self.number(&args.execution_id);
+        let lease_id = LeaseId::from_uuid(self.server.mint("lease", execution));
+        let attempt_id = AttemptId::from_uuid(self.server.mint("attempt", execution));
         let taker = {
             let mut ids = self.server.ids();
             Taker {

@@ -43,10 +43,11 @@ impl<S: Server> ModelBackend<S> {
         }
         let now = self.server.wall_clock();
         let idempotency_key = format!("approval:{}:{}", args.signal_name, args.idempotency_suffix);
+        let execution = self.number(&args.execution_id);
         let signal = DeliverSignalArgs {
             execution_id: args.execution_id,
             waitpoint_id: args.waitpoint_id,
-            signal_id: SignalId::from_uuid(self.server.mint()),
+            signal_id: SignalId::from_uuid(self.server.mint("signal", execution)),
             signal_name: args.signal_name,
             signal_category: "approval".into(),
             source_type: "operator".into(),

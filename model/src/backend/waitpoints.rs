@@ -29,7 +29,7 @@ impl<S: Server> ModelBackend<S> {
         expires_in: Duration,
     ) -> Result<PendingWaitpoint, EngineError> {
         let held = self.open(handle)?.held;
-        let waitpoint = WaitpointId::from_uuid(self.server.mint());
+        let waitpoint = WaitpointId::from_uuid(self.server.mint("waitpoint", held.execution));
         let expires_in_ms = i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX);
         let expires_at = TimestampMs(self.server.wall_clock().0.saturating_add(expires_in_ms));
         let script = Script::CreateWaitpoint(Box::new(CreateWaitpoint {

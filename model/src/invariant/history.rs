@@ -3,10 +3,11 @@
 use ff_core::state::{LifecyclePhase, OwnershipState};
 use ff_core::types::LeaseFence;
 
-use super::shadow::{GrantKind, Holder, Issued, Shadow, digest};
+use super::look::Look;
+use super::shadow::{Holder, Issued, Shadow, digest};
 use super::{Checker, Invariant, Step};
 use crate::intern::ExecutionNo;
-use crate::message::{Done, NewLease, Reply, Script, Taker};
+use crate::message::{Done, GrantKind, NewLease, Reply, Script, Taker};
 use crate::number::Score;
 use crate::script::Refusal;
 use crate::store::{Change, IndexKey, Store};
@@ -17,21 +18,23 @@ pub(super) fn check(checker: &mut Checker, shadow: &mut Shadow, step: &Step<'_>)
         (Script::IssueClaimGrant(_) | Script::IssueReclaimGrant(_), reply) => check_issue(checker, shadow, step, reply),
         (_, Reply::Done(Done::Leased(lease))) => {
             check_new_lease(checker, shadow, step, lease);
-            if let Some((kind, taker)) = consumer(step.script) {
-                check_consumption(checker, shadow, step, kind, taker);
+            if let Some(takes) = step.script.facts().takes
+                && let Some(kind) = takes.consumes
+            {
+                check_consumption(checker, shadow, step, kind, takes.taker);
             }
         }
         (Script::Fail { retry, .. }, Reply::Done(Done::RetryScheduled(_))) => {
             shadow.retries += 1;
             let (retries, max) = (shadow.retries, retry.as_ref().map_or(0, |policy| policy.max_retries));
-            checker.require(Invariant::S21, step.execution, retries <= max, || {
+            checker.note(Invariant::S21, step.execution, Look::at(retries <= max, "too-many"), || {
                 format!("retry {retries} of at most {max}")
             });
         }
         _ => {}
     }
     check_eligible_scores(checker, step);
-    if let (Some(fence), Reply::Done(_)) = (fenced(step.script), step.reply)
+    if let (Some(fence), Reply::Done(_)) = (step.script.facts().under.and_then(|under| under.fence), step.reply)
         && !step.store.changes().is_empty()
     {
         check_fenced(checker, shadow, step, fence);
@@ -49,15 +52,17 @@ pub(super) fn follow(shadow: &mut Shadow, step: &Step<'_>) {
             shadow.grant = Some(issued(GrantKind::Reclaim, args, *expires_at));
         }
         (_, Reply::Done(Done::Leased(lease))) => {
-            shadow.holder = Some(Holder { fence: lease.fence.clone(), expires_at: lease.expires_at, ended: false });
+            shadow.holder = Some(Holder { fence: lease.fence.clone(), expires_at: lease.expires_at, ended: None });
             if let Some(grant) = &mut shadow.grant {
                 grant.uses += 1;
             }
         }
-        (Script::Renew { .. }, Reply::Done(Done::Renewed(expires_at))) => {
-            if let Some(holder) = &mut shadow.holder {
+        (Script::Renew { held, .. }, Reply::Done(Done::Renewed(expires_at))) => {
+            // A successful renewal makes its caller the holder, even if the lease had been marked expired.
+            if let Some(holder) = &mut shadow.holder
+                && held.fence.as_ref() == Some(&holder.fence)
+            {
                 holder.expires_at = *expires_at;
-                // Whoever was told that its lease is renewed holds it, marked or not.
                 renewed = true;
             }
         }
@@ -68,9 +73,14 @@ pub(super) fn follow(shadow: &mut Shadow, step: &Step<'_>) {
     forget_deleted_grant(shadow, step);
     let Some(found) = step.store.execution(step.execution) else { return };
     let vector = &found.core.vector;
-    let held = vector.lifecycle_phase == LifecyclePhase::Active && vector.ownership_state == OwnershipState::Leased;
+    let ended = match (vector.lifecycle_phase, vector.ownership_state) {
+        (LifecyclePhase::Active, OwnershipState::Leased) => None,
+        (LifecyclePhase::Active, OwnershipState::LeaseExpiredReclaimable) => Some("marked"),
+        (LifecyclePhase::Active, OwnershipState::LeaseRevoked) => Some("revoked"),
+        _ => Some("ended"),
+    };
     if let Some(holder) = &mut shadow.holder {
-        holder.ended = (holder.ended || !held) && !renewed;
+        holder.ended = if renewed { None } else { holder.ended.or(ended) };
     }
     let entered = step.store.changes().items.iter().any(|(no, change)| {
         *no == step.execution && matches!(change, Change::Member { key: IndexKey::AttemptTimeout, after: Some(_), .. })
@@ -106,35 +116,12 @@ fn issued(kind: GrantKind, args: &crate::message::IssueGrant, expires_at: crate:
     }
 }
 
-fn consumer(script: &Script) -> Option<(GrantKind, &Taker)> {
-    Some(match script {
-        Script::Claim(args) => (GrantKind::Claim, &args.taker),
-        Script::ClaimResumed(args) => (GrantKind::Claim, &args.taker),
-        Script::Reclaim(args) => (GrantKind::Reclaim, &args.taker),
-        _ => return None,
-    })
-}
-
-/// The fence of a fenced write.
-fn fenced(script: &Script) -> Option<&LeaseFence> {
-    match script {
-        Script::Renew { held, .. }
-        | Script::Complete { held, .. }
-        | Script::Fail { held, .. }
-        | Script::Delay { held, .. }
-        | Script::Progress { held, .. } => held.fence.as_ref(),
-        Script::Suspend(args) => args.held.fence.as_ref(),
-        Script::Cancel(args) => args.fence.as_ref(),
-        _ => None,
-    }
-}
-
 fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &Reply) {
     let live =
         shadow.grant.as_ref().filter(|issued| issued.uses == 0 && issued.stored && issued.expires_at >= step.now);
     match reply {
         Reply::Done(Done::Granted(_)) => {
-            checker.require(Invariant::S09, step.execution, live.is_none(), || {
+            checker.note(Invariant::S09, step.execution, Look::at(live.is_none(), "beside-live"), || {
                 format!(
                     "granted at {} beside a grant that lives until {:?}",
                     step.now,
@@ -144,7 +131,7 @@ fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &
         }
         Reply::Refused(Refusal::GrantAlreadyExists) => {
             let holds = shadow.grant.as_ref().is_none_or(|issued| issued.uses == 0 && issued.expires_at >= step.now);
-            checker.require(Invariant::L02, step.execution, holds, || {
+            checker.note(Invariant::L02, step.execution, Look::at(holds, "outlives"), || {
                 format!("a grant still excludes others at {}", step.now)
             });
         }
@@ -153,8 +140,8 @@ fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &
 }
 
 fn check_new_lease(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, lease: &NewLease) {
-    let live = shadow.holder.as_ref().filter(|holder| !holder.ended && holder.expires_at > step.now);
-    checker.require(Invariant::S01, step.execution, live.is_none(), || {
+    let live = shadow.holder.as_ref().filter(|holder| holder.ended.is_none() && holder.expires_at > step.now);
+    checker.note(Invariant::S01, step.execution, Look::at(live.is_none(), "live"), || {
         format!(
             "a lease was installed at {} while lease {:?} lives until {:?}",
             step.now,
@@ -163,52 +150,58 @@ fn check_new_lease(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, leas
         )
     });
     let unused = checker.lease_ids.insert(lease.fence.lease_id.clone());
-    checker.require(Invariant::S03, step.execution, unused, || format!("lease id {} again", lease.fence.lease_id));
+    let look = Look::at(unused, "again");
+    checker.note(Invariant::S03, step.execution, look, || format!("lease id {} again", lease.fence.lease_id));
 }
 
 fn check_consumption(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, kind: GrantKind, taker: &Taker) {
     let Some(issued) = &shadow.grant else {
-        checker.require(Invariant::S10, step.execution, false, || "a lease without any grant".into());
+        let look = Look::Broken("without-grant");
+        checker.note(Invariant::S10, step.execution, look, || "a lease without any grant".into());
         return;
     };
-    checker.require(Invariant::S10, step.execution, issued.uses == 0, || {
+    checker.note(Invariant::S10, step.execution, Look::at(issued.uses == 0, "again"), || {
         format!("consumed for the {}th time", issued.uses + 1)
     });
-    checker.require(Invariant::S11, step.execution, step.now <= issued.expires_at, || {
+    checker.note(Invariant::S11, step.execution, Look::at(step.now <= issued.expires_at, "expired"), || {
         format!("consumed at {}, expired at {}", step.now, issued.expires_at)
     });
-    let own = issued.worker == taker.worker && issued.instance == taker.instance && issued.lane == taker.lane;
-    checker.require(Invariant::S12, step.execution, own, || {
-        let part = |same: bool| if same { "same" } else { "other" };
-        format!(
-            "{} worker, {} instance, {} lane",
-            part(issued.worker == taker.worker),
-            part(issued.instance == taker.instance),
-            part(issued.lane == taker.lane)
-        )
-    });
-    checker.require(Invariant::S16, step.execution, issued.kind == kind, || {
-        format!("a {:?} grant was consumed by a {:?}", issued.kind, kind)
+    let look = match () {
+        () if issued.worker != taker.worker => Look::Broken("other-worker"),
+        () if issued.instance != taker.instance => Look::Broken("other-instance"),
+        () => Look::at(issued.lane == taker.lane, "other-lane"),
+    };
+    checker.note(Invariant::S12, step.execution, look, || "consumed by somebody it was not issued for".into());
+    checker.note(Invariant::S16, step.execution, Look::at(issued.kind == kind, "other-kind"), || {
+        format!("a {} grant was consumed by a {}", issued.kind.name(), kind.name())
     });
 }
 
 fn check_fenced(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, fence: &LeaseFence) {
-    let holder = shadow.holder.as_ref();
-    let current = holder.filter(|holder| holder.fence == *fence);
-    let holds = current.is_some_and(|holder| !holder.ended && holder.expires_at > step.now);
-    checker.require(Invariant::S04, step.execution, holds, || {
-        let why = match (holder, current) {
-            (None, _) => "nobody holds a lease",
-            (Some(_), None) => "the lease was replaced",
-            (_, Some(holder)) if holder.ended => "the lease had ended",
-            _ => "the lease had expired",
+    let case = match &shadow.holder {
+        None => Some("never-held"),
+        Some(holder) if holder.fence != *fence => Some("replaced"),
+        Some(holder) if holder.ended.is_some() => holder.ended,
+        Some(holder) if holder.expires_at <= step.now => Some("expired"),
+        Some(_) => None,
+    };
+    let look = case.map_or(Look::Holds, Look::Broken);
+    checker.note(Invariant::S04, step.execution, look, || {
+        let why = match case.unwrap_or_default() {
+            "never-held" => "nobody was ever given a lease",
+            "replaced" => "another lease had taken its place",
+            "revoked" => "the lease had been revoked",
+            "marked" => "the lease had been marked expired",
+            "expired" => "the lease had expired",
+            _ => "the lease had ended",
         };
         format!("{} was accepted at {} with epoch {}: {why}", step.script.name(), step.now, fence.lease_epoch)
     });
-    let revoked = shadow.revoked.as_ref() == Some(&fence.lease_id);
-    checker.require(Invariant::S08, step.execution, !revoked, || {
-        format!("{} was accepted with a revoked lease", step.script.name())
-    });
+    if let Some(revoked) = &shadow.revoked {
+        checker.note(Invariant::S08, step.execution, Look::at(*revoked != fence.lease_id, "revoked"), || {
+            format!("{} was accepted with a revoked lease", step.script.name())
+        });
+    }
 }
 
 /// An eligible entry stands where its execution's priority and age put it; a listing of the first few
@@ -216,7 +209,8 @@ fn check_fenced(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, fence: 
 fn check_eligible_scores(checker: &mut Checker, step: &Step<'_>) {
     let Some(found) = step.store.execution(step.execution) else { return };
     for (key, score) in found.members.iter().filter(|(key, _)| matches!(key, IndexKey::Eligible(_))) {
-        checker.require(Invariant::S31, step.execution, *score == found.core.eligible_score(), || {
+        let look = Look::at(*score == found.core.eligible_score(), "misplaced");
+        checker.note(Invariant::S31, step.execution, look, || {
             format!("{} holds it at {}", key.name(), score.to_lua_string())
         });
     }
@@ -243,5 +237,6 @@ pub(super) fn check_scan_order(
     let next = store.range(partition, key).nth(members.len()).map(|(_, no)| no);
     let last = members.last().map(|(_, no)| *no);
     let complete = next.is_none_or(|next| last.is_none_or(|last| rank(last) < rank(next)));
-    checker.require(Invariant::S31, *first, listed && complete, || "an eligible listing is out of order".into());
+    let look = Look::at(listed && complete, "out-of-order");
+    checker.note(Invariant::S31, *first, look, || "an eligible listing is out of order".into());
 }

@@ -9,93 +9,82 @@ use super::{Invariant, Violation};
 use crate::store::{Execution, IndexKey, Store};
 use crate::time::ServerTime;
 
-/// How long each kind of work may wait before it counts as overdue, in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// From a lease's expiry to its marking.
-    pub mark_ms: u64,
-    /// From marking or revocation to the reclaim.
-    pub reclaim_ms: u64,
-    /// From a delay's end to eligibility.
-    pub promote_ms: u64,
-}
-
 /// What a non-terminal execution waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
     /// Who or what has to move it next.
     pub waits_for: String,
-    /// Whether anybody can.
-    pub movable: bool,
+    /// Why nobody can, as a case of L10; none where somebody can.
+    pub lost: Option<&'static str>,
 }
 
-/// Leases unmarked and delays unpromoted beyond their bounds, read from the indexes' heads.
-pub fn overdue(
-    store: &Store,
-    partitions: u16,
-    lanes: &[crate::intern::LaneNo],
-    now: ServerTime,
-    bounds: &Bounds,
-) -> Vec<Violation> {
+/// Work that is due and has not been moved yet. That alone breaks nothing: who watches has to tell how many passes
+/// of those who should have moved it have gone by it since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    /// L03, L04 or L05, as it will be broken if nobody moves the execution.
+    pub violation: Violation,
+    /// When it became due, in milliseconds of the server's clock.
+    pub due_ms: i64,
+}
+
+/// Leases past their expiry, marked and revoked leases, and delays that have passed.
+pub fn overdue(store: &Store, partitions: u16, lanes: &[crate::intern::LaneNo], now: ServerTime) -> Vec<Overdue> {
     let mut found = Vec::new();
-    let before = |bound_ms: u64| now.ms().saturating_sub_unsigned(bound_ms);
+    let mut add = |invariant, case, execution, due_ms, detail| {
+        found.push(Overdue { violation: Violation { invariant, case, execution, detail }, due_ms });
+    };
     for partition in 0..partitions {
-        let due =
-            store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(before(bounds.mark_ms)));
+        let due = store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(now.ms()));
         for (score, no) in due {
             let Some(execution) = store.execution(no) else { continue };
             let core = &execution.core;
             if core.vector.ownership_state == OwnershipState::Leased {
-                let detail = format!("the lease expired at {} and is still unmarked at {now}", score.whole());
-                found.push(Violation { invariant: Invariant::L03, execution: no, detail });
-            } else if core.lease_expired_at.is_some_and(|at| at.plus_ms(bounds.reclaim_ms) < now) {
-                let detail = format!(
-                    "marked expired at {:?}, not reclaimed at {now}",
-                    core.lease_expired_at.map(ServerTime::ms)
-                );
-                found.push(Violation { invariant: Invariant::L04, execution: no, detail });
+                let detail = "the lease has expired and nobody has marked it".to_owned();
+                add(Invariant::L03, "unmarked", no, score.whole(), detail);
+            } else if let Some(at) = core.lease_expired_at {
+                let detail = "the lease was marked expired and nobody has reclaimed the execution".to_owned();
+                add(Invariant::L04, "expired", no, at.ms(), detail);
             }
         }
         for lane in lanes {
-            let due = store
-                .range(partition, IndexKey::Delayed(*lane))
-                .take_while(|(score, _)| score.is_due(before(bounds.promote_ms)));
-            found.extend(due.map(|(score, no)| {
-                let waits =
-                    store.execution(no).map_or_else(String::new, |execution| waits_for(execution, now).waits_for);
-                let detail = format!("due at {}, still delayed at {now}: {waits}", score.whole());
-                Violation { invariant: Invariant::L05, execution: no, detail }
-            }));
+            let due = store.range(partition, IndexKey::Delayed(*lane)).take_while(|(score, _)| score.is_due(now.ms()));
+            for (score, no) in due {
+                let waits = store.execution(no).map_or_else(String::new, |found| waits_for(found, now).waits_for);
+                let detail = format!("the delay has passed and the execution still waits for {waits}");
+                add(Invariant::L05, "delayed", no, score.whole(), detail);
+            }
+        }
+    }
+    // No listing shows a revoked lease.
+    for execution in store.executions() {
+        let core = &execution.core;
+        if core.vector.ownership_state == OwnershipState::LeaseRevoked
+            && let Some(at) = core.lease_revoked_at
+        {
+            let detail = "the lease was revoked and nobody has reclaimed the execution".to_owned();
+            add(Invariant::L04, "revoked", execution.no, at.ms(), detail);
         }
     }
     found
 }
 
-/// The end of the phase: every execution that is not terminal, with its diagnosis.
-///
-/// Each breaks L09; one that nobody can move breaks L10 too.
-pub fn diagnose(store: &Store, now: ServerTime, bounds: &Bounds) -> Vec<Violation> {
-    let mut found = Vec::new();
-    for execution in store.executions() {
-        let core = &execution.core;
-        if core.vector.lifecycle_phase == LifecyclePhase::Terminal {
-            continue;
-        }
-        let stuck = waits_for(execution, now);
-        if core.vector.ownership_state == OwnershipState::LeaseRevoked
-            && core.lease_revoked_at.is_some_and(|at| at.plus_ms(bounds.reclaim_ms) < now)
-        {
-            let detail = format!("revoked at {:?}, not reclaimed at {now}", core.lease_revoked_at.map(ServerTime::ms));
-            found.push(Violation { invariant: Invariant::L04, execution: execution.no, detail });
-        }
-        if !stuck.movable {
-            let detail = stuck.waits_for.clone();
-            found.push(Violation { invariant: Invariant::L10, execution: execution.no, detail });
-        }
-        let detail = format!("not terminal at {now}: waits for {}", stuck.waits_for);
-        found.push(Violation { invariant: Invariant::L09, execution: execution.no, detail });
-    }
-    found
+/// Every execution that is not terminal, with what it waits for.
+pub fn unfinished(store: &Store, now: ServerTime) -> impl Iterator<Item = (&Execution, Stuck)> {
+    let open = store.executions().filter(|found| found.core.vector.lifecycle_phase != LifecyclePhase::Terminal);
+    open.map(move |execution| (execution, waits_for(execution, now)))
+}
+
+/// What is broken where nothing and nobody can move an execution any more: L09 and L10.
+pub fn immovable(execution: &Execution, stuck: &Stuck) -> Vec<Violation> {
+    let Some(case) = stuck.lost else { return Vec::new() };
+    let of = |invariant, case| Violation {
+        invariant,
+        case,
+        execution: execution.no,
+        detail: format!("nothing can move it: it waits for {}", stuck.waits_for),
+    };
+    vec![of(Invariant::L09, "immovable"), of(Invariant::L10, case)]
 }
 
 /// Who has to move an execution next, and whether they can. A timeout scanner ends whatever still has
@@ -104,9 +93,9 @@ fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
     let stuck = waits_first_for(execution, now);
     let timed = [IndexKey::AttemptTimeout, IndexKey::ExecutionDeadline].map(|key| execution.score_in(key));
     match timed.into_iter().flatten().next() {
-        Some(due) if !stuck.movable => {
+        Some(due) if stuck.lost.is_some() => {
             let waits_for = format!("{}; its timeout at {} ends it", stuck.waits_for, due.whole());
-            Stuck { waits_for, movable: true }
+            Stuck { waits_for, lost: None }
         }
         _ => stuck,
     }
@@ -116,8 +105,8 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
     let core = &execution.core;
     let lane = execution.submission.lane;
     let held = |key: IndexKey| execution.score_in(key).is_some();
-    let movable = |waits_for: String| Stuck { waits_for, movable: true };
-    let lost = |waits_for: String| Stuck { waits_for, movable: false };
+    let movable = |waits_for: String| Stuck { waits_for, lost: None };
+    let lost = |case, waits_for: String| Stuck { waits_for, lost: Some(case) };
     match core.vector.lifecycle_phase {
         LifecyclePhase::Terminal => movable("nothing".into()),
         LifecyclePhase::Suspended => match execution.suspension.as_ref().and_then(|open| open.timeout_at) {
@@ -130,14 +119,17 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
                 if held(IndexKey::LeaseExpiry) {
                     movable(format!("its holder, or the marking of the lease that expires at {expires}"))
                 } else {
-                    lost(format!("its holder only: lease_expiry lacks the lease that expires at {expires}"))
+                    lost(
+                        "unmarkable",
+                        format!("its holder only: lease_expiry lacks the lease that expires at {expires}"),
+                    )
                 }
             }
             OwnershipState::LeaseExpiredReclaimable if held(IndexKey::LeaseExpiry) => {
                 movable("a reclaim of the expired lease".into())
             }
             OwnershipState::LeaseExpiredReclaimable => {
-                lost("a reclaim of the expired lease, but lease_expiry does not list it".into())
+                lost("unlisted", "a reclaim of the expired lease, but lease_expiry does not list it".into())
             }
             _ => movable("a reclaim of the revoked lease, which no listing shows".into()),
         },
@@ -149,13 +141,13 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
                     None => "a worker".into(),
                 })
             }
-            EligibilityState::EligibleNow => lost("a worker, but no eligible index holds it".into()),
+            EligibilityState::EligibleNow => lost("unlisted", "a worker, but no eligible index holds it".into()),
             EligibilityState::NotEligibleUntilTime => match core.delay_until {
                 Some(due) if held(IndexKey::Delayed(lane)) => {
                     movable(format!("its delay until {}", due.to_lua_string()))
                 }
-                Some(_) => lost("its delay, but no delayed index holds it".into()),
-                None => lost("a promotion that fails each time: delay_until is empty".into()),
+                Some(_) => lost("unlisted", "its delay, but no delayed index holds it".into()),
+                None => lost("no-delay", "a promotion that fails each time: delay_until is empty".into()),
             },
             other => match IndexKey::blocked_by(other, lane) {
                 Some(key) if held(key) => movable(match core.vector.blocking_reason {
@@ -164,7 +156,10 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
                     }
                     reason => format!("the end of {reason:?}"),
                 }),
-                _ => lost(format!("the end of {:?}, but no blocked index holds it", core.vector.blocking_reason)),
+                _ => lost(
+                    "unlisted",
+                    format!("the end of {:?}, but no blocked index holds it", core.vector.blocking_reason),
+                ),
             },
         },
     }

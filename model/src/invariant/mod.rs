@@ -9,6 +9,7 @@
 mod catalogue;
 mod history;
 mod liveness;
+mod look;
 mod shadow;
 mod state;
 #[cfg(test)]
@@ -16,7 +17,8 @@ mod tests;
 mod transition;
 
 pub use catalogue::{Invariant, Scope};
-pub use liveness::{Bounds, Stuck, diagnose, overdue};
+pub use liveness::{Overdue, Stuck, immovable, overdue, unfinished};
+pub use look::Look;
 
 use std::collections::BTreeSet;
 
@@ -35,6 +37,8 @@ use shadow::Shadow;
 pub struct Violation {
     /// Which.
     pub invariant: Invariant,
+    /// In which way: one of the invariant's cases.
+    pub case: &'static str,
     /// On which execution.
     pub execution: ExecutionNo,
     /// What was seen, in one sentence.
@@ -105,28 +109,25 @@ impl Checker {
     fn check_state(&mut self, store: &Store, execution: ExecutionNo) {
         let Some(found) = store.execution(execution) else { return };
         let mut shadow = self.take_shadow(execution);
-        let broken = state::broken(found, &shadow);
-        let fresh = broken.without(shadow.standing);
-        shadow.standing = broken;
-        for invariant in Invariant::STATE {
-            self.checked[invariant.position()] += 1;
-        }
-        for invariant in fresh.iter() {
-            let detail = state::explain(invariant, found, &shadow);
-            self.found.push(Violation { invariant, execution, detail });
+        let before = std::mem::take(&mut shadow.standing);
+        for (invariant, predicate) in state::STATE {
+            let look = predicate(found, &shadow);
+            self.checked[invariant.position()] += u64::from(look != Look::Vacuous);
+            let Look::Broken(case) = look else { continue };
+            shadow.standing.put(invariant);
+            if !before.has(invariant) {
+                let detail = state::explain(invariant, found, &shadow);
+                self.found.push(Violation { invariant, case, execution, detail });
+            }
         }
         self.shadows[execution.index()] = Some(shadow);
     }
 
-    fn note(&mut self, invariant: Invariant) {
-        self.checked[invariant.position()] += 1;
-    }
-
-    /// Notes that an invariant was looked at, and a violation where it does not hold.
-    fn require(&mut self, invariant: Invariant, execution: ExecutionNo, holds: bool, detail: impl FnOnce() -> String) {
-        self.note(invariant);
-        if !holds {
-            self.found.push(Violation { invariant, execution, detail: detail() });
+    /// Counts a look that was not vacuous, and notes a violation where the invariant is broken.
+    fn note(&mut self, invariant: Invariant, execution: ExecutionNo, look: Look, detail: impl FnOnce() -> String) {
+        self.checked[invariant.position()] += u64::from(look != Look::Vacuous);
+        if let Look::Broken(case) = look {
+            self.found.push(Violation { invariant, case, execution, detail: detail() });
         }
     }
 
@@ -135,7 +136,7 @@ impl Checker {
         self.checked[invariant.position()] += times;
     }
 
-    /// How often each invariant was looked at.
+    /// How often each invariant was looked at where there was something to look at.
     pub fn checked(&self) -> impl Iterator<Item = (Invariant, u64)> + '_ {
         Invariant::ALL.iter().map(|invariant| (*invariant, self.checked[invariant.position()]))
     }
@@ -157,7 +158,9 @@ impl Checker {
             .flat_map(|found| {
                 let position = found.no.index();
                 let shadow = self.shadows.get(position).and_then(Option::as_deref).unwrap_or(&blank);
-                state::broken(found, shadow).iter().map(move |invariant| (invariant, position)).collect::<Vec<_>>()
+                let broken =
+                    state::STATE.into_iter().filter(move |(_, look)| matches!(look(found, shadow), Look::Broken(_)));
+                broken.map(move |(invariant, _)| (invariant, position)).collect::<Vec<_>>()
             })
             .collect()
     }

@@ -4,14 +4,8 @@ use ff_core::types::{AttemptIndex, LeaseFence, LeaseId};
 
 use super::catalogue::Set;
 use crate::intern::{InstanceNo, LaneNo, WorkerNo};
+use crate::message::GrantKind;
 use crate::time::ServerTime;
-
-/// Which call issued a grant; the server itself does not keep it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GrantKind {
-    Claim,
-    Reclaim,
-}
 
 /// The last grant that was issued.
 #[derive(Clone, Debug)]
@@ -31,7 +25,8 @@ pub(super) struct Issued {
 pub(super) struct Holder {
     pub fence: LeaseFence,
     pub expires_at: ServerTime,
-    pub ended: bool,
+    /// Why nobody holds it any more, as a case of S04.
+    pub ended: Option<&'static str>,
 }
 
 /// One execution's promises.

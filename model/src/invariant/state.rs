@@ -5,29 +5,32 @@ use ff_core::state::{
     TerminalOutcome,
 };
 
-use super::catalogue::{Invariant, Set};
-use super::shadow::{GrantKind, Shadow, digest};
+use super::catalogue::Invariant;
+use super::look::Look;
+use super::shadow::{Shadow, digest};
+use crate::message::GrantKind;
 use crate::number::Score;
 use crate::store::{Execution, IndexKey};
 
-/// Every state invariant that the execution breaks.
-pub(super) fn broken(found: &Execution, shadow: &Shadow) -> Set {
-    let mut set = Set::default();
-    set.put(Invariant::S07, !lease_agrees(found));
-    set.put(Invariant::S15, !grant_is_claimable(found, shadow));
-    set.put(Invariant::S17, !attempts_add_up(found));
-    set.put(Invariant::S23, !terminal_attempt_ended(found));
-    set.put(Invariant::S24, !started_matches_phase(found));
-    set.put(Invariant::S25, !is_legal(&found.core.vector));
-    set.put(Invariant::S26, !found.core.vector.is_consistent());
-    set.put(Invariant::S27, !in_own_primary_index(found));
-    set.put(Invariant::S28, !lease_expiry_agrees(found));
-    set.put(Invariant::S29, !worker_leases_agree(found));
-    set.put(Invariant::S30, !timeout_is_current(found, shadow));
-    set.put(Invariant::S39, !terminal_has_no_lease(found));
-    set.put(Invariant::S40, !result_is_of_success(found, shadow));
-    set
-}
+/// One state invariant: how an execution is looked at.
+type Predicate = fn(&Execution, &Shadow) -> Look;
+
+/// Every state invariant with its predicate.
+pub(super) const STATE: [(Invariant, Predicate); 13] = [
+    (Invariant::S07, |found, _| lease_agrees(found)),
+    (Invariant::S15, grant_is_claimable),
+    (Invariant::S17, |found, _| attempts_add_up(found)),
+    (Invariant::S23, |found, _| terminal_attempt_ended(found)),
+    (Invariant::S24, |found, _| started_matches_phase(found)),
+    (Invariant::S25, |found, _| Look::at(is_legal(&found.core.vector), "illegal")),
+    (Invariant::S26, |found, _| public_state_is_derived(found)),
+    (Invariant::S27, |found, _| in_own_primary_index(found)),
+    (Invariant::S28, |found, _| lease_expiry_agrees(found)),
+    (Invariant::S29, |found, _| worker_leases_agree(found)),
+    (Invariant::S30, timeout_is_current),
+    (Invariant::S39, |found, _| terminal_has_no_lease(found)),
+    (Invariant::S40, result_is_of_success),
+];
 
 /// What was seen, for a report.
 pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) -> String {
@@ -82,44 +85,79 @@ fn index_names(found: &Execution) -> String {
     names.join(" ")
 }
 
-fn lease_agrees(found: &Execution) -> bool {
+fn lease_agrees(found: &Execution) -> Look {
     let core = &found.core;
     match &found.lease {
         Some(lease) => {
             let held = lease.holder.as_ref().is_some_and(|holder| core.is_held_by(&holder.fence));
-            held && core.lease_expires_at == Some(lease.expires_at)
+            Look::at(held && core.lease_expires_at == Some(lease.expires_at), "disagrees")
         }
-        None => core.vector.ownership_state != OwnershipState::Leased,
+        None if core.vector.ownership_state == OwnershipState::Leased => Look::Broken("missing"),
+        None => Look::Vacuous,
     }
 }
 
-fn grant_is_claimable(found: &Execution, shadow: &Shadow) -> bool {
+fn grant_is_claimable(found: &Execution, shadow: &Shadow) -> Look {
     let issued_as_claim = shadow.grant.as_ref().is_some_and(|issued| issued.kind == GrantKind::Claim);
-    let Some(grant) = found.grant.as_ref().filter(|_| issued_as_claim) else { return true };
+    let Some(grant) = found.grant.as_ref().filter(|_| issued_as_claim) else { return Look::Vacuous };
     let vector = &found.core.vector;
-    vector.lifecycle_phase == LifecyclePhase::Runnable
-        && vector.eligibility_state == EligibilityState::EligibleNow
-        && found.score_in(IndexKey::Eligible(grant.lane)).is_some()
-}
-
-fn attempts_add_up(found: &Execution) -> bool {
-    let total = found.core.total_attempt_count;
-    let dense = found.attempts.iter().all(|attempt| attempt.index.0 < total);
-    let current = found.core.current_attempt_index.map(|index| index.0);
-    found.attempts.len() == total as usize && dense && current == total.checked_sub(1)
-}
-
-fn terminal_attempt_ended(found: &Execution) -> bool {
-    if found.core.vector.lifecycle_phase != LifecyclePhase::Terminal {
-        return true;
+    match (vector.lifecycle_phase, vector.eligibility_state) {
+        (LifecyclePhase::Active, _) => Look::Broken("active"),
+        (LifecyclePhase::Suspended, _) => Look::Broken("suspended"),
+        (LifecyclePhase::Terminal, _) => Look::Broken("ended"),
+        (_, EligibilityState::EligibleNow) => {
+            Look::at(found.score_in(IndexKey::Eligible(grant.lane)).is_some(), "unlisted")
+        }
+        (_, EligibilityState::NotEligibleUntilTime) => Look::Broken("delayed"),
+        _ => Look::Broken("blocked"),
     }
-    let Some(current) = found.core.current_attempt_index else { return true };
-    found.attempt(current).is_some_and(|attempt| attempt.state.is_terminal())
 }
 
-fn started_matches_phase(found: &Execution) -> bool {
+fn attempts_add_up(found: &Execution) -> Look {
+    let total = found.core.total_attempt_count;
+    if total == 0 && found.attempts.is_empty() && found.core.current_attempt_index.is_none() {
+        return Look::Vacuous;
+    }
+    let dense = found.attempts.iter().all(|attempt| attempt.index.0 < total);
+    if found.attempts.len() != total as usize || !dense {
+        return Look::Broken("miscounted");
+    }
+    let current = found.core.current_attempt_index.map(|index| index.0);
+    Look::at(current == total.checked_sub(1), "not-last")
+}
+
+fn terminal_attempt_ended(found: &Execution) -> Look {
+    let is_terminal = found.core.vector.lifecycle_phase == LifecyclePhase::Terminal;
+    let Some(current) = found.core.current_attempt_index.filter(|_| is_terminal) else { return Look::Vacuous };
+    match found.attempt(current).map(|attempt| attempt.state) {
+        None => Look::Broken("missing"),
+        Some(state) if state.is_terminal() => Look::Holds,
+        Some(AttemptLifecycle::Suspended) => Look::Broken("suspended"),
+        Some(AttemptLifecycle::Started) => Look::Broken("started"),
+        Some(_) => Look::Broken("open"),
+    }
+}
+
+fn started_matches_phase(found: &Execution) -> Look {
     let started = found.attempts.iter().filter(|attempt| attempt.state == AttemptLifecycle::Started).count();
-    started == usize::from(found.core.vector.lifecycle_phase == LifecyclePhase::Active)
+    match (found.core.vector.lifecycle_phase == LifecyclePhase::Active, started) {
+        (true, 1) => Look::Holds,
+        (true, 0) => Look::Broken("none"),
+        (true, _) => Look::Broken("several"),
+        (false, 0) if found.attempts.is_empty() => Look::Vacuous,
+        (false, 0) => Look::Holds,
+        (false, _) => Look::Broken("left-started"),
+    }
+}
+
+/// The case is what is stored in place of what the vector derives.
+fn public_state_is_derived(found: &Execution) -> Look {
+    let vector = &found.core.vector;
+    if vector.is_consistent() {
+        return Look::Holds;
+    }
+    let stored = vector.public_state.as_str();
+    Look::Broken(Invariant::S26.cases().iter().find(|case| **case == stored).copied().unwrap_or("waiting"))
 }
 
 fn is_legal(vector: &StateVector) -> bool {
@@ -211,10 +249,13 @@ fn own_index(found: &Execution) -> Option<IndexKey> {
     }
 }
 
-fn in_own_primary_index(found: &Execution) -> bool {
+fn in_own_primary_index(found: &Execution) -> Look {
     let mut primary = found.members.iter().map(|(key, _)| *key).filter(|key| key.is_primary());
-    let first = primary.next();
-    primary.next().is_none() && first.is_some() && first == own_index(found)
+    match (primary.next(), primary.next()) {
+        (None, _) => Look::Broken("none"),
+        (Some(_), Some(_)) => Look::Broken("several"),
+        (first, None) => Look::at(first == own_index(found), "other"),
+    }
 }
 
 fn is_owned(found: &Execution) -> bool {
@@ -223,32 +264,59 @@ fn is_owned(found: &Execution) -> bool {
         && matches!(vector.ownership_state, OwnershipState::Leased | OwnershipState::LeaseExpiredReclaimable)
 }
 
-fn lease_expiry_agrees(found: &Execution) -> bool {
-    let expected = is_owned(found).then(|| found.core.lease_expires_at.map(|at| Score::at_ms(at.ms()))).flatten();
-    found.score_in(IndexKey::LeaseExpiry) == expected && (expected.is_some() == is_owned(found))
+fn lease_expiry_agrees(found: &Execution) -> Look {
+    match (found.score_in(IndexKey::LeaseExpiry), is_owned(found)) {
+        (None, false) => Look::Vacuous,
+        (None, true) => Look::Broken("missing"),
+        (Some(_), false) => Look::Broken("left-over"),
+        (Some(score), true) => {
+            let expected = found.core.lease_expires_at.map(|at| Score::at_ms(at.ms()));
+            Look::at(Some(score) == expected, "other-time")
+        }
+    }
 }
 
-fn worker_leases_agree(found: &Execution) -> bool {
-    let expected = if is_owned(found) { found.core.current_instance } else { None };
+fn worker_leases_agree(found: &Execution) -> Look {
     let mut held = found.members.iter().filter_map(|(key, _)| match key {
         IndexKey::WorkerLeases(instance) => Some(*instance),
         _ => None,
     });
-    held.next() == expected && held.next().is_none()
+    match (held.next(), is_owned(found)) {
+        (None, false) => Look::Vacuous,
+        (None, true) => Look::Broken("missing"),
+        (Some(_), false) => Look::Broken("left-over"),
+        (first, true) => Look::at(first == found.core.current_instance && held.next().is_none(), "other-instance"),
+    }
 }
 
-fn timeout_is_current(found: &Execution, shadow: &Shadow) -> bool {
-    found.score_in(IndexKey::AttemptTimeout).is_none()
-        || (found.core.vector.lifecycle_phase == LifecyclePhase::Active
-            && shadow.timeout_attempt == found.core.current_attempt_index)
+fn timeout_is_current(found: &Execution, shadow: &Shadow) -> Look {
+    if found.score_in(IndexKey::AttemptTimeout).is_none() {
+        return Look::Vacuous;
+    }
+    if found.core.vector.lifecycle_phase != LifecyclePhase::Active {
+        return Look::Broken("not-active");
+    }
+    Look::at(shadow.timeout_attempt == found.core.current_attempt_index, "earlier-attempt")
 }
 
-fn terminal_has_no_lease(found: &Execution) -> bool {
-    found.core.vector.lifecycle_phase != LifecyclePhase::Terminal
-        || (found.lease.is_none() && found.core.current_lease_id.is_none())
+fn terminal_has_no_lease(found: &Execution) -> Look {
+    if found.core.vector.lifecycle_phase != LifecyclePhase::Terminal {
+        return Look::Vacuous;
+    }
+    if found.lease.is_some() {
+        return Look::Broken("lease-record");
+    }
+    Look::at(found.core.current_lease_id.is_none(), "lease-id")
 }
 
-fn result_is_of_success(found: &Execution, shadow: &Shadow) -> bool {
-    found.core.vector.terminal_outcome != TerminalOutcome::Success
-        || found.result.as_deref().and_then(digest) == shadow.success
+fn result_is_of_success(found: &Execution, shadow: &Shadow) -> Look {
+    if found.core.vector.terminal_outcome != TerminalOutcome::Success {
+        return Look::Vacuous;
+    }
+    match (found.result.as_deref().and_then(digest), shadow.success) {
+        (stored, given) if stored == given => Look::Holds,
+        (Some(_), None) => Look::Broken("earlier-result"),
+        (None, Some(_)) => Look::Broken("no-result"),
+        _ => Look::Broken("another-result"),
+    }
 }

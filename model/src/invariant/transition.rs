@@ -2,6 +2,7 @@
 
 use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, LifecyclePhase, OwnershipState, TerminalOutcome};
 
+use super::look::Look;
 use super::{Checker, Invariant, Step};
 use crate::message::{Done, IssueGrant, Reply, Script};
 use crate::store::{Change, Core, Execution};
@@ -20,12 +21,16 @@ pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
     check_cap(checker, step, before, after, found);
     match (step.script, step.reply) {
         (Script::Renew { .. }, Reply::Done(_)) => check_renewal(checker, step, before, after),
-        (Script::Claim(_) | Script::ClaimResumed(_), Reply::Done(Done::Leased(_))) => {
-            check_attempt(checker, step, before, after, found);
-        }
-        (Script::Reclaim(_), Reply::Done(Done::Leased(_))) => {
-            check_attempt(checker, step, before, after, found);
-            check_reclaim(checker, step, before, after, found);
+        (script, Reply::Done(Done::Leased(_))) => {
+            if let Some(takes) = script.facts().takes {
+                check_attempt(checker, step, before, after, takes.begins_attempt);
+            }
+            if matches!(script, Script::Claim(_) | Script::IssueGrantAndClaim(_)) {
+                check_type(checker, step, before, after, found);
+            }
+            if matches!(script, Script::Reclaim(_)) {
+                check_reclaim(checker, step, before, after, found);
+            }
         }
         _ => {}
     }
@@ -46,7 +51,11 @@ fn check_cap(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core
     }
     let failed = after.vector.terminal_outcome == TerminalOutcome::Failed;
     let leased = matches!(step.reply, Reply::Done(Done::Leased(_)));
-    checker.require(Invariant::S22, step.execution, if at_cap { failed && !leased } else { !failed }, || {
+    let look = match at_cap {
+        true => Look::at(failed && !leased, "reclaimed-at-cap"),
+        false => Look::at(!failed, "failed-below-cap"),
+    };
+    checker.note(Invariant::S22, step.execution, look, || {
         format!("{} reclaims with a cap of {cap}: {}", before.lease_reclaim_count, step.reply.label())
     });
 }
@@ -56,7 +65,7 @@ fn check_capabilities(checker: &mut Checker, step: &Step<'_>, args: &IssueGrant)
         return;
     };
     let missing = found.submission.required.iter().find(|token| !args.capabilities.contains(*token));
-    checker.require(Invariant::S13, step.execution, missing.is_none(), || {
+    checker.note(Invariant::S13, step.execution, Look::at(missing.is_none(), "incapable"), || {
         format!("granted to a worker without {missing:?}")
     });
 }
@@ -64,7 +73,12 @@ fn check_capabilities(checker: &mut Checker, step: &Step<'_>, args: &IssueGrant)
 fn check_epoch(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
     let installed = matches!(step.reply, Reply::Done(Done::Leased(_)));
     let expected = before.current_lease_epoch.0 + u64::from(installed);
-    checker.require(Invariant::S02, step.execution, after.current_lease_epoch.0 == expected, || {
+    let case = match installed {
+        true if after.current_lease_epoch == before.current_lease_epoch => "unchanged",
+        true => "skipped",
+        false => "moved",
+    };
+    checker.note(Invariant::S02, step.execution, Look::at(after.current_lease_epoch.0 == expected, case), || {
         format!("epoch went from {} to {}", before.current_lease_epoch, after.current_lease_epoch)
     });
 }
@@ -78,14 +92,14 @@ fn check_terminal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: 
     let same = after.vector.lifecycle_phase == before.vector.lifecycle_phase
         && after.vector.terminal_outcome == before.vector.terminal_outcome
         && !rewritten;
-    checker.require(Invariant::S37, step.execution, same, || {
+    checker.note(Invariant::S37, step.execution, Look::at(same, "changed"), || {
         format!("{} changed a terminal execution", step.script.name())
     });
 }
 
 fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
     let alive = before.lease_expires_at.is_some_and(|expires| expires > step.now);
-    checker.require(Invariant::S05, step.execution, alive, || {
+    checker.note(Invariant::S05, step.execution, Look::at(alive, "expired"), || {
         format!("renewed at {} a lease that expired at {:?}", step.now, before.lease_expires_at)
     });
     let expected = Core {
@@ -100,35 +114,38 @@ fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         Change::Core(_) | Change::Lease | Change::GrantLapsed(_) => true,
         _ => false,
     });
-    checker.require(Invariant::S06, step.execution, touches && expected == *after, || {
+    checker.note(Invariant::S06, step.execution, Look::at(touches && expected == *after, "more"), || {
         "a renewal changed more than the lease's times".into()
     });
 }
 
-fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
-    let fresh = !matches!(step.script, Script::ClaimResumed(_));
+fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, fresh: bool) {
     let expected_total = before.total_attempt_count + u32::from(fresh);
     let expected_index =
         if fresh { Some(before.total_attempt_count) } else { before.current_attempt_index.map(|index| index.0) };
     let index = after.current_attempt_index.map(|index| index.0);
     let kept = fresh || before.current_attempt_id == after.current_attempt_id;
-    let holds = after.total_attempt_count == expected_total && index == expected_index && kept;
-    checker.require(Invariant::S18, step.execution, holds, || {
+    let look = match () {
+        () if after.total_attempt_count != expected_total => Look::Broken("count"),
+        () if index != expected_index => Look::Broken("index"),
+        () => Look::at(kept, "other-attempt"),
+    };
+    checker.note(Invariant::S18, step.execution, look, || {
         format!(
             "attempts went from {} to {}, current is {index:?}",
             before.total_attempt_count, after.total_attempt_count
         )
     });
-    if !matches!(step.script, Script::Claim(_)) {
-        return;
-    }
+}
+
+fn check_type(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
     let expected = match before.vector.attempt_state {
         AttemptState::PendingRetryAttempt => AttemptType::Retry,
         AttemptState::PendingReplayAttempt => AttemptType::Replay,
         _ => AttemptType::Initial,
     };
     let kind = after.current_attempt_index.and_then(|index| found.attempt(index)).and_then(|attempt| attempt.kind);
-    checker.require(Invariant::S20, step.execution, kind == Some(expected), || {
+    checker.note(Invariant::S20, step.execution, Look::at(kind == Some(expected), "other-type"), || {
         format!("{:?} gave an attempt of type {kind:?}", before.vector.attempt_state)
     });
 }
@@ -136,10 +153,14 @@ fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
 fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
     let old = before.current_attempt_index.and_then(|index| found.attempt(index));
     let new = after.current_attempt_index.and_then(|index| found.attempt(index));
-    let holds = after.lease_reclaim_count == before.lease_reclaim_count + 1
-        && old.is_some_and(|attempt| attempt.state == AttemptLifecycle::InterruptedReclaimed)
-        && new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim));
-    checker.require(Invariant::S19, step.execution, holds, || {
+    let look = match () {
+        () if after.lease_reclaim_count != before.lease_reclaim_count + 1 => Look::Broken("count"),
+        () if old.is_none_or(|attempt| attempt.state != AttemptLifecycle::InterruptedReclaimed) => {
+            Look::Broken("old-not-ended")
+        }
+        () => Look::at(new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim)), "new-not-reclaim"),
+    };
+    checker.note(Invariant::S19, step.execution, look, || {
         format!(
             "reclaims {} to {}, old attempt {old:?}, new {new:?}",
             before.lease_reclaim_count, after.lease_reclaim_count

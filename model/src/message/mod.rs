@@ -5,6 +5,7 @@
 //! relies on it.
 
 mod admission;
+mod facts;
 mod flow;
 mod reply;
 mod script;
@@ -14,6 +15,7 @@ pub use admission::{
     Answered, Breach, BudgetPlace, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy,
     IssueGrantAndClaim, QuotaPlace, Spend,
 };
+pub use facts::{Facts, GrantKind, NewLeaseFor, UnderLease};
 pub use flow::{ApplyDependency, FlowFound, FlowPlace, FlowRead, FlowScript, ResolveDependency, StageEdge};
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
 pub use script::{Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Taker};

@@ -52,6 +52,27 @@ const LANE_TREES: usize = 7;
 const PARTITION_TREES: usize = 4;
 
 impl IndexKey {
+    /// The lane that the index belongs to, if it belongs to one.
+    pub const fn lane(self) -> Option<LaneNo> {
+        match self {
+            Self::Eligible(lane)
+            | Self::Delayed(lane)
+            | Self::BlockedDependencies(lane)
+            | Self::BlockedBudget(lane)
+            | Self::BlockedQuota(lane)
+            | Self::BlockedRoute(lane)
+            | Self::BlockedOperator(lane)
+            | Self::Active(lane)
+            | Self::Suspended(lane)
+            | Self::Terminal(lane) => Some(lane),
+            Self::LeaseExpiry
+            | Self::AttemptTimeout
+            | Self::ExecutionDeadline
+            | Self::SuspensionTimeout
+            | Self::WorkerLeases(_) => None,
+        }
+    }
+
     /// Whether this is one of the primary indexes, of which an execution belongs in exactly one.
     pub const fn is_primary(self) -> bool {
         matches!(

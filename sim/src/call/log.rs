@@ -12,10 +12,10 @@ use ff_core::backend::HandleOpaque;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::handle_codec;
 
-use super::{Answer, Answerer, Call};
+use super::{Answer, Answerer, Call, Caller};
 use crate::clock::WorkerTime;
 use crate::plan::PartyKey;
-use crate::world::Party;
+use crate::world::{Overhears, Party};
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -56,17 +56,20 @@ impl CallLog {
     }
 }
 
+/// A log that a world's calls are noted in.
+#[derive(Clone, Debug, Default)]
+pub struct Log(pub Arc<CallLog>);
+
 /// A party's way to the server, overheard.
-pub struct Overheard {
+struct Overheard {
     party: Party,
     log: Arc<CallLog>,
     backend: Arc<dyn EngineBackend>,
 }
 
-impl Overheard {
-    /// A way whose calls are noted in a log.
-    pub fn new(party: Party, log: Arc<CallLog>, backend: Arc<dyn EngineBackend>) -> Self {
-        Self { party, log, backend }
+impl Overhears for Log {
+    fn backend(&self, party: &Party, backend: Arc<dyn EngineBackend>) -> Arc<dyn EngineBackend> {
+        Arc::new(Caller(Overheard { party: party.clone(), log: Arc::clone(&self.0), backend }))
     }
 }
 

@@ -7,17 +7,22 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::changes::Changes;
+use super::out::Folder;
 use super::run::json;
 use super::{CommandError, Format, printed, replay_command};
 use crate::campaign::{self, Summary};
 use crate::history::{Observer, Recorder, Trace};
+use crate::judge::{self, Finding};
 use crate::plan::{self, Plan, draw};
 use crate::report;
+use crate::run;
 use crate::stopwatch::Stopwatch;
+use crate::world::Options;
 
 pub(super) const EXAMPLES: &str = "Examples:
   claimlab replay scenarios/crash-and-skew.toml --seed 7
   claimlab replay scenarios/crash-and-skew.toml --seed 7 --trace | less
+  claimlab replay scenarios/lost-replies.toml --seed 7 --out plans
   claimlab replay runs/crash-and-skew/plan-7.json --history > history.jsonl";
 
 #[derive(Debug, Args)]
@@ -35,12 +40,23 @@ pub(super) struct ReplayArguments {
     /// Print the whole history as lines of JSON instead of the summary
     #[arg(long, conflicts_with = "trace")]
     history: bool,
+    /// The folder of known findings, instead of the nearest one
+    #[arg(long, value_name = "DIR")]
+    findings: Option<PathBuf>,
+    /// Known findings are red too
+    #[arg(long)]
+    strict: bool,
+    /// Write the plan into a new folder below this one, as it was drawn and with every struck message named
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// How to print the summary
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-fn plan_of(arguments: &ReplayArguments) -> Result<Plan, CommandError> {
+/// The plan, what is known, and what the scenario promises to look at; a stored plan promises nothing, and of it
+/// everything is known that the nearest findings know.
+fn plan_of(arguments: &ReplayArguments) -> Result<(Plan, Vec<Finding>, Vec<String>), CommandError> {
     let is_plan = arguments.file.extension().is_some_and(|extension| extension == "json");
     let flag =
         |flag, found: &str, accepted: &str| CommandError::Flag { flag, found: found.into(), accepted: accepted.into() };
@@ -51,15 +67,22 @@ fn plan_of(arguments: &ReplayArguments) -> Result<Plan, CommandError> {
         }
         let plan = plan::read(&arguments.file)?;
         super::require_players(plan.workers.iter().map(|worker| worker.player))?;
-        return Ok(plan);
+        let folder = arguments.findings.clone().or_else(|| judge::nearest_folder(&arguments.file));
+        let folder = folder.or_else(|| judge::nearest_folder(&std::env::current_dir().ok()?.join("plan")));
+        let known = folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default();
+        return Ok((plan, known.into_values().collect(), Vec::new()));
     }
     let scenario = arguments.changes.load(&arguments.file)?;
     let seed = arguments.seed.ok_or_else(|| flag("--seed", "nothing", "a seed, where the file is a scenario"))?;
-    Ok(draw(&scenario, seed))
+    let known = judge::accepted(&scenario, &arguments.file, arguments.findings.as_deref())?;
+    // A promise is a campaign's: one seed need not keep it.
+    Ok((draw(&scenario, seed), known, Vec::new()))
 }
 
 pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
-    let plan = Arc::new(plan_of(arguments)?);
+    let (plan, known, promised) = plan_of(arguments)?;
+    let plan = Arc::new(plan);
+    let folder = arguments.out.as_deref().map(|parent| Folder::create(parent, &plan.scenario)).transpose()?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
     let mut failure = None;
     if arguments.trace {
@@ -72,13 +95,19 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
         failure = Some(failed);
         observers.push(Box::new(recorder));
     }
-    let watch = Stopwatch::start();
-    let result = campaign::replay(&plan, observers);
-    let elapsed = watch.elapsed();
+    let stopwatch = Stopwatch::start();
+    let outcome = run::run(&plan, Options { observers, keep_struck: folder.is_some(), ..Options::default() });
+    let elapsed = stopwatch.elapsed();
     printed(failure.and_then(|failure| failure.take()))?;
     let mut summary = Summary::of(&plan.scenario);
-    summary.add(plan.seed, &result);
-    let verdict = summary.verdict(plan.world.accept.iter().map(|(signature, _)| signature.as_str()));
+    summary.add(plan.seed, &outcome);
+    let verdict = summary.verdict(&known, &promised, arguments.strict);
+    if let Some(mut folder) = folder {
+        folder.write(&format!("plan-{}.json", plan.seed), plan.text().as_bytes())?;
+        let explicit = plan.concretise(&outcome.struck);
+        folder.write(&format!("plan-{}-explicit.json", plan.seed), explicit.text().as_bytes())?;
+        folder.finish()?;
+    }
     if arguments.trace || arguments.history {
         return Ok(verdict.judgement.exit_code());
     }
@@ -86,12 +115,18 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     let text = match arguments.format {
         Format::Json => format!("{}\n", json(&summary, &verdict, |_| command.clone())),
         Format::Text => {
-            let mut text = report::text(&summary, &verdict, &plan.world.accept, elapsed);
-            let unexpected = verdict.unexpected.iter().filter_map(|signature| summary.findings.get(signature));
+            let mut text = report::text(&summary, &verdict, &known, elapsed);
+            for key in outcome.unstruck.iter().take(6) {
+                text.push_str(&format!("  struck nobody  {key}\n"));
+            }
+            if outcome.unstruck.len() > 6 {
+                text.push_str(&format!("  struck nobody  and {} more faults\n", outcome.unstruck.len() - 6));
+            }
+            let unexpected = verdict.unexpected.iter().filter_map(|cause| summary.causes.get(cause));
             for group in unexpected.take(3) {
-                let lines = campaign::story(&plan, &group.first);
+                let story = campaign::story(&plan, &group.first);
                 text.push('\n');
-                text.push_str(&report::story(group, &lines, &command));
+                text.push_str(&report::story(group, &story, &command));
             }
             text
         }

@@ -13,8 +13,8 @@ use super::lockstep::UnitName;
 use super::out::Folder;
 use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
 use crate::campaign::{self, Options, Seeds, Summary};
-use crate::check::Verdict;
 use crate::history::Recorder;
+use crate::judge::{self, Verdict};
 use crate::plan::draw;
 use crate::report;
 use crate::scenario::Scenario;
@@ -54,6 +54,12 @@ pub(super) struct RunArguments {
     /// Start no new seed after so much real time, such as 60s or 5m
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
+    /// The folder of known findings, instead of the one nearest to the scenario
+    #[arg(long, value_name = "DIR")]
+    findings: Option<PathBuf>,
+    /// Known findings are red too
+    #[arg(long)]
+    strict: bool,
     /// Write summary, plans and histories of red seeds into a new folder below this one
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -95,6 +101,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
         let scenario = arguments.changes.load_for_comparison(&arguments.scenario)?;
         return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls, arguments.unit);
     }
+    let accepted = judge::accepted(&scenario, &arguments.scenario, arguments.findings.as_deref())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = arguments.jobs.unwrap_or(cores);
     if !(1..=1_024).contains(&jobs) {
@@ -105,7 +112,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     let folder = arguments.out.as_deref().map(|parent| Folder::create(parent, &scenario.name)).transpose()?;
     let stop = stop_on_interrupt();
     let options = Options { seeds, jobs, time: arguments.time, stop: Arc::clone(&stop) };
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let bar = progress_bar(seeds.count, arguments.format);
     let summary = campaign::run(&scenario, &options, |summary| {
         bar.set_position(summary.seeds);
@@ -116,12 +123,10 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
         ));
     });
     bar.finish_and_clear();
-    let accepted: Vec<(String, String)> =
-        scenario.accept.iter().map(|accept| (accept.signature.clone(), accept.reason.clone())).collect();
-    let verdict = summary.verdict(accepted.iter().map(|(signature, _)| signature.as_str()));
+    let verdict = summary.verdict(&accepted, &scenario.must_exercise, arguments.strict);
     let interrupted = stop.load(Ordering::Relaxed);
     let stories = if interrupted { String::new() } else { stories(arguments, &scenario, &summary, &verdict) };
-    let text = report::text(&summary, &verdict, &accepted, watch.elapsed());
+    let text = report::text(&summary, &verdict, &accepted, stopwatch.elapsed());
     if let Some(folder) = folder {
         write_out(folder, arguments, &scenario, &summary, &verdict, &format!("{text}\n{stories}"))?;
     }
@@ -132,16 +137,19 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     Ok(if interrupted { EXIT_INTERRUPTED } else { verdict.judgement.exit_code() })
 }
 
-/// Verdict, summary, and for each unexpected signature its statement and the command that replays it.
+/// Verdict, summary, and for each unexpected cause its statement and the command that replays it.
 pub(super) fn json(summary: &Summary, verdict: &Verdict, command: impl Fn(u64) -> String) -> String {
-    let unexpected = verdict.unexpected.iter().filter_map(|signature| summary.findings.get(signature));
+    let unexpected = verdict.unexpected.iter().filter_map(|cause| summary.causes.get(cause));
     let violations: Vec<_> = unexpected
         .map(|group| {
             serde_json::json!({
-                "signature": group.first.signature,
+                "cause": group.first.cause(),
+                "invariant": group.first.invariant.id(),
+                "case": group.first.case,
                 "statement": group.first.invariant.statement(),
                 "execution": group.first.execution,
                 "seen": group.first.detail,
+                "count": group.count,
                 "replay": command(group.smallest_seed),
             })
         })
@@ -176,7 +184,7 @@ fn replay_of(arguments: &RunArguments, seed: u64) -> String {
 const STORIES: usize = 3;
 
 fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, verdict: &Verdict) -> String {
-    let told = verdict.unexpected.iter().take(STORIES).filter_map(|signature| summary.findings.get(signature));
+    let told = verdict.unexpected.iter().take(STORIES).filter_map(|cause| summary.causes.get(cause));
     let stories: Vec<String> = told
         .map(|group| {
             let plan = Arc::new(draw(scenario, group.smallest_seed));
@@ -197,13 +205,13 @@ fn write_out(
 ) -> Result<(), CommandError> {
     folder.write("summary.json", json(summary, verdict, |seed| replay_of(arguments, seed)).as_bytes())?;
     folder.write("summary.txt", anstream::adapter::strip_str(text).to_string().as_bytes())?;
-    let red = verdict.unexpected.iter().take(STORIES).filter_map(|signature| summary.findings.get(signature));
+    let red = verdict.unexpected.iter().take(STORIES).filter_map(|cause| summary.causes.get(cause));
     let mut wanted: Vec<u64> = red.map(|group| group.smallest_seed).chain(arguments.seed).collect();
     wanted.sort_unstable();
     wanted.dedup();
     for seed in wanted {
         let plan = Arc::new(draw(scenario, seed));
-        folder.write(&format!("plan-{seed}.json"), &serde_json::to_vec(&*plan).unwrap_or_default())?;
+        folder.write(&format!("plan-{seed}.json"), plan.text().as_bytes())?;
         let name = format!("history-{seed}.jsonl");
         let (recorder, failure) = Recorder::new(folder.open(&name)?);
         campaign::replay(&plan, vec![Box::new(recorder)]);

@@ -147,7 +147,12 @@ pub struct Scanner<S> {
     /// Failures in a row, and the pass until which a member is left out.
     failures: BTreeMap<String, (u32, u64)>,
     passes: u64,
+    /// Told of each pass and partition before the scanner looks at it.
+    rounds: Option<Rounds>,
 }
+
+/// Who is told of each pass and partition.
+type Rounds = Box<dyn Fn(u64, u16) + Send + Sync>;
 
 impl<S: Server> Scanner<S> {
     /// A scanner that has not run yet.
@@ -158,7 +163,13 @@ impl<S: Server> Scanner<S> {
         lanes: Arc<[LaneId]>,
         partitions: PartitionConfig,
     ) -> Self {
-        Self { kind, reads, calls, lanes, partitions, failures: BTreeMap::new(), passes: 0 }
+        Self { kind, reads, calls, lanes, partitions, failures: BTreeMap::new(), passes: 0, rounds: None }
+    }
+
+    /// The same scanner, which tells somebody of each pass and partition before it looks at it.
+    #[must_use]
+    pub fn with_rounds(self, rounds: Box<dyn Fn(u64, u16) + Send + Sync>) -> Self {
+        Self { rounds: Some(rounds), ..self }
     }
 
     /// One pass over every partition.
@@ -169,6 +180,7 @@ impl<S: Server> Scanner<S> {
         let mut unions = BTreeMap::new();
         for index in 0..self.kind.partitions(&self.partitions) {
             let partition = Partition { family: self.kind.family(), index };
+            self.rounds.iter().for_each(|told| told(self.passes, index));
             counts += match self.kind {
                 Kind::PendingWaitpointExpiry => self.close_waitpoints(partition).await,
                 Kind::Unblock => self.unblock(partition, &mut unions).await,

@@ -1,24 +1,22 @@
 //! What happened, as a stream of events with observers.
 //!
-//! A campaign runs without observers: its checks keep their own bounded state. A red seed is run again
-//! with a recorder on, which changes nothing about the run.
+//! A campaign runs without observers: its checks keep their own bounded state. A red seed is run again with a recorder
+//! on, which changes nothing about the run.
 
 mod record;
-mod story;
 mod trace;
 
 pub use record::Recorder;
-pub use story::Story;
 pub use trace::Trace;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use claimlab_model::invariant::Invariant;
 use claimlab_model::time::ServerTime;
 use serde::Serialize;
 
 use crate::clock::{TrueTime, WorkerTime};
-use crate::plan::PartyKey;
+use crate::outcome::Violation;
+use crate::plan::{PartyKey, What};
 
 /// One event with every clock that matters.
 #[derive(Clone, Debug)]
@@ -45,14 +43,14 @@ pub enum Kind<'a> {
         life: u32,
     },
     /// A trait method began.
-    Call {
+    Called {
         /// The party's number for it.
         call: u64,
         /// Its name.
         method: &'static str,
     },
     /// A trait method ended.
-    Return {
+    Returned {
         /// The party's number for it.
         call: u64,
         /// Its name.
@@ -61,17 +59,23 @@ pub enum Kind<'a> {
         outcome: &'static str,
     },
     /// A message was sent.
-    Send {
+    Sent {
         /// The party's number for it.
         message: u64,
         /// Command or function.
         name: &'static str,
+        /// Its address, as a plan names it.
+        address: &'a str,
         /// The execution that it is about.
         #[serde(skip_serializing_if = "Option::is_none")]
         execution: Option<&'a str>,
+        /// How long it takes to the server.
+        out_us: u64,
+        /// How long the reply takes back.
+        back_us: u64,
     },
     /// The server performed a message.
-    Perform {
+    Performed {
         /// The sender's number for it.
         message: u64,
         /// Command or function.
@@ -81,37 +85,108 @@ pub enum Kind<'a> {
         /// The execution that it was about.
         #[serde(skip_serializing_if = "Option::is_none")]
         execution: Option<&'a str>,
+        /// The lease that was given, renewed or written under.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lease: Option<LeaseSeen>,
+        /// Until when a grant that was issued may be used, by the server's clock.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grant_until_ms: Option<i64>,
         /// State before and after, where the core was written.
         #[serde(skip_serializing_if = "Option::is_none")]
         change: Option<Transition>,
     },
     /// A reply reached its sender.
-    Reply {
+    Answered {
         /// The sender's number for the message.
         message: u64,
         /// Command or function.
         name: &'static str,
     },
-    /// A fault struck.
-    Fault {
-        /// Its kind.
-        name: &'static str,
-        /// Its parameters.
-        detail: String,
+    /// A client stopped waiting for a reply, or a party for another's answer.
+    GaveUp {
+        /// The message, where it waited for the server.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<u64>,
     },
-    /// An invariant was broken.
-    Violation {
-        /// Its id.
-        invariant: &'static str,
-        /// The execution.
+    /// A request or a reply was lost.
+    Dropped {
+        /// The sender's number for the message.
+        message: u64,
+        /// Why.
+        why: &'static str,
+    },
+    /// Another party's request has arrived and is being worked on.
+    Asked {
+        /// The request, as addresses name it.
+        request: &'a str,
+    },
+    /// Another party's answer has arrived.
+    Responded,
+    /// A party began to run an execution.
+    RunStarted {
+        /// Which.
         execution: &'a str,
-        /// What was seen.
-        detail: &'a str,
-        /// What led there, abstracted.
-        signature: &'a str,
+        /// Under the lease of this epoch.
+        epoch: u64,
+        /// Executions that it runs now.
+        running: u32,
+    },
+    /// A party no longer runs an execution.
+    RunEnded {
+        /// Which.
+        execution: &'a str,
+        /// Executions that it runs now.
+        running: u32,
+    },
+    /// A fault struck.
+    Struck {
+        /// Its key in the plan; of a rate's fault, the one that an explicit plan would give it.
+        key: &'a str,
+        /// How.
+        what: What,
+        /// The message that it struck, if it struck one: its number and name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<(u64, &'static str)>,
+    },
+    /// A stalled machine goes on.
+    Resumed,
+    /// A party that was cut off can be heard again.
+    Reconnected,
+    /// A promise was broken.
+    Violated {
+        /// Which, by what, and what was seen.
+        #[serde(flatten)]
+        violation: &'a Violation,
     },
     /// The faults stop and clocks agree.
     Healed,
+}
+
+impl Kind<'_> {
+    /// The execution that the event is about, if it is about one.
+    pub fn execution(&self) -> Option<&str> {
+        match self {
+            Self::Sent { execution, .. } | Self::Performed { execution, .. } => *execution,
+            Self::RunStarted { execution, .. } | Self::RunEnded { execution, .. } => Some(execution),
+            Self::Violated { violation } => Some(&violation.execution),
+            _ => None,
+        }
+    }
+}
+
+/// A lease as a message names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeaseSeen {
+    /// Its id; empty where the message names none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The attempt that it drives.
+    pub attempt: u32,
+    /// Until when it holds, by the server's clock, where that was just decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
 }
 
 /// An execution's core before and after a script.
@@ -148,24 +223,4 @@ impl WriteFailure {
 pub trait Observer: Send {
     /// One event.
     fn observe(&mut self, event: &Event<'_>);
-}
-
-/// One broken promise, abstracted and placed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Which invariant.
-    #[serde(serialize_with = "as_id")]
-    pub invariant: Invariant,
-    /// Invariant, then roles, scripts and outcomes of the execution's last mutations.
-    pub signature: String,
-    /// The execution.
-    pub execution: String,
-    /// What was seen.
-    pub detail: String,
-    /// When, in microseconds of true time.
-    pub at_us: u64,
-}
-
-fn as_id<S: serde::Serializer>(invariant: &Invariant, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(invariant.id())
 }

@@ -63,10 +63,9 @@ impl<W: Write> Drop for Recorder<W> {
 /// Whether an event is part of polling that found nothing, or of a poll whose outcome is told later.
 fn is_idle(kind: &Kind<'_>) -> bool {
     match kind {
-        Kind::Send { name, .. } | Kind::Reply { name, .. } => *name == RANGE,
-        Kind::Perform { name, outcome, .. } => *name == RANGE && *outcome == "empty",
-        Kind::Call { method, .. } => *method == SCAN,
-        Kind::Return { method, outcome, .. } => *method == SCAN && *outcome == "empty",
+        Kind::Sent { name, .. } | Kind::Answered { name, .. } => *name == RANGE,
+        Kind::Performed { name, outcome, .. } => *name == RANGE && *outcome == "empty",
+        Kind::Called { method, .. } | Kind::Returned { method, .. } => *method == SCAN,
         _ => false,
     }
 }

@@ -42,7 +42,7 @@ impl<W: Write> Drop for Trace<W> {
 }
 
 /// True time, the server's clock, the party and its own clock, in columns.
-pub(super) fn clocks(event: &Event<'_>) -> String {
+fn clocks(event: &Event<'_>) -> String {
     format!(
         "{:>8}.{:03} {:>14} {:<14} {:>14}",
         event.at.ms(),
@@ -54,22 +54,27 @@ pub(super) fn clocks(event: &Event<'_>) -> String {
 }
 
 /// One line, or none for events that change nothing.
-pub(super) fn line(event: &Event<'_>) -> Option<String> {
+fn line(event: &Event<'_>) -> Option<String> {
     let clocks = clocks(event);
     match &event.kind {
-        Kind::Perform { name, outcome, execution, change: Some(change), .. } => Some(format!(
+        Kind::Performed { name, outcome, execution, change: Some(change), .. } => Some(format!(
             "{clocks} {name:<30} {outcome:<28} {:>5} {:>4} {:<44} {}",
             change.epoch[1],
             change.attempts[1],
             change.to,
             execution.unwrap_or_default()
         )),
-        Kind::Fault { name, detail } => Some(format!("{clocks} FAULT {name} {detail}")),
+        Kind::Struck { key, what, .. } => Some(format!("{clocks} FAULT {}: {} [{key}]", what.name(), what.describe())),
+        Kind::Resumed => Some(format!("{clocks} RESUMED the machine goes on")),
+        Kind::Reconnected => Some(format!("{clocks} RECONNECTED the cut is over")),
         Kind::Started { life } if *life > 0 => Some(format!("{clocks} STARTED again, life {life}")),
         Kind::Healed => Some(format!("{clocks} HEALED faults stop, clocks agree")),
-        Kind::Violation { invariant, execution, detail, .. } => {
-            Some(format!("{clocks} VIOLATION {invariant} {detail} {execution}"))
-        }
+        Kind::Violated { violation } => Some(format!(
+            "{clocks} VIOLATION {} {} {}",
+            violation.invariant.id(),
+            violation.detail,
+            violation.execution
+        )),
         _ => None,
     }
 }

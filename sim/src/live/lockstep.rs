@@ -18,7 +18,7 @@ use super::coverage::Coverage;
 use super::keyspace::Difference;
 use super::twin::{Disagreement, Error, Twin};
 use crate::call::{Answer, Answerer, Call};
-use crate::world::FIRST_KID;
+use crate::plan::FIRST_KID;
 
 /// The waitpoint secret of both sides.
 pub(super) const SECRET: [u8; 32] = [7; 32];

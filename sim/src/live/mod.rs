@@ -7,6 +7,7 @@
 //! repeats many clients at once on the model. What is not compared stands in [`exclusion`], each row with
 //! its reason.
 
+mod beside;
 pub mod client;
 pub mod concurrency;
 pub mod coverage;

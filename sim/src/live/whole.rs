@@ -3,20 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::port::Unanswered;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
-use ff_core::engine_error::EngineError;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use super::client::Deployment;
 use super::record::{End, Record};
 use super::twin::{Error, Twin};
-use crate::call::{Answer, Answerer, Call};
-use crate::world::Party;
+use crate::call::{Answer, Call};
 
 /// The real server of one world after the other.
 #[derive(Debug)]
@@ -99,17 +95,6 @@ impl Whole {
             Ok(differences) if differences.is_empty() => {}
             Ok(differences) => self.record.end(Ok(End::Keys(differences))),
             Err(error) => self.record.end(Err(error)),
-        }
-    }
-}
-
-#[async_trait]
-impl Answerer for Party {
-    async fn answer(&self, call: Call) -> Answer {
-        let lost = || EngineError::Transport { backend: "valkey", source: Box::new(Unanswered) };
-        match self.whole(call.clone()).await {
-            Some(answer) => answer,
-            None => call.failed(ff_core::engine_error::backend_context(lost(), call.method())),
         }
     }
 }

@@ -1,74 +1,39 @@
-//! A plan: everything that one run will be given, as an explicit list.
+//! A plan: everything that one run will be given, as an explicit list that can be edited.
 //!
-//! A scenario and a seed are a short name for a plan. The plan is what is stored, replayed and shared:
-//! work items, workers with their clocks, what operators do, and every fault with its moment. Each
-//! element carries its own key, so that taking one out leaves the rest as it was.
+//! A scenario and a seed are a short name for a plan. The plan is what is stored, replayed and shared: work items,
+//! workers with their clocks, what operators do, every fault of a party with its moment, and the rates at which
+//! messages meet faults. Each element has a key of its own, and what chance decides while the plan runs depends on
+//! the seed and on addresses only ([`crate::address`]), so that taking one element out leaves the rest as it was.
 
 mod draw;
+mod edit;
+mod fault;
+mod party;
+mod read;
+mod write;
 
 pub use draw::draw;
-
-use std::collections::BTreeSet;
-use std::path::Path;
+pub use edit::Element;
+pub use fault::{Fault, MessageFault, MessageRate, Strikes, Way, What};
+pub use party::PartyKey;
+pub use read::read;
 
 use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Skew, TrueTime};
-use crate::input::{InputError, line_of, read_text};
 use crate::scenario::{Ending, Entry, Player};
 use crate::stream::Range;
 
 /// The format's version; a plan of another one is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// Who a message, a wait or a fault belongs to; also the tie-break between events of one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PartyKey(pub u32);
+/// Key id of a deployment's first waitpoint secret (`ff-backend-valkey/src/boot.rs`).
+pub const FIRST_KID: &str = "k1";
 
-impl PartyKey {
-    /// The server itself: only its clock can be faulty.
-    pub const SERVER: Self = Self(0);
-    /// The engine process with its scanners.
-    pub const ENGINE: Self = Self(1);
-    /// The process that runs the scheduler.
-    pub const SCHEDULER: Self = Self(2);
-    /// Whoever submits the work.
-    pub const SUBMITTER: Self = Self(3);
-    /// Whoever cancels, revokes, reprioritises and replays.
-    pub const OPERATOR: Self = Self(4);
-    /// Whoever delivers signals.
-    pub const SIGNALLER: Self = Self(5);
-    /// The first reclaimer.
-    pub const RECLAIMERS: u32 = 100;
-    /// The first worker.
-    pub const WORKERS: u32 = 10_000;
-
-    /// What kind of party this is, in one word.
-    pub const fn role(self) -> &'static str {
-        match self.0 {
-            0 => "server",
-            1 => "engine",
-            2 => "scheduler",
-            3 => "submitter",
-            4 => "operator",
-            5 => "signaller",
-            Self::RECLAIMERS..Self::WORKERS => "reclaimer",
-            _ => "worker",
-        }
-    }
-}
-
-impl std::fmt::Display for PartyKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = match self.0 {
-            Self::WORKERS.. => format!("worker-{}", self.0 - Self::WORKERS),
-            Self::RECLAIMERS.. => format!("reclaimer-{}", self.0 - Self::RECLAIMERS),
-            _ => self.role().to_owned(),
-        };
-        f.pad(&name)
-    }
+/// The waitpoint secret of a seed's deployment.
+pub fn secret_of(seed: u64) -> [u8; 32] {
+    std::array::from_fn(|position| seed.to_be_bytes()[position % 8])
 }
 
 /// One run, given explicitly.
@@ -83,6 +48,8 @@ pub struct Plan {
     pub seed: u64,
     /// Extent and surroundings.
     pub world: WorldPlan,
+    /// How often the messages of workers and reclaimers meet each kind of fault, as long as faults last.
+    pub rates: Vec<MessageRate>,
     /// Reclaimers, then workers.
     pub workers: Vec<WorkerPlan>,
     /// What there is to do.
@@ -115,8 +82,6 @@ pub struct WorldPlan {
     pub server: Skew,
     /// Where the model differs from 0.15.0.
     pub deviations: Vec<Deviation>,
-    /// Signatures of violations that are known, each with its reason.
-    pub accept: Vec<(String, String)>,
 }
 
 /// One worker process, or one reclaimer.
@@ -227,6 +192,8 @@ pub enum Park {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorAction {
+    /// Its name in this plan.
+    pub key: String,
     /// When.
     pub at: TrueTime,
     /// To which work item.
@@ -250,223 +217,13 @@ pub enum Act {
 }
 
 impl Act {
-    /// A number for its kind.
-    pub const fn number(self) -> u64 {
-        match self {
-            Self::Cancel => 0,
-            Self::Revoke => 1,
-            Self::Reprioritise(_) => 2,
-            Self::Replay => 3,
-        }
-    }
-}
-
-/// One fault with its moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// Whom it strikes.
-    pub party: PartyKey,
-    /// When.
-    pub when: When,
-    /// How.
-    pub what: What,
-}
-
-/// A fault's moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum When {
-    /// A true time.
-    At(TrueTime),
-    /// With the party's message of this number, counted from 0 over all its lives.
-    Message(u64),
-}
-
-/// Which way a cut goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Way {
-    /// Requests are lost.
-    Out,
-    /// Replies are lost.
-    In,
-    /// Both are.
-    Both,
-}
-
-/// A kind of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// The process dies; a new instance starts after this long.
-    Crash {
-        /// How long it stays down.
-        restart_ms: u64,
-    },
-    /// The machine stalls.
-    Pause {
-        /// How long.
-        for_ms: u64,
-    },
-    /// The request does not arrive.
-    LostRequest,
-    /// The reply does not arrive.
-    LostReply,
-    /// The request arrives late.
-    Delay {
-        /// How much later.
-        by_ms: u64,
-    },
-    /// The request is applied twice.
-    Duplicate {
-        /// How long after the first time.
-        after_ms: u64,
-    },
-    /// The party is cut off.
-    Cut {
-        /// How long.
-        for_ms: u64,
-        /// Which way.
-        way: Way,
-    },
-    /// The server's clock steps.
-    ServerStep {
-        /// How far.
-        by_ms: i64,
-    },
-    /// The party's wall clock steps.
-    WorkerStep {
-        /// How far.
-        by_ms: i64,
-    },
-}
-
-impl What {
-    /// The kind's name.
+    /// Its kind in one word.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Crash { .. } => "crash",
-            Self::Pause { .. } => "pause",
-            Self::LostRequest => "lost_request",
-            Self::LostReply => "lost_reply",
-            Self::Delay { .. } => "delay",
-            Self::Duplicate { .. } => "duplicate",
-            Self::Cut { .. } => "cut",
-            Self::ServerStep { .. } => "server_step",
-            Self::WorkerStep { .. } => "worker_step",
+            Self::Cancel => "cancel",
+            Self::Revoke => "revoke",
+            Self::Reprioritise(_) => "reprioritise",
+            Self::Replay => "replay",
         }
-    }
-}
-
-/// Reads a plan.
-///
-/// # Errors
-/// When the file is missing, no JSON, of another version or not a plan.
-pub fn read(file: &Path) -> Result<Plan, InputError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
-    let text = read_text(file, "plan", "a plan in JSON")?;
-    let malformed = |line: usize, why: String| InputError::Malformed { file: file.to_owned(), line, why };
-    let from_json =
-        |error: serde_json::Error| malformed(error.line().max(1), format!("{error}; accepted is a plan in JSON"));
-    let line_of_key = |key: &str| {
-        let name = key.rsplit('.').next().unwrap_or(key).split('[').next().unwrap_or(key);
-        line_of(&text, text.find(&format!("\"{name}\"")).unwrap_or(0))
-    };
-    let Versioned { version } = serde_json::from_str(&text).map_err(from_json)?;
-    if version != VERSION {
-        return Err(malformed(line_of_key("version"), format!("version: found {version}, accepted is {VERSION}")));
-    }
-    let plan: Plan = serde_json::from_str(&text).map_err(from_json)?;
-    plan.check().map_err(|(key, found, accepted)| {
-        malformed(line_of_key(&key), format!("{key}: found {found}, accepted is {accepted}"))
-    })?;
-    Ok(plan)
-}
-
-const DAY_MS: u64 = 86_400_000;
-
-impl Plan {
-    /// Finds a value that no drawn plan has: its key, what was found, what is accepted.
-    fn check(&self) -> Result<(), (String, String, &'static str)> {
-        let require = |holds: bool, key: String, found: String, accepted: &'static str| {
-            if holds { Ok(()) } else { Err((key, found, accepted)) }
-        };
-        let world = &self.world;
-        let of_world = |name: &str| format!("world.{name}");
-        require(world.partitions > 0, of_world("partitions"), "0".into(), "1 to 65535")?;
-        require(!world.lanes.is_empty(), of_world("lanes"), "no lanes".into(), "at least one lane")?;
-        let durations = [
-            ("for_ms", world.for_ms, 1),
-            ("liveness_ms", world.liveness_ms, 0),
-            ("lease_ttl_ms", world.lease_ttl_ms, 3),
-            ("request_timeout_ms", world.request_timeout_ms, 1),
-        ];
-        for (name, value, least) in durations {
-            require(
-                (least..=DAY_MS).contains(&value),
-                of_world(name),
-                value.to_string(),
-                "up to a day, and long enough",
-            )?;
-        }
-        let Range { low, high } = world.latency_us;
-        require(low >= 1 && high <= 60_000_000, of_world("latency_us"), format!("[{low}, {high}]"), "1 to 60000000")?;
-        let (mut workers, mut items) = (BTreeSet::new(), BTreeSet::new());
-        for (position, worker) in self.workers.iter().enumerate() {
-            let key = |name: &str| format!("workers[{position}].{name}");
-            let drift = worker.clock.drift_ppm;
-            require(
-                (-500_000..=500_000).contains(&drift),
-                key("clock.drift_ppm"),
-                drift.to_string(),
-                "-500000 to 500000",
-            )?;
-            require(
-                (1..=DAY_MS).contains(&worker.poll_ms),
-                key("poll_ms"),
-                worker.poll_ms.to_string(),
-                "1 to 86400000",
-            )?;
-            let is_worker = worker.key.0 >= PartyKey::RECLAIMERS && workers.insert(worker.key);
-            require(!worker.lanes.is_empty(), key("lanes"), "no lanes".into(), "at least one lane")?;
-            require(is_worker, key("key"), worker.key.0.to_string(), "100 or more, each once")?;
-        }
-        for (position, item) in self.work.iter().enumerate() {
-            let id = ff_core::types::ExecutionId::parse(&item.execution);
-            let accepted = "{fp:N}:UUID with N below world.partitions";
-            let known = id.is_ok_and(|id| id.partition() < world.partitions);
-            require(known, format!("work[{position}].execution"), item.execution.clone(), accepted)?;
-            let fresh = items.insert(item.key);
-            require(fresh, format!("work[{position}].key"), item.key.to_string(), "each key once")?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plan_of_another_version_is_refused_by_its_version() {
-        let folder = std::env::temp_dir().join(format!("claimlab-plan-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("plan.json");
-        std::fs::write(&file, "{\"version\": 99, \"anything\": true}").unwrap();
-        let error = read(&file).unwrap_err().to_string();
-        assert!(error.ends_with("plan.json:1: version: found 99, accepted is 1"), "{error}");
-        assert!(read(&folder).unwrap_err().to_string().contains("it is a directory"));
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn parties_are_named_for_people() {
-        assert_eq!(PartyKey(PartyKey::WORKERS + 17).to_string(), "worker-17");
-        assert_eq!(PartyKey(PartyKey::RECLAIMERS).to_string(), "reclaimer-0");
-        assert_eq!(PartyKey::ENGINE.to_string(), "engine");
     }
 }

@@ -178,13 +178,15 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     require(scenario.liveness.within_ms <= DAY_MS, "liveness.within_ms", scenario.liveness.within_ms, "0 to 86400000")?;
     let names: BTreeSet<Deviation> = scenario.deviations.iter().copied().collect();
     require(names.len() == scenario.deviations.len(), "deviations", "one twice", "each switch once")?;
-    for (position, accept) in scenario.accept.iter().enumerate() {
-        let id = accept.signature.split_whitespace().next().unwrap_or_default();
-        let key = |name: &str| format!("accept[{position}].{name}");
-        let known = Invariant::parse(id).is_some() && accept.signature.contains('=');
-        let accepted = "an invariant's id, then at least the last mutation, as a report prints them";
-        require(known, key("signature"), format!("{:?}", accept.signature), accepted)?;
-        require(!accept.reason.trim().is_empty(), key("reason"), "no reason", "why it is accepted")?;
+    let mut accepted = BTreeSet::new();
+    for (position, id) in scenario.accept.iter().enumerate() {
+        let key = format!("accept[{position}]");
+        require(accepted.insert(id), key, format!("{id:?} again"), "each finding once")?;
+    }
+    for (position, id) in scenario.must_exercise.iter().enumerate() {
+        let key = format!("must_exercise[{position}]");
+        let accepted = "an invariant's id, as `claimlab invariants` lists them";
+        require(Invariant::parse(id).is_some(), key, format!("{id:?}"), accepted)?;
     }
     Ok(())
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use ff_core::backend::HandleKind;
 use ff_core::contracts::{ResumeCondition, SignalMatcher, TimeoutBehavior};
-use ff_core::types::{ExecutionId, LeaseEpoch, TimestampMs, WaitpointId, WaitpointToken};
+use ff_core::types::{AttemptIndex, ExecutionId, LeaseEpoch, TimestampMs, WaitpointId, WaitpointToken};
 
 use super::Surroundings;
 use super::signaller::{self, SIGNAL_NAME, Signal};
+use crate::address::About;
 use crate::plan::{Park, Task};
 use crate::scenario::{Ending, Player};
 use crate::world::{Party, RunNo};
@@ -75,6 +76,8 @@ pub(super) struct Application {
     pub(super) task: Task,
     player: Player,
     run: RunNo,
+    epoch: LeaseEpoch,
+    attempt_index: u32,
 }
 
 impl Drop for Application {
@@ -90,14 +93,25 @@ impl Application {
         surroundings: Surroundings,
         player: Player,
         id: ExecutionId,
-        epoch: LeaseEpoch,
+        (epoch, attempt_index): (LeaseEpoch, u32),
         payload: &[u8],
     ) -> Self {
         let plain = Task { run_ms: 0, reports_progress: false, park: None, ending: Ending::Complete };
         let task = serde_json::from_slice(payload).unwrap_or(plain);
         let execution = party.hub().ids().execution(&id);
         let run = party.hub().run_started(party.no(), execution, epoch);
-        Self { party, surroundings, id, task, player, run }
+        Self { party, surroundings, id, task, player, run, epoch, attempt_index }
+    }
+
+    /// A fresh id of a kind.
+    pub(super) fn new_id(&self, kind: &'static str) -> uuid::Uuid {
+        self.party.id(&self.id, kind)
+    }
+
+    /// The result of this run: no other run of any execution has the same.
+    fn result(&self) -> Vec<u8> {
+        let instance = self.party.hub().key(self.party.no());
+        format!("{} attempt {} epoch {} by {instance}", self.id, self.attempt_index, self.epoch).into_bytes()
     }
 
     /// The run that this is.
@@ -143,7 +157,7 @@ impl Application {
             // So is one that has waited once.
             Ending::WaitChildren if held.attempt_index() == 0 => held.wait_children().await,
             Ending::Complete | Ending::CompleteEmpty | Ending::Drop | Ending::WaitChildren => {
-                held.complete(Some(b"done".to_vec())).await;
+                held.complete(Some(self.result())).await;
             }
             Ending::Fail => held.fail("planned failure").await,
             Ending::Cancel => held.cancel("planned cancel").await,
@@ -196,9 +210,15 @@ impl Application {
             execution: self.id.clone(),
             waitpoint: waitpoint.id,
             token: waitpoint.token,
-            idempotency_key: self.party.uuid().to_string(),
+            idempotency_key: self.new_id("idempotency key").to_string(),
             resume_delay_ms,
         };
-        self.party.request(position, signaller::send(signaller, backend, self.player, signal, after_ms));
+        let about = About::Lease {
+            execution: self.run.execution(),
+            attempt: AttemptIndex::new(self.attempt_index),
+            epoch: self.epoch,
+        };
+        let sending = signaller::send(signaller, backend, self.player, signal, after_ms);
+        self.party.request(position, about, "signal", sending);
     }
 }

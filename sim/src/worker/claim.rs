@@ -16,6 +16,7 @@ use ff_core::types::{AttemptId, ExecutionId, LaneId, LeaseId};
 
 use super::native::{Permit, Worker};
 use super::task::ClaimedTask;
+use crate::address::About;
 use crate::clock::WorkerTime;
 use crate::scenario::Player;
 
@@ -80,7 +81,8 @@ impl Worker {
         );
         let scheduler = std::sync::Arc::clone(&self.surroundings.scheduler);
         let request = async move { scheduler.claim_for_worker(args).await };
-        match self.party.ask(self.surroundings.positions.scheduler, request).await {
+        let about = About::Lane(self.party.hub().ids().lane(&lane));
+        match self.party.ask(self.surroundings.positions.scheduler, about, "claim_for_worker", request).await {
             Some(Ok(ClaimForWorkerOutcome::Granted(grant))) => self.claim_from_grant(lane, grant).await,
             Some(Ok(_)) | None => Ok(None),
             Some(Err(error)) => Err(error),
@@ -199,9 +201,9 @@ impl Worker {
             self.identity.worker.clone(),
             self.identity.instance.clone(),
             lane.clone(),
-            LeaseId::from_uuid(self.party.uuid()),
+            LeaseId::from_uuid(self.party.id(id, "claimed lease")),
             self.surroundings.lease_ttl_ms,
-            AttemptId::from_uuid(self.party.uuid()),
+            AttemptId::from_uuid(self.party.id(id, "attempt")),
             index,
             "{}".into(),
             self.attempt_timeout_ms,
@@ -221,7 +223,7 @@ impl Worker {
             worker_id: self.identity.worker.clone(),
             worker_instance_id: self.identity.instance.clone(),
             lane_id: lane.clone(),
-            lease_id: LeaseId::from_uuid(self.party.uuid()),
+            lease_id: LeaseId::from_uuid(self.party.id(id, "resumed lease")),
             lease_ttl_ms: self.surroundings.lease_ttl_ms,
             current_attempt_index: index,
             remaining_attempt_timeout_ms: None,

@@ -3,6 +3,7 @@
 mod application;
 mod claim;
 mod coverage;
+mod engine;
 mod listener;
 mod native;
 mod operator;
@@ -23,17 +24,13 @@ use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, LaneId, Namespace, WorkerId, WorkerInstanceId};
 
-use crate::engine;
 use crate::plan::{PartyKey, Plan, WorkerPlan};
-use crate::world::{Hub, Party, PartyNo};
+use crate::world::{Cast, Hub, Party, PartyNo, TaskFuture};
 
 /// The namespace of every execution and worker.
 pub fn namespace() -> Namespace {
     Namespace::new("lab")
 }
-
-/// A task of a party, ready to be polled.
-type TaskFuture = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What submitters and reclaimers know of the submitted work: execution and lane.
 #[derive(Debug, Default)]
@@ -90,23 +87,26 @@ pub struct Surroundings {
     pub ledger: Arc<Ledger>,
 }
 
-/// The players of one run.
-pub struct Cast {
+/// The players of a plan's run; on the bare substrate, workers that only send empty requests.
+pub fn cast(plan: &Arc<Plan>, hub: &Arc<Hub>, is_bare: bool) -> Box<dyn Cast> {
+    if is_bare { Box::new(Bare) } else { Box::new(Players::new(plan, hub)) }
+}
+
+struct Players {
     plan: Arc<Plan>,
-    hub: Arc<Hub>,
     surroundings: Surroundings,
     /// Positions of the planned workers by key.
     planned: BTreeMap<PartyKey, usize>,
 }
 
-impl Cast {
-    /// The players of a plan.
-    pub fn new(plan: Arc<Plan>, hub: Arc<Hub>) -> Self {
+impl Players {
+    fn new(plan: &Arc<Plan>, hub: &Arc<Hub>) -> Self {
         let partitions = PartitionConfig { num_flow_partitions: plan.world.partitions, ..PartitionConfig::default() };
-        let positions =
-            Positions { scheduler: PartyKey::SCHEDULER.0 as usize, signaller: PartyKey::SIGNALLER.0 as usize };
-        let scheduler = Party::new(Arc::clone(&hub), positions.scheduler).scheduler_backend(partitions);
-        let signaller = Party::new(Arc::clone(&hub), positions.signaller).trait_backend(partitions);
+        // The parties of which there is one each are seated first, in the order of their list.
+        let seat = |key: PartyKey| PartyKey::FIXED.iter().position(|fixed| *fixed == key).unwrap_or_default();
+        let positions = Positions { scheduler: seat(PartyKey::SCHEDULER), signaller: seat(PartyKey::SIGNALLER) };
+        let scheduler = Party::new(Arc::clone(hub), positions.scheduler).scheduler_backend(partitions);
+        let signaller = Party::new(Arc::clone(hub), positions.signaller).trait_backend(partitions);
         let surroundings = Surroundings {
             partitions,
             lanes: plan.world.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
@@ -117,17 +117,28 @@ impl Cast {
             ledger: Arc::default(),
         };
         let planned = plan.workers.iter().enumerate().map(|(position, worker)| (worker.key, position)).collect();
-        Self { plan, hub, surroundings, planned }
+        Self { plan: Arc::clone(plan), surroundings, planned }
     }
 
-    /// Whether every work item was acknowledged.
-    pub fn all_submitted(&self) -> bool {
-        self.surroundings.ledger.complete.load(Ordering::Relaxed)
+    fn worker(&self, party: Party, planned: &WorkerPlan, life: u32) -> TaskFuture {
+        let identity = Identity {
+            worker: WorkerId::new(planned.worker_id.as_str()),
+            instance: WorkerInstanceId::new(planned.key.instance(life)),
+        };
+        match planned.entry {
+            #[cfg(feature = "sdk")]
+            Some(entry) if planned.player == crate::scenario::Player::Sdk => {
+                let seed = sdk::RuntimeSeed { seed: self.plan.seed, party: planned.key.0, life };
+                Box::pin(sdk::run(party, planned.clone(), entry, identity, self.surroundings.clone(), seed))
+            }
+            Some(entry) => Box::pin(native::run(party, planned.clone(), entry, identity, self.surroundings.clone())),
+            None => Box::pin(reclaimer::run(party, planned.clone(), identity, self.surroundings.clone())),
+        }
     }
+}
 
-    /// The tasks that a party's process starts with in one of its lives.
-    pub fn tasks_of(&self, key: PartyKey, no: PartyNo, life: u32) -> Vec<TaskFuture> {
-        let party = Party::new(Arc::clone(&self.hub), no);
+impl Cast for Players {
+    fn tasks_of(&mut self, party: Party, key: PartyKey, life: u32) -> Vec<TaskFuture> {
         match key {
             PartyKey::ENGINE => engine::scanners(&party, &self.surroundings),
             PartyKey::SUBMITTER => {
@@ -144,12 +155,19 @@ impl Cast {
         }
     }
 
-    /// A worker's task on the bare substrate: empty requests one after the other.
-    pub fn bare_tasks_of(&self, key: PartyKey, no: PartyNo) -> Vec<TaskFuture> {
+    fn has_submitted_all(&self) -> bool {
+        self.surroundings.ledger.complete.load(Ordering::Relaxed)
+    }
+}
+
+/// The bare substrate: every worker sends empty requests, one after the other.
+struct Bare;
+
+impl Cast for Bare {
+    fn tasks_of(&mut self, party: Party, key: PartyKey, _: u32) -> Vec<TaskFuture> {
         if key.0 < PartyKey::WORKERS {
             return Vec::new();
         }
-        let party = Party::new(Arc::clone(&self.hub), no);
         vec![Box::pin(async move {
             loop {
                 let _ = party.call(Message::Time).await;
@@ -157,25 +175,9 @@ impl Cast {
         })]
     }
 
-    fn worker(&self, party: Party, planned: &WorkerPlan, life: u32) -> TaskFuture {
-        let identity = Identity {
-            worker: WorkerId::new(planned.worker_id.as_str()),
-            instance: WorkerInstanceId::new(instance_name(planned.key, life)),
-        };
-        match planned.entry {
-            #[cfg(feature = "sdk")]
-            Some(entry) if planned.player == crate::scenario::Player::Sdk => {
-                Box::pin(sdk::run(party, planned.clone(), entry, identity, self.surroundings.clone()))
-            }
-            Some(entry) => Box::pin(native::run(party, planned.clone(), entry, identity, self.surroundings.clone())),
-            None => Box::pin(reclaimer::run(party, planned.clone(), identity, self.surroundings.clone())),
-        }
+    fn has_submitted_all(&self) -> bool {
+        true
     }
-}
-
-/// The instance id of one life of a worker's process.
-pub fn instance_name(key: PartyKey, life: u32) -> String {
-    format!("{key}-{life}")
 }
 
 /// The two names that a worker presents.

@@ -18,9 +18,8 @@ pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surrounding
     for action in &plan.operators {
         party.sleep_until(action.at).await;
         let Some(item) = items.get(&action.work).map(|position| plan.work[*position].clone()) else { continue };
-        let key = u64::from(action.work) << 3 | action.act.number();
         let acting = act(party.clone(), Arc::clone(&backend), surroundings.clone(), item, action.act);
-        party.spawn_keyed(key, acting);
+        party.spawn_named(&format!("doing {}", action.key), acting);
     }
 }
 

@@ -15,6 +15,7 @@ use ff_core::contracts::{
 };
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::EngineError;
+use ff_core::hash::fnv1a_u64;
 use ff_core::state::PublicState;
 use ff_core::types::{AttemptId, AttemptIndex, ExecutionId, LaneId, LeaseId, WorkerInstanceId};
 
@@ -22,12 +23,12 @@ use super::task::ClaimedTask;
 use super::{Identity, Surroundings};
 use crate::plan::WorkerPlan;
 use crate::scenario::Player;
-use crate::world::Party;
+use crate::world::{Party, Pass};
 
 /// How long a reclaim grant may be consumed.
 const GRANT_TTL_MS: u64 = 5_000;
 /// A pass looks at one of so many remembered executions, so that each has its turn in as many passes.
-const TURNS: usize = 10;
+const TURNS: u64 = 10;
 
 struct Reclaimer {
     party: Party,
@@ -75,19 +76,24 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surr
     };
     let mut pending: Vec<(ExecutionId, LaneId)> = Vec::new();
     let mut known = 0;
-    loop {
+    for pass in 0_u64.. {
         reclaimer.party.sleep_ms(plan.poll_ms).await;
         // A pass that meets an error is over; the next one starts afresh.
         let _ = reclaimer.pass().await;
         let fresh = reclaimer.surroundings.ledger.page(known, usize::MAX);
         known += fresh.len();
         pending.extend(fresh);
-        let turn: Vec<_> = pending.drain(..pending.len().div_ceil(TURNS)).collect();
+        // An execution's turn depends on its id alone, whatever else is remembered.
+        let has_turn = |(id, _): &(ExecutionId, LaneId)| fnv1a_u64(id.as_str().as_bytes()) % TURNS == pass % TURNS;
+        let (turn, rest) = std::mem::take(&mut pending).into_iter().partition(has_turn);
+        pending = rest;
+        let turn: Vec<(ExecutionId, LaneId)> = turn;
         for (id, lane) in turn {
             if !reclaimer.look_at(&id, &lane).await {
                 pending.push((id, lane));
             }
         }
+        reclaimer.party.hub().passed(Pass::Reclaimer, reclaimer.party.no());
     }
 }
 
@@ -193,9 +199,9 @@ impl Reclaimer {
             self.identity.instance.clone(),
             target.lane.clone(),
             None,
-            LeaseId::from_uuid(self.party.uuid()),
+            LeaseId::from_uuid(self.party.id(&target.id, "reclaimed lease")),
             self.surroundings.lease_ttl_ms,
-            AttemptId::from_uuid(self.party.uuid()),
+            AttemptId::from_uuid(self.party.id(&target.id, "reclaiming attempt")),
             "{}".into(),
             None,
             target.holder.clone(),

@@ -57,7 +57,7 @@ async fn deliver(
     let args = DeliverSignalArgs {
         execution_id: signal.execution.clone(),
         waitpoint_id: signal.waitpoint.clone(),
-        signal_id: SignalId::from_uuid(party.uuid()),
+        signal_id: SignalId::from_uuid(party.id(&signal.execution, "signal")),
         signal_name: SIGNAL_NAME.into(),
         signal_category: SIGNAL_CATEGORY.into(),
         source_type: SOURCE.into(),

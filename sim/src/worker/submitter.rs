@@ -29,8 +29,8 @@ pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surrounding
         party.sleep_until(plan.work[position].at).await;
         let (item_party, backend) = (party.clone(), Arc::clone(&backend));
         let (plan, surroundings, left) = (Arc::clone(&plan), surroundings.clone(), Arc::clone(&left));
-        let key = u64::from(plan.work[position].key);
-        party.spawn_keyed(key, async move {
+        let name = format!("for work-{}", plan.work[position].key);
+        party.spawn_named(&name, async move {
             submit(&item_party, &*backend, &plan.work[position], &surroundings).await;
             if left.fetch_sub(1, Ordering::Relaxed) == 1 {
                 surroundings.ledger.complete.store(true, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use claimlab_model::deviation::Deviation;
-use claimlab_model::invariant::Invariant;
+use claimlab_model::invariant::{Invariant, Look};
 use claimlab_model::port::Server as _;
 use ff_core::backend::{FailureClass, FailureReason, Handle, HandleKind};
 use ff_core::contracts::{
@@ -65,7 +65,7 @@ impl ClaimedTask {
         let decoded = handle_codec::decode(&handle.opaque);
         let (epoch, attempt_index) = decoded
             .map_or((LeaseEpoch(0), 0), |decoded| (decoded.payload.lease_epoch, decoded.payload.attempt_index.0));
-        let application = Application::start(party.clone(), surroundings, player, id, epoch, payload);
+        let application = Application::start(party.clone(), surroundings, player, id, (epoch, attempt_index), payload);
         let (renewal_failures, is_asked) = (AtomicU32::new(0), permit.is_some());
         Self {
             party,
@@ -124,9 +124,9 @@ pub(super) fn note_health(party: &Party, run: RunNo, is_refused: bool, is_health
     party.hub().run_doubted(run, !is_healthy);
     // Beside its own end a renewal is refused as it should be.
     if is_refused && !party.hub().is_run_ending(run) {
-        let detail = "a renewal was refused for good, and the lease still counts as healthy";
-        let broken = || Broken { execution: Some(run.execution()), cause: "renew=refused", detail: detail.to_owned() };
-        party.hub().looked_at(Invariant::W01, is_healthy.then(broken));
+        let detail = "a renewal was refused for good, and the lease still counts as healthy".to_owned();
+        let broken = || Broken { execution: Some(run.execution()), script: "renew_lease", result: "refused", detail };
+        party.hub().looked_at(Invariant::W01, Look::at(!is_healthy, "healthy"), broken);
     }
 }
 
@@ -185,12 +185,12 @@ impl Held for &ClaimedTask {
         let binding = match on {
             Some(waitpoint) => WaitpointBinding::UsePending { waitpoint_id: waitpoint.id },
             None => WaitpointBinding::Fresh {
-                waitpoint_id: WaitpointId::from_uuid(self.party.uuid()),
+                waitpoint_id: WaitpointId::from_uuid(self.application.new_id("waitpoint")),
                 waitpoint_key: WAITPOINT_KEY.into(),
             },
         };
         let args = SuspendArgs::new(
-            SuspensionId::from_uuid(self.party.uuid()),
+            SuspensionId::from_uuid(self.application.new_id("suspension")),
             binding,
             condition,
             ResumePolicy::normal(),

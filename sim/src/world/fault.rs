@@ -5,28 +5,35 @@ use super::heap::Event;
 use super::hub::PartyNo;
 use crate::clock::TrueTime;
 use crate::history::Kind;
-use crate::plan::{Fault, Way, What};
+use crate::outcome::Struck;
+use crate::plan::{Fault, Strikes, Way, What};
 
 impl World {
-    /// A planned fault strikes.
+    /// A planned fault of a party strikes, or waits from now on for the party to send something.
     pub(super) fn strike(&mut self, position: u32) {
         if self.healed {
             return;
         }
-        let Fault { party: key, what, .. } = self.plan.faults[position as usize];
-        let Some(party) = self.position_of(key) else { return };
-        match what {
-            What::Crash { restart_ms } => {
-                if self.seats[party].alive {
-                    self.tally.fault(what.name());
-                    self.crash(party, restart_ms);
-                }
-                return;
-            }
+        let plan = std::sync::Arc::clone(&self.plan);
+        let Fault { key, strikes, what } = &plan.faults[position as usize];
+        let Some(party) = strikes.party().and_then(|party| self.positions.get(&party).copied()) else { return };
+        if let Strikes::Sending { skip, .. } = strikes {
+            self.seats[party].crashes_when_sending.push((position, *skip));
+            return;
+        }
+        let has_process = matches!(what, What::Crash { .. } | What::Pause { .. });
+        if has_process && !self.seats[party].alive {
+            return;
+        }
+        self.has_struck[position as usize] = true;
+        self.counts.fault(what.name());
+        if self.options.keep_struck {
+            self.struck.push(Struck { key: key.clone(), address: None, what: *what });
+        }
+        self.tell(party, |_| Kind::Struck { key, what: *what, message: None });
+        match *what {
+            What::Crash { restart_ms } => self.crash(party, restart_ms),
             What::Pause { for_ms } => {
-                if !self.seats[party].alive {
-                    return;
-                }
                 let until = self.now.plus_ms(for_ms);
                 let seat = &mut self.seats[party];
                 seat.stalled_until = seat.stalled_until.max(Some(until));
@@ -41,23 +48,29 @@ impl World {
                 if matches!(way, Way::In | Way::Both) {
                     seat.cut_in = seat.cut_in.max(until);
                 }
+                self.schedule(until, party, Event::Reconnect(party as u32));
             }
             What::ServerStep { by_ms } => self.server_clock.step_ms(by_ms),
             What::WorkerStep { by_ms } => self.hub.set_clock(party, |clock| clock.step_ms(by_ms)),
-            What::LostRequest | What::LostReply | What::Delay { .. } | What::Duplicate { .. } => return,
+            // A plan with one of these at a time is refused.
+            What::LostRequest | What::LostReply | What::Delay { .. } | What::Duplicate { .. } | What::Spare => {}
         }
-        self.tally.fault(what.name());
-        self.tell(party, |_| Kind::Fault { name: what.name(), detail: describe(what) });
+    }
+
+    /// A cut has ended, unless a later one holds.
+    pub(super) fn reconnect(&mut self, party: PartyNo) {
+        let seat = &self.seats[party];
+        if seat.cut_in <= self.now && seat.cut_out <= self.now {
+            self.tell(party, |_| Kind::Reconnected);
+        }
     }
 
     /// A process dies wherever it waits: all its tasks are dropped. Its messages under way are not.
     pub(super) fn crash(&mut self, party: PartyNo, restart_ms: u64) {
-        let what = What::Crash { restart_ms };
-        self.tell(party, |_| Kind::Fault { name: what.name(), detail: describe(what) });
         let tasks = std::mem::take(&mut self.seats[party].tasks);
         for task in tasks {
             // The task whose message this is, if one is, is dropped when its poll is over.
-            drop(self.tasks.remove(task));
+            self.drop_task(task);
         }
         self.drop_deferred(party);
         let seat = &mut self.seats[party];
@@ -92,6 +105,7 @@ impl World {
         }
         seat.stalled_until = None;
         let deferred = std::mem::take(&mut seat.deferred);
+        self.tell(party, |_| Kind::Resumed);
         for event in deferred {
             self.schedule(self.now, party, event);
         }
@@ -110,7 +124,7 @@ impl World {
         }
         self.server_clock = crate::clock::ServerClock::default();
         self.server_clock.step_ms(ahead_ms);
-        if self.plan.world.liveness_ms == 0 || self.watch.until.is_some_and(|until| until <= self.now) {
+        if self.plan.world.liveness_ms == 0 || self.options.until.is_some_and(|until| until <= self.now) {
             self.over = true;
             return;
         }
@@ -121,18 +135,5 @@ impl World {
     /// The end of the liveness phase.
     pub(super) fn deadline(&self) -> TrueTime {
         TrueTime::from_ms(self.plan.world.for_ms).plus_ms(self.plan.world.liveness_ms)
-    }
-}
-
-pub(super) fn describe(what: What) -> String {
-    match what {
-        What::Crash { restart_ms } => format!("down for {restart_ms} ms"),
-        What::Pause { for_ms } => format!("stalls for {for_ms} ms"),
-        What::Cut { for_ms, way } => format!("cut {way:?} for {for_ms} ms"),
-        What::ServerStep { by_ms } => format!("the server's clock steps by {by_ms} ms"),
-        What::WorkerStep { by_ms } => format!("its clock steps by {by_ms} ms"),
-        What::Delay { by_ms } => format!("late by {by_ms} ms"),
-        What::Duplicate { after_ms } => format!("applied again after {after_ms} ms"),
-        What::LostRequest | What::LostReply => "lost".into(),
     }
 }

@@ -35,6 +35,8 @@ pub enum Event {
     Start(SeatNo),
     /// A stalled party goes on.
     Resume(SeatNo),
+    /// A party that was cut off may be heard again.
+    Reconnect(SeatNo),
     /// The faults stop.
     Heal,
     /// The liveness phase looks around.

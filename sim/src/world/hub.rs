@@ -1,9 +1,8 @@
 //! Where parties and their world meet: waits on one side, outgoing things on the other.
 //!
-//! A party is ordinary async code. Each of its leaf futures registers a wait here and says what it
-//! waits for; the world takes that from the outbox after every poll, turns it into events of its own
-//! heap, and polls exactly the task whose wait an event has satisfied. Nothing else wakes anybody, so
-//! no runtime's scheduling can reorder anything.
+//! A party is ordinary async code. Each of its leaf futures registers a wait here and says what it waits for; the world
+//! takes that from the outbox after every poll, turns it into events of its own heap, and polls exactly the task whose
+//! wait an event has satisfied. Nothing else wakes anybody, so no runtime's scheduling can reorder anything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -14,18 +13,22 @@ use claimlab_model::backend::Method;
 use claimlab_model::completion::SubscriptionNo;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::invariant::Invariant;
+use claimlab_model::invariant::{Invariant, Look};
 use ff_core::backend::CompletionPayload;
 use ff_core::types::LeaseEpoch;
 use uuid::Uuid;
 
+use super::beside::Beside;
 use super::outgoing::{Broken, Outgoing};
-use super::run::{RunBook, RunNo, Runs};
-use super::subscription::{Completions, Subscriptions};
+use super::run::{RunBook, RunNo};
+use super::subscription::Subscriptions;
 use super::wait::{Ended, WaitNo, Waits};
+use super::{Overhears, Pass};
+use crate::address::{About, Address, AddressBook, Draw, Draws, Scope};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
-use crate::plan::PartyKey;
-use crate::stream::{Extra, Purpose, Range, Stream};
+use crate::outcome::{Completions, MethodCounts, Runs};
+use crate::plan::{PartyKey, Plan};
+use crate::stream::Range;
 
 /// A party's position in the world's tables.
 pub type PartyNo = usize;
@@ -38,24 +41,24 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct PartyState {
     key: PartyKey,
     clock: PartyClock,
-    ids: Stream,
-    jitter: Stream,
+    /// The present life of its process, in which its messages are counted.
+    scope: Scope,
     calls: u64,
     /// Tasks at once; none for a party that needs no permit.
     capacity: Option<u32>,
     /// Executions that the party runs now.
     running: u32,
-    seed: u64,
-    /// Subscriptions begun so far.
-    subscriptions: u16,
 }
-
-/// How often each method ended how.
-pub type MethodCounts = Vec<Vec<(&'static str, u64)>>;
 
 struct Inner {
     now: TrueTime,
     task: TaskNo,
+    party: PartyNo,
+    book: AddressBook,
+    /// Scopes of tasks that have one of their own.
+    scopes: BTreeMap<TaskNo, Scope>,
+    /// Complete passes over all work, by who makes them.
+    passes: BTreeMap<(Pass, PartyNo), u64>,
     waits: Waits,
     out: Vec<Outgoing>,
     parties: Vec<PartyState>,
@@ -75,12 +78,22 @@ pub struct Hub {
     ids: Mutex<Interner>,
     given: Mutex<VecDeque<Uuid>>,
     deviations: Deviations,
+    draws: Draws,
     /// One way between a party and the server.
     latency_us: Range,
-    #[cfg(feature = "live")]
-    unit: std::sync::OnceLock<crate::live::unit::Unit>,
-    #[cfg(any(feature = "live", feature = "sdk"))]
-    calls: std::sync::OnceLock<Arc<crate::call::log::CallLog>>,
+    beside: Option<Arc<dyn Beside>>,
+    overhears: Option<Arc<dyn Overhears>>,
+}
+
+/// What surrounds the parties of a world beside its plan.
+#[derive(Clone, Default)]
+pub struct Ears {
+    /// Whether the outbox carries what only a history needs.
+    pub recording: bool,
+    /// Another server beside the model.
+    pub beside: Option<Arc<dyn Beside>>,
+    /// Who sees every call of the trait.
+    pub overhears: Option<Arc<dyn Overhears>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,17 +101,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// An empty meeting place.
-    pub fn new(recording: bool, deviations: Deviations, latency_us: Range) -> Arc<Self> {
+    /// The meeting place of a plan's world, without parties.
+    pub fn new(plan: &Plan, ears: Ears) -> Arc<Self> {
+        let book = AddressBook::new(plan.work.iter().map(|item| (item.execution.as_str(), item.key)));
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 now: TrueTime::default(),
                 task: 0,
+                party: 0,
+                book,
+                scopes: BTreeMap::new(),
+                passes: BTreeMap::new(),
                 waits: Waits::default(),
                 out: Vec::new(),
                 parties: Vec::new(),
                 counts: vec![Vec::new(); Method::ALL.len()],
-                recording,
+                recording: ears.recording,
                 runs: RunBook::default(),
                 permitted_calls: 0,
                 saturated_calls: 0,
@@ -107,30 +125,67 @@ impl Hub {
             }),
             ids: Mutex::default(),
             given: Mutex::default(),
-            deviations,
-            latency_us,
-            #[cfg(feature = "live")]
-            unit: std::sync::OnceLock::new(),
-            #[cfg(any(feature = "live", feature = "sdk"))]
-            calls: std::sync::OnceLock::new(),
+            deviations: plan.world.deviations.iter().copied().collect(),
+            draws: Draws::of(plan.seed),
+            latency_us: plan.world.latency_us,
+            beside: ears.beside,
+            overhears: ears.overhears,
         })
     }
 
     /// Adds a party and gives its position.
-    pub fn add_party(&self, seed: u64, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
+    pub fn add_party(&self, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
         let mut inner = lock(&self.inner);
-        inner.parties.push(PartyState {
-            key,
-            clock,
-            ids: Stream::new(seed, Purpose::Ids, u64::from(key.0)),
-            jitter: Stream::new(seed, Purpose::Jitter, u64::from(key.0)),
-            calls: 0,
-            capacity,
-            running: 0,
-            seed,
-            subscriptions: 0,
-        });
+        let scope = Scope::named(&key.life(0));
+        inner.parties.push(PartyState { key, clock, scope, calls: 0, capacity, running: 0 });
         inner.parties.len() - 1
+    }
+
+    /// Begins another life of a party's process.
+    pub(super) fn begin_life(&self, party: PartyNo, life: u32) {
+        let mut inner = lock(&self.inner);
+        let state = &mut inner.parties[party];
+        state.scope = Scope::named(&state.key.life(life));
+    }
+
+    /// The messages of a task are addressed and counted under a name of their own from now on.
+    pub(super) fn name_task(&self, task: TaskNo, name: &str) {
+        lock(&self.inner).scopes.insert(task, Scope::named(name));
+    }
+
+    /// The same for the current task.
+    pub fn name_current_task(&self, name: &str) {
+        let mut inner = lock(&self.inner);
+        let task = inner.task;
+        inner.scopes.insert(task, Scope::named(name));
+    }
+
+    /// A task has ended.
+    pub(super) fn forget_task(&self, task: TaskNo) {
+        lock(&self.inner).scopes.remove(&task);
+    }
+
+    /// The address of the next thing of this name that a task of a party does.
+    pub(super) fn address(&self, task: TaskNo, party: PartyNo, about: About, name: &'static str) -> Address {
+        let Inner { book, scopes, parties, .. } = &mut *lock(&self.inner);
+        let own = if scopes.is_empty() { None } else { scopes.get_mut(&task) };
+        let scope = own.unwrap_or(&mut parties[party].scope);
+        book.next(scope, about, name, &lock(&self.ids))
+    }
+
+    /// An address as a plan names it.
+    pub fn write(&self, address: &Address) -> String {
+        lock(&self.inner).book.write(address, &lock(&self.ids))
+    }
+
+    /// What this world's seed has to draw from.
+    pub fn draws(&self) -> Draws {
+        self.draws
+    }
+
+    /// A latency at an address, one way.
+    pub(super) fn latency_us(&self, at: &Address, way: Draw) -> u64 {
+        self.draws.within(at.key, way, self.latency_us)
     }
 
     /// Changes a party's clock.
@@ -156,7 +211,6 @@ impl Hub {
     }
 
     /// The next ids that a client library mints, before fresh ones: those that another client minted.
-    #[cfg(feature = "live")]
     pub fn give_ids(&self, ids: impl IntoIterator<Item = Uuid>) {
         let mut given = lock(&self.given);
         given.clear();
@@ -164,50 +218,30 @@ impl Hub {
     }
 
     /// An id that a client library mints.
-    pub fn mint(&self, party: PartyNo) -> Uuid {
+    pub fn mint(&self, party: PartyNo, about: About, kind: &'static str) -> Uuid {
         let given = lock(&self.given).pop_front();
-        given.unwrap_or_else(|| self.uuid(party))
+        given.unwrap_or_else(|| self.id(party, about, kind))
     }
 
-    /// A fresh id from a party's own stream.
-    pub fn uuid(&self, party: PartyNo) -> Uuid {
-        lock(&self.inner).parties[party].ids.uuid()
+    /// A fresh id of a kind, for something that a party does about something.
+    pub fn id(&self, party: PartyNo, about: About, kind: &'static str) -> Uuid {
+        let task = lock(&self.inner).task;
+        self.draws.uuid(self.address(task, party, about, kind).key)
     }
 
-    /// A number below `bound` from a party's own stream.
-    pub fn jitter(&self, party: PartyNo, bound: u64) -> u64 {
-        lock(&self.inner).parties[party].jitter.below(bound)
+    /// Who sees every call of the trait.
+    pub fn overhears(&self) -> Option<&Arc<dyn Overhears>> {
+        self.overhears.as_ref()
     }
 
-    /// Has every call noted.
-    #[cfg(any(feature = "live", feature = "sdk"))]
-    pub fn note_calls(&self, log: Arc<crate::call::log::CallLog>) {
-        // A world has one log; it is given before anything happens.
-        let _ = self.calls.set(log);
-    }
-
-    /// Where calls are noted, if they are.
-    #[cfg(any(feature = "live", feature = "sdk"))]
-    pub fn calls(&self) -> Option<&Arc<crate::call::log::CallLog>> {
-        self.calls.get()
+    /// The server that is laid beside the model, if one is.
+    pub fn beside(&self) -> Option<&Arc<dyn Beside>> {
+        self.beside.as_ref()
     }
 
     /// A party's key.
     pub fn key(&self, party: PartyNo) -> PartyKey {
         lock(&self.inner).parties[party].key
-    }
-
-    /// Lays a real server beside the model.
-    #[cfg(feature = "live")]
-    pub fn lay_beside(&self, unit: crate::live::unit::Unit) {
-        // A world has one real side; it is given before anything happens.
-        let _ = self.unit.set(unit);
-    }
-
-    /// What is compared with a real server, if anything is.
-    #[cfg(feature = "live")]
-    pub fn unit(&self) -> Option<&crate::live::unit::Unit> {
-        self.unit.get()
     }
 
     /// The switches of this run.
@@ -251,15 +285,18 @@ impl Hub {
     }
 
     /// Sets the scene for polling a task.
-    pub fn enter(&self, now: TrueTime, task: TaskNo) {
+    pub fn enter(&self, now: TrueTime, task: TaskNo, party: PartyNo) {
         let mut inner = lock(&self.inner);
         inner.now = now;
         inner.task = task;
+        inner.party = party;
     }
 
-    /// Swaps what the polled task wants with an empty list.
+    /// Swaps what the polled task wants with an empty list; whatever happens from now on is in nobody's turn.
     pub fn drain(&self, into: &mut Vec<Outgoing>) {
-        std::mem::swap(&mut lock(&self.inner).out, into);
+        let mut inner = lock(&self.inner);
+        inner.party = PartyNo::MAX;
+        std::mem::swap(&mut inner.out, into);
     }
 
     /// Puts something into the outbox of the current task's party.
@@ -271,6 +308,10 @@ impl Hub {
     pub fn run_started(&self, party: PartyNo, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
         let mut inner = lock(&self.inner);
         inner.parties[party].running += 1;
+        if inner.recording {
+            let running = inner.parties[party].running;
+            inner.out.push(Outgoing::RunStarted { execution, epoch: epoch.0, running });
+        }
         inner.runs.start(execution, epoch)
     }
 
@@ -296,6 +337,11 @@ impl Hub {
         let mut inner = lock(&self.inner);
         let now = inner.now;
         inner.parties[party].running -= 1;
+        // A run that ends with its process ends outside of its party's turn; the crash is told instead.
+        if inner.recording && inner.party == party {
+            let running = inner.parties[party].running;
+            inner.out.push(Outgoing::RunEnded { execution: run.execution(), running });
+        }
         inner.runs.end(run, now);
     }
 
@@ -314,14 +360,10 @@ impl Hub {
         lock(&self.inner).parties[party].running
     }
 
-    /// Granting and claiming calls of parties with permits.
-    pub fn permitted_calls(&self) -> u64 {
-        lock(&self.inner).permitted_calls
-    }
-
-    /// Granting and claiming calls of saturated workers.
-    pub fn saturated_calls(&self) -> u64 {
-        lock(&self.inner).saturated_calls
+    /// Granting and claiming calls of parties with permits, and those of them that were made without a free one.
+    pub fn permitted_calls(&self) -> (u64, u64) {
+        let inner = lock(&self.inner);
+        (inner.permitted_calls, inner.saturated_calls)
     }
 
     /// How executions were run.
@@ -330,10 +372,23 @@ impl Hub {
     }
 
     /// Counts a look at a promise that a party itself has to keep; a broken one is reported.
-    pub fn looked_at(&self, invariant: Invariant, broken: Option<Broken>) {
+    pub fn looked_at(&self, invariant: Invariant, look: Look, broken: impl FnOnce() -> Broken) {
         let mut inner = lock(&self.inner);
-        *inner.looked.entry(invariant).or_default() += 1;
-        inner.out.extend(broken.map(|broken| Outgoing::Found { invariant, broken }));
+        *inner.looked.entry(invariant).or_default() += u64::from(look != Look::Vacuous);
+        if let Look::Broken(case) = look {
+            inner.out.push(Outgoing::Found { invariant, case, broken: broken() });
+        }
+    }
+
+    /// Somebody has gone once by all the work that is theirs to move.
+    pub fn passed(&self, pass: Pass, party: PartyNo) {
+        *lock(&self.inner).passes.entry((pass, party)).or_default() += 1;
+    }
+
+    /// How often the one who goes by most often has gone by all the work of a kind.
+    pub(super) fn passes(&self, pass: Pass) -> u64 {
+        let inner = lock(&self.inner);
+        inner.passes.range((pass, 0)..=(pass, PartyNo::MAX)).map(|(_, count)| *count).max().unwrap_or_default()
     }
 
     /// Ends every wait for a time without a world, and gives the promises that were found broken.
@@ -356,14 +411,14 @@ impl Hub {
         lock(&self.inner).looked.get(&invariant).copied().unwrap_or_default()
     }
 
-    /// Begins to listen to completions, which takes a round trip; latencies are the subscription's own.
+    /// Begins to listen to completions; the server knows of it after one latency.
     pub fn subscribe(&self, party: PartyNo) -> SubscriptionNo {
+        let task = lock(&self.inner).task;
+        let address = self.address(task, party, About::Nothing, "subscribe");
+        let latency_us = self.latency_us(&address, Draw::LatencyOut);
         let mut inner = lock(&self.inner);
-        let (now, state) = (inner.now, &mut inner.parties[party]);
-        state.subscriptions += 1;
-        let key = u64::from(state.subscriptions) << 32 | u64::from(state.key.0);
-        let latency = Stream::of_extra(state.seed, Extra::Subscription, key);
-        inner.subscriptions.add(party, latency, self.latency_us, now)
+        let now = inner.now;
+        inner.subscriptions.add(party, latency_us, now)
     }
 
     /// Stops listening.
@@ -380,9 +435,19 @@ impl Hub {
         subscriptions.next_or_wait(subscription, || waits.add(*task))
     }
 
-    /// A completion is published: who will hear of it, and when.
-    pub(super) fn published(&self, now: TrueTime) -> Vec<(PartyNo, SubscriptionNo, TrueTime)> {
-        lock(&self.inner).subscriptions.published(now)
+    /// An execution's end is published: who will hear of it, and when.
+    pub(super) fn published(&self, ended: ExecutionNo, now: TrueTime) -> Vec<(PartyNo, SubscriptionNo, TrueTime)> {
+        let listeners = lock(&self.inner).subscriptions.listeners(now);
+        let sent = listeners.into_iter().filter_map(|(subscription, party)| {
+            let address = {
+                let Inner { book, parties, .. } = &mut *lock(&self.inner);
+                book.next(&mut parties[party].scope, About::Execution(ended), "completion", &lock(&self.ids))
+            };
+            let latency_us = self.latency_us(&address, Draw::LatencyBack);
+            let arrives = lock(&self.inner).subscriptions.sent(subscription, now, latency_us)?;
+            Some((party, subscription, arrives))
+        });
+        sent.collect()
     }
 
     /// The news of a completion has arrived; gives the task that waits for it.
@@ -445,22 +510,24 @@ mod tests {
     #[test]
     fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
         let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let hub = Hub::new(false, Deviations::default(), Range::just(1));
-        let worker = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
-        let reclaimer = hub.add_party(1, PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
+        let text = "[world]\npartitions = 1\nfor_ms = 1\n[workers]\ncount = 1\n[work]\nrun_ms = [1, 1]\n";
+        let scenario = crate::scenario::parse(std::path::Path::new("one.toml"), text).unwrap();
+        let hub = Hub::new(&crate::plan::draw(&scenario, 1), Ears::default());
+        let worker = hub.add_party(PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
+        let reclaimer = hub.add_party(PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
         let epoch = ff_core::types::LeaseEpoch(1);
         hub.run_started(reclaimer, execution, epoch);
         hub.method_started(reclaimer, Method::IssueClaimGrant);
         hub.method_started(worker, Method::IssueClaimGrant);
-        assert_eq!(hub.saturated_calls(), 0);
+        assert_eq!(hub.permitted_calls().1, 0);
         let run = hub.run_started(worker, execution, epoch);
         hub.method_started(worker, Method::Complete);
-        assert_eq!(hub.saturated_calls(), 0, "ending a task needs no free permit");
+        assert_eq!(hub.permitted_calls().1, 0, "ending a task needs no free permit");
         hub.method_started(worker, Method::ClaimExecution);
-        assert_eq!(hub.saturated_calls(), 1);
+        assert_eq!(hub.permitted_calls().1, 1);
         hub.run_ended(worker, run);
         hub.method_started(worker, Method::ClaimExecution);
-        assert_eq!(hub.saturated_calls(), 1);
+        assert_eq!(hub.permitted_calls().1, 1);
     }
 }

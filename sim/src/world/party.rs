@@ -8,43 +8,36 @@ use std::task::{Context, Poll};
 use claimlab_model::backend::{Method, ModelBackend};
 use claimlab_model::completion::{Publishes, SubscriptionNo};
 use claimlab_model::deviation::Deviations;
-use claimlab_model::intern::Interner;
+use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
 use ff_core::backend::CompletionPayload;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
-use ff_core::types::TimestampMs;
+use ff_core::types::{ExecutionId, TimestampMs};
 use uuid::Uuid;
 
+use super::WholeCall;
+use super::beside::Conversation;
 use super::hub::{Hub, PartyNo, TaskFuture};
-use super::outgoing::{Latency, Load, Outgoing};
+use super::outgoing::{Load, Outgoing};
 use super::wait::{Ended, WaitFuture};
+use crate::address::About;
 use crate::clock::{TrueTime, WorkerTime};
-#[cfg(feature = "live")]
-use crate::live::unit::Unit;
 
 /// One party's access to its world.
 #[derive(Clone)]
 pub struct Party {
     hub: Arc<Hub>,
     no: PartyNo,
-    latency: Latency,
-    /// The shipped client that goes through the same call.
-    #[cfg(feature = "live")]
-    shadow: Option<Box<super::shadow::Conversation>>,
+    /// The call that a client of another server goes through as well.
+    conversation: Option<Arc<dyn Conversation>>,
 }
 
 impl Party {
     /// The access of the party at a position.
     pub fn new(hub: Arc<Hub>, no: PartyNo) -> Self {
-        Self {
-            hub,
-            no,
-            latency: Latency::OfTask,
-            #[cfg(feature = "live")]
-            shadow: None,
-        }
+        Self { hub, no, conversation: None }
     }
 
     /// The party's position.
@@ -62,72 +55,50 @@ impl Party {
         ModelBackend::new(self.clone(), partitions)
     }
 
-    /// The trait over this party's way to the server: each message on its own, or each call as a whole
-    /// where the world's watch asks for that.
+    /// The trait over this party's way to the server; where another server is laid beside the model, over the way to
+    /// both.
     pub fn trait_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
-        #[cfg(feature = "live")]
-        if let Some(backend) = self.compared_backend(partitions) {
-            return self.overheard(backend);
-        }
-        self.overheard(Arc::new(self.backend(partitions)))
+        self.watched(partitions, |backend| backend)
     }
 
     /// The same with the scheduler installed.
     pub fn scheduler_backend(&self, partitions: PartitionConfig) -> Arc<dyn EngineBackend> {
-        #[cfg(feature = "live")]
-        if let Some(backend) = self.compared_backend(partitions) {
-            return self.overheard(backend);
-        }
-        self.overheard(Arc::new(self.backend(partitions).with_scheduler()))
+        self.watched(partitions, ModelBackend::with_scheduler)
     }
 
-    /// The same way, its calls noted where the world's watch asks for that.
-    #[cfg(any(feature = "live", feature = "sdk"))]
-    fn overheard(&self, backend: Arc<dyn EngineBackend>) -> Arc<dyn EngineBackend> {
-        use crate::call::{Caller, log::Overheard};
-        match self.hub.calls() {
-            Some(log) => {
-                let overheard = Overheard::new(self.clone(), Arc::clone(log), backend);
-                Arc::new(Caller(overheard))
-            }
+    fn watched(
+        &self,
+        partitions: PartitionConfig,
+        install: impl FnOnce(ModelBackend<Self>) -> ModelBackend<Self>,
+    ) -> Arc<dyn EngineBackend> {
+        let backend = match self.hub.beside() {
+            Some(beside) => beside.backend(self, partitions),
+            None => Arc::new(install(self.backend(partitions))),
+        };
+        match self.hub.overhears() {
+            Some(overhears) => overhears.backend(self, backend),
             None => backend,
         }
     }
 
-    #[cfg(not(any(feature = "live", feature = "sdk")))]
-    fn overheard(&self, backend: Arc<dyn EngineBackend>) -> Arc<dyn EngineBackend> {
-        backend
-    }
-
-    #[cfg(feature = "live")]
-    fn compared_backend(&self, partitions: PartitionConfig) -> Option<Arc<dyn EngineBackend>> {
-        match self.hub.unit()? {
-            Unit::Call(_) => Some(Arc::new(crate::call::Caller(self.clone()))),
-            Unit::Message(shadow) => Some(super::shadow::backend(self, shadow, partitions)),
-        }
-    }
-
-    /// This party within a call that a shipped client goes through too.
-    #[cfg(feature = "live")]
-    pub(super) fn shadowed(&self, conversation: super::shadow::Conversation) -> Self {
-        Self { shadow: Some(Box::new(conversation)), ..self.clone() }
+    /// This party within a call that a client of another server goes through as well.
+    #[must_use]
+    pub fn within(&self, conversation: Arc<dyn Conversation>) -> Self {
+        Self { conversation: Some(conversation), ..self.clone() }
     }
 
     /// Sends a call as a whole; none when no answer came in time.
-    #[cfg(feature = "live")]
-    pub(crate) async fn whole(&self, call: crate::call::Call) -> Option<crate::call::Answer> {
-        let (call, latency) = (Box::new(call), self.latency);
-        let wait =
-            WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call), latency });
+    pub async fn whole<T: 'static>(&self, call: Box<dyn WholeCall>) -> Option<T> {
+        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call) });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|answer| *answer),
             _ => None,
         }
     }
 
-    /// This party in code that a task of its own would run, though it is part of another.
-    pub fn as_spawned(&self) -> Self {
-        Self { latency: Latency::OfSpawned, ..self.clone() }
+    /// An execution as something that ids and requests can be about.
+    pub fn about(&self, execution: &ExecutionId) -> About {
+        About::Execution(self.hub.ids().execution(execution))
     }
 
     /// What the party's wall clock shows.
@@ -135,9 +106,9 @@ impl Party {
         self.hub.wall(self.no)
     }
 
-    /// A fresh id from the party's own stream.
-    pub fn uuid(&self) -> Uuid {
-        self.hub.uuid(self.no)
+    /// A fresh id of a kind, for something that the party does about an execution.
+    pub fn id(&self, execution: &ExecutionId, kind: &'static str) -> Uuid {
+        self.hub.id(self.no, self.about(execution), kind)
     }
 
     /// Waits so many milliseconds of the party's own counting.
@@ -164,35 +135,45 @@ impl Party {
 
     /// Starts another task of this party.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.hub.put(Outgoing::Spawn { task: Box::pin(task), key: None });
+        self.hub.put(Outgoing::Spawn { task: Box::pin(task), scope: None });
     }
 
-    /// Starts another task of this party that draws from a stream named by a key, so that one such task
-    /// more or less changes nothing for the others.
-    pub fn spawn_keyed(&self, key: u64, task: impl Future<Output = ()> + Send + 'static) {
-        self.hub.put(Outgoing::Spawn { task: Box::pin(task), key: Some(key) });
+    /// Starts another task of this party whose messages are addressed and counted under a name of their own, so that
+    /// one such task more or less changes nothing for the others.
+    pub fn spawn_named(&self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
+        let scope = Some(format!("{} {name}", self.hub.key(self.no)));
+        self.hub.put(Outgoing::Spawn { task: Box::pin(task), scope });
     }
 
-    /// Hands a task to another party; it starts there when the request arrives.
-    pub fn request(&self, to: PartyNo, task: impl Future<Output = ()> + Send + 'static) {
+    /// Hands a task to another party; it starts there when the request arrives. The request is addressed by what it is
+    /// about and by its name, and what the task sends there by the request.
+    pub fn request(
+        &self,
+        to: PartyNo,
+        about: About,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let task: TaskFuture = Box::pin(task);
-        self.hub.put(Outgoing::Request { to, task, wait: None, latency: self.latency });
+        self.hub.put(Outgoing::Request { to, task, wait: None, about, name });
     }
 
     /// Asks another party and waits for its answer; none when request or answer is cut off for too long.
     pub async fn ask<T: Send + 'static>(
         &self,
         to: PartyNo,
+        about: About,
+        name: &'static str,
         answer: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let (hub, asker, latency) = (Arc::clone(&self.hub), self.no, self.latency);
+        let (hub, asker) = (Arc::clone(&self.hub), self.no);
         let answer = Box::pin(answer);
         let wait = WaitFuture::new(Arc::clone(&self.hub), move |wait| {
             let task: TaskFuture = Box::pin(async move {
                 let value = answer.await;
                 hub.put(Outgoing::Respond { wait, to: asker, value: Box::new(value) });
             });
-            Outgoing::Request { to, task, wait: Some(wait), latency }
+            Outgoing::Request { to, task, wait: Some(wait), about, name }
         });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|value| *value),
@@ -217,24 +198,18 @@ impl Publishes for Party {
 
 impl Server for Party {
     async fn call(&self, message: Message) -> Result<Reply, Unanswered> {
-        #[cfg(feature = "live")]
-        let held = self.shadow.as_ref().and_then(|shadow| shadow.sent(&message));
-        #[cfg(feature = "live")]
-        let load = match &held {
-            Some(held) => Load::Held(message, Arc::clone(held)),
+        let tag = self.conversation.as_ref().and_then(|conversation| conversation.sent(self, &message));
+        let load = match &tag {
+            Some(tag) => Load::Tagged(message, Arc::clone(tag)),
             None => Load::Message(message),
         };
-        #[cfg(not(feature = "live"))]
-        let load = Load::Message(message);
-        let latency = self.latency;
-        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load, latency });
+        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load });
         let reply = match call.await {
             Ended::Answered(reply) => Ok(reply),
             _ => Err(Unanswered),
         };
-        #[cfg(feature = "live")]
-        if let Some(shadow) = &self.shadow {
-            shadow.heard(reply.is_ok().then_some(held).flatten());
+        if let Some(conversation) = &self.conversation {
+            conversation.heard(self, tag.as_deref().filter(|_| reply.is_ok()));
         }
         reply
     }
@@ -247,8 +222,8 @@ impl Server for Party {
         self.hub.deviations()
     }
 
-    fn mint(&self) -> Uuid {
-        self.hub.mint(self.no)
+    fn mint(&self, kind: &'static str, execution: ExecutionNo) -> Uuid {
+        self.hub.mint(self.no, About::Execution(execution), kind)
     }
 
     fn wall_clock(&self) -> TimestampMs {

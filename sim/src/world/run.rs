@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use claimlab_model::intern::ExecutionNo;
 use ff_core::types::LeaseEpoch;
-use serde::Serialize;
 
 use crate::clock::TrueTime;
+use crate::outcome::Runs;
 
 /// One run of an execution by a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,57 +32,6 @@ struct Run {
     ending: bool,
     lost_at: Option<TrueTime>,
     doubted_at: Option<TrueTime>,
-}
-
-/// How often executions were run, run by two at once, and run without a lease.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Runs {
-    /// Runs started.
-    pub started: u64,
-    /// Runs that started while another party ran the same execution.
-    pub overlapped: u64,
-    /// Runs whose lease was marked expired, revoked, cancelled or taken over while they went on.
-    pub lost: u64,
-    /// Of these, the ones whose holder stopped calling its lease healthy before its run was over.
-    pub doubted: u64,
-    /// How long after the loss that was, in milliseconds: all together, and the longest.
-    pub doubted_after_ms: Span,
-    /// How long they went on after the loss.
-    pub ran_on_ms: Span,
-}
-
-/// Durations of many, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Span {
-    /// All together.
-    pub sum: u64,
-    /// The longest.
-    pub longest: u64,
-}
-
-impl Span {
-    fn add(&mut self, ms: u64) {
-        self.sum += ms;
-        self.longest = self.longest.max(ms);
-    }
-
-    /// Adds those of others.
-    pub fn merge(&mut self, other: Self) {
-        self.sum += other.sum;
-        self.longest = self.longest.max(other.longest);
-    }
-}
-
-impl Runs {
-    /// Adds those of another world.
-    pub fn merge(&mut self, other: Self) {
-        self.started += other.started;
-        self.overlapped += other.overlapped;
-        self.lost += other.lost;
-        self.doubted += other.doubted;
-        self.doubted_after_ms.merge(other.doubted_after_ms);
-        self.ran_on_ms.merge(other.ran_on_ms);
-    }
 }
 
 /// The runs of a world.
@@ -159,6 +108,7 @@ mod tests {
     use ff_core::types::ExecutionId;
 
     use super::*;
+    use crate::outcome::Span;
 
     fn execution() -> ExecutionNo {
         let id = ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();

@@ -5,35 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 use claimlab_model::completion::SubscriptionNo;
 use ff_core::backend::CompletionPayload;
-use serde::Serialize;
 
 use super::hub::PartyNo;
 use super::wait::WaitNo;
 use crate::clock::TrueTime;
-use crate::stream::{Range, Stream};
-
-/// How many completions there were for listeners.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Completions {
-    /// Published, each once for everybody who listened then.
-    pub published: u64,
-    /// Of these, heard.
-    pub heard: u64,
-}
-
-impl Completions {
-    /// Adds those of another world.
-    pub fn merge(&mut self, other: Self) {
-        self.published += other.published;
-        self.heard += other.heard;
-    }
-}
+use crate::outcome::Completions;
 
 #[derive(Debug)]
 struct Subscription {
     party: PartyNo,
-    latency: Stream,
-    latency_us: Range,
     /// When the server knows of it.
     stands_at: TrueTime,
     /// When its last news arrives; one connection overtakes nothing.
@@ -55,17 +35,10 @@ impl Subscriptions {
         self.counts
     }
 
-    pub(super) fn add(
-        &mut self,
-        party: PartyNo,
-        mut latency: Stream,
-        latency_us: Range,
-        now: TrueTime,
-    ) -> SubscriptionNo {
+    pub(super) fn add(&mut self, party: PartyNo, latency_us: u64, now: TrueTime) -> SubscriptionNo {
         self.last += 1;
-        let stands_at = now.plus_us(latency.within_unsigned(latency_us));
         let heard = VecDeque::new();
-        let of = Subscription { party, latency, latency_us, stands_at, last_at: now, heard, wait: None };
+        let of = Subscription { party, stands_at: now.plus_us(latency_us), last_at: now, heard, wait: None };
         self.standing.insert(self.last, of);
         self.last
     }
@@ -89,17 +62,18 @@ impl Subscriptions {
         heard
     }
 
-    pub(super) fn published(&mut self, now: TrueTime) -> Vec<(PartyNo, SubscriptionNo, TrueTime)> {
-        let counts = &mut self.counts;
-        let standing = self.standing.iter_mut().filter(|(_, of)| of.stands_at <= now);
-        standing
-            .map(|(no, of)| {
-                counts.published += 1;
-                let latency_us = of.latency.within_unsigned(of.latency_us);
-                of.last_at = now.plus_us(latency_us).max(of.last_at.plus_us(1));
-                (of.party, *no, of.last_at)
-            })
-            .collect()
+    /// Everybody whom the server knows to listen, when something is published.
+    pub(super) fn listeners(&self, now: TrueTime) -> Vec<(SubscriptionNo, PartyNo)> {
+        let standing = self.standing.iter().filter(|(_, of)| of.stands_at <= now);
+        standing.map(|(no, of)| (*no, of.party)).collect()
+    }
+
+    /// When news that takes so long reaches a subscriber: never before what was sent earlier.
+    pub(super) fn sent(&mut self, no: SubscriptionNo, now: TrueTime, latency_us: u64) -> Option<TrueTime> {
+        let of = self.standing.get_mut(&no)?;
+        self.counts.published += 1;
+        of.last_at = now.plus_us(latency_us).max(of.last_at.plus_us(1));
+        Some(of.last_at)
     }
 
     /// Keeps the news; gives the wait that it ends.

@@ -12,7 +12,7 @@ use ff_core::types::{
 };
 use uuid::Uuid;
 
-use super::{Bounds, Checker, Invariant, Violation, diagnose, overdue};
+use super::{Checker, Invariant, Violation, immovable, overdue, unfinished};
 use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, Interner, LaneNo, WorkerNo};
 use crate::message::{
@@ -28,7 +28,6 @@ const START_MS: i64 = 1_700_000_000_000;
 const PARTITION: u16 = 1;
 const GRANT_MS: u64 = 5_000;
 const LEASE_MS: u64 = 30_000;
-const BOUNDS: Bounds = Bounds { mark_ms: 1_000, reclaim_ms: 2_000, promote_ms: 3_000 };
 
 /// A server under a checker, with one worker and the execution that the calls are about.
 struct World {
@@ -84,7 +83,12 @@ impl World {
         let answered = script::perform(&mut self.store, self.now, message);
         tamper(&mut self.store, self.work);
         let reply = forged.map_or(answered, Reply::Done);
-        let broken = invariants(self.checker.observe(&self.store, self.now, message, &reply));
+        let found = self.checker.observe(&self.store, self.now, message, &reply);
+        for violation in found {
+            let cases = violation.invariant.cases();
+            assert!(cases.contains(&violation.case), "{violation:?} is in none of the cases {cases:?}");
+        }
+        let broken = invariants(found);
         assert_eq!(self.checker.standing(), self.checker.recheck(&self.store));
         (reply, broken)
     }
@@ -170,11 +174,14 @@ impl World {
     }
 
     fn overdue(&self) -> Vec<Invariant> {
-        invariants(&overdue(&self.store, PARTITION + 1, &[self.lane], self.now, &BOUNDS))
+        let overdue = overdue(&self.store, PARTITION + 1, &[self.lane], self.now);
+        overdue.into_iter().map(|overdue| overdue.violation.invariant).collect()
     }
 
-    fn diagnose(&self) -> Vec<Invariant> {
-        invariants(&diagnose(&self.store, self.now, &BOUNDS))
+    /// What is broken because nothing can move the execution any more.
+    fn immovable(&self) -> Vec<Invariant> {
+        let open = unfinished(&self.store, self.now);
+        open.flat_map(|(execution, stuck)| invariants(&immovable(execution, &stuck))).collect()
     }
 
     fn found(&self) -> &Execution {
@@ -358,5 +365,5 @@ fn a_normal_life_breaks_nothing() {
     world.fine(completing(&held, b"out"));
     assert!(world.checker.standing().is_empty());
     assert_eq!(world.checker.standing(), world.checker.recheck(&world.store));
-    assert!(world.overdue().is_empty() && world.diagnose().is_empty());
+    assert!(world.overdue().is_empty() && unfinished(&world.store, world.now).next().is_none());
 }

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use claimlab_model::backend::Method;
 use claimlab_model::deviation::Deviations;
-use claimlab_model::intern::Interner;
+use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::port::{Server, Unanswered};
 use claimlab_model::script;
@@ -122,7 +122,7 @@ impl Server for Port {
         self.table.ids()
     }
 
-    fn mint(&self) -> Uuid {
+    fn mint(&self, _: &'static str, _: ExecutionNo) -> Uuid {
         let mut inner = lock(&self.table.inner);
         if let Some(given) = inner.seats[self.seat].given.pop_front() {
             return given;

@@ -24,8 +24,8 @@ use ff_script::error::ScriptError;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::clock;
 use super::ward::Wards;
+use super::{clock, ids};
 use crate::call::{Answer, Answerer, Call};
 use crate::worker::coverage::Coverage;
 use crate::worker::task::is_final;
@@ -122,23 +122,11 @@ impl Leases {
     }
 }
 
-tokio::task_local! {
-    /// Set in the application's loop; what the loop or the shipped worker spawns does not have it.
-    static LOOPS: ();
-}
-
-/// Runs the application's loop.
-pub(super) async fn as_loop<T>(future: impl Future<Output = T>) -> T {
-    LOOPS.scope((), future).await
-}
-
 /// The backend that the shipped worker is built on.
 pub(super) struct Inside {
     bridge: Bridge,
-    /// For what the application's loop does.
-    of_loop: Arc<dyn EngineBackend>,
-    /// For what happens beside it.
-    beside: Arc<dyn EngineBackend>,
+    party: Party,
+    backend: Arc<dyn EngineBackend>,
     leases: Arc<Leases>,
     wards: Wards,
     coverage: Arc<Mutex<Coverage>>,
@@ -146,10 +134,8 @@ pub(super) struct Inside {
 
 impl Inside {
     pub(super) fn new(party: &Party, bridge: Bridge, wards: Wards, partitions: PartitionConfig) -> Self {
-        let of_loop = party.trait_backend(partitions);
-        let beside = party.as_spawned().trait_backend(partitions);
         let (leases, coverage) = (Arc::default(), Arc::default());
-        Self { bridge, of_loop, beside, leases, wards, coverage }
+        Self { bridge, backend: party.trait_backend(partitions), party: party.clone(), leases, wards, coverage }
     }
 
     /// Where it has scanned for work.
@@ -166,6 +152,7 @@ impl Inside {
 impl Answerer for Inside {
     async fn answer(&self, mut call: Call) -> Answer {
         clock::set_now(&mut call);
+        ids::set(&self.party, &mut call);
         let lease = match &call {
             Call::ClaimResumedExecution { args } => Some(args.lease_id.clone()),
             Call::Renew { handle } => handle_codec::decode(&handle.opaque).ok().map(|decoded| decoded.payload.lease_id),
@@ -176,7 +163,7 @@ impl Answerer for Inside {
             }
             _ => None,
         };
-        let backend = Arc::clone(if LOOPS.try_with(|()| ()).is_ok() { &self.of_loop } else { &self.beside });
+        let backend = Arc::clone(&self.backend);
         let failed = call.failed(EngineError::Unavailable { op: "a runtime that has ended" });
         // The interval of renewals begins with the context, and goes on with each renewal.
         let arms = matches!(call, Call::ReadExecutionContext { .. } | Call::Renew { .. });

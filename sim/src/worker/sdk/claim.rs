@@ -11,6 +11,7 @@ use super::bridge::{Bridge, Leases};
 use super::clock::{entered, entered_next};
 use super::task::Task;
 use super::ward::Wards;
+use crate::address::About;
 use crate::call::{Answer, Answerer, Call, Caller};
 use crate::scenario::Player;
 use crate::worker::Surroundings;
@@ -91,11 +92,12 @@ impl Process {
     }
 
     fn task(&self, task: ClaimedTask, permit: Option<Permit>) -> Task {
-        let (party, surroundings) = (self.own.party.as_spawned(), self.own.surroundings.clone());
+        let (party, surroundings) = (self.own.party.clone(), self.own.surroundings.clone());
         let id = task.execution_id().clone();
         let kind = self.leases.kind_of(task.lease_id());
-        let (lease, epoch) = (task.lease_id().clone(), task.lease_epoch());
-        let application = Application::start(party, surroundings, Player::Sdk, id, epoch, task.input_payload());
+        let lease = task.lease_id().clone();
+        let of_lease = (task.lease_epoch(), task.attempt_index().0);
+        let application = Application::start(party, surroundings, Player::Sdk, id, of_lease, task.input_payload());
         let run = application.run();
         let task = Task::new(task, application, self.bridge.clone(), kind, permit);
         self.wards.add(&lease, task.kept(), run);
@@ -115,9 +117,15 @@ impl Answerer for AsksScheduler {
     async fn answer(&self, call: Call) -> Answer {
         let scheduler = Arc::clone(&self.surroundings.scheduler);
         let (party, to) = (self.party.clone(), self.surroundings.positions.scheduler);
+        let about = match &call {
+            Call::ClaimForWorker { args } => About::Lane(self.party.hub().ids().lane(&args.lane_id)),
+            _ => About::Nothing,
+        };
+        let method = call.method();
         let cut_off = call.failed(EngineError::Unavailable { op: "the scheduler's process" });
-        let asked =
-            self.bridge.wait(async move { party.ask(to, async move { call.perform(&*scheduler).await }).await });
+        let asked = self
+            .bridge
+            .wait(async move { party.ask(to, about, method, async move { call.perform(&*scheduler).await }).await });
         let answer = asked.await.flatten().unwrap_or(cut_off);
         entered_next(&self.party);
         answer

@@ -36,7 +36,7 @@ impl CompletionBackend for Completions {
     }
 
     async fn subscribe_completions_filtered(&self, filter: &ScannerFilter) -> Result<CompletionStream, EngineError> {
-        let backend = self.party.as_spawned().backend(self.partitions);
+        let backend = self.party.backend(self.partitions);
         let (gives, gets) = mpsc::unbounded_channel();
         let filter = filter.clone();
         self.bridge.begin(async move {

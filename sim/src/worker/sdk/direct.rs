@@ -17,19 +17,24 @@ use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker, SdkError, WorkerConfig};
 
 use super::bridge::timed_out;
 use super::clock::{as_of_process, entered, set_now};
+use super::ids;
 use crate::call::{Answer, Answerer, Call, Caller};
 use crate::worker::namespace;
 use crate::worker::signaller::{SIGNAL_CATEGORY, SIGNAL_NAME, SOURCE, Signal};
 use crate::world::Party;
 
 /// The party's way to the server, as the shipped functions see it.
-struct Straight(Arc<dyn EngineBackend>);
+struct Straight {
+    party: Party,
+    backend: Arc<dyn EngineBackend>,
+}
 
 #[async_trait]
 impl Answerer for Straight {
     async fn answer(&self, mut call: Call) -> Answer {
         set_now(&mut call);
-        call.perform(&*self.0).await.map_error(timed_out)
+        ids::set(&self.party, &mut call);
+        call.perform(&*self.backend).await.map_error(timed_out)
     }
 }
 
@@ -70,7 +75,7 @@ pub(in crate::worker) async fn deliver_signal(
     backend: Arc<dyn EngineBackend>,
     signal: &Signal,
 ) -> Result<(), EngineError> {
-    let backend: Arc<dyn EngineBackend> = Arc::new(Caller(Straight(backend)));
+    let backend: Arc<dyn EngineBackend> = Arc::new(Caller(Straight { party: party.clone(), backend }));
     let names = (WorkerId::new(SOURCE), WorkerInstanceId::new(SOURCE));
     let worker = worker(backend, names.0, names.1).await.map_err(engine_error)?;
     let shipped = ShippedSignal {
@@ -104,7 +109,7 @@ impl ShippedReclaims {
         worker_id: WorkerId,
         instance: WorkerInstanceId,
     ) -> Result<Self, SdkError> {
-        let backend: Arc<dyn EngineBackend> = Arc::new(Caller(Straight(backend)));
+        let backend: Arc<dyn EngineBackend> = Arc::new(Caller(Straight { party: party.clone(), backend }));
         let admin = FlowFabricAdminClient::connect_with(Arc::clone(&backend));
         Ok(Self { party, worker: worker(backend, worker_id, instance).await?, admin })
     }

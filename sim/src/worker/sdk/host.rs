@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use claimlab_model::invariant::Invariant;
-use tokio::runtime::Runtime;
+use claimlab_model::invariant::{Invariant, Look};
+use tokio::runtime::{RngSeed, Runtime};
 use tokio::time::Instant;
 
+use super::RuntimeSeed;
 use super::bridge::{Bridge, Ends, Outside, Request};
 use super::ward::Wards;
 use crate::world::{Broken, Party};
@@ -82,9 +83,10 @@ impl Host {
         bridge: Bridge,
         wards: Wards,
         own_tasks: usize,
+        seed: RuntimeSeed,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let inner = Inner::new(party.timer_us(), own_tasks)?;
+        let inner = Inner::new(party.timer_us(), own_tasks, seed)?;
         // It is never waited for: it ends with the runtime.
         drop(inner.runtime.spawn(task));
         Ok(Self {
@@ -156,9 +158,10 @@ impl Host {
         let is_busy = self.party.hub().running(self.party.no()) > 0;
         if std::mem::replace(&mut self.was_busy, is_busy) && !is_busy {
             let left = self.inner.runtime.metrics().num_alive_tasks().saturating_sub(self.inner.own_tasks);
-            let detail = format!("{left} tasks go on in a process whose worker has nothing to do");
-            let broken = Broken { execution: None, cause: "drop=remains", detail };
-            self.party.hub().looked_at(Invariant::W03, (left > 0).then_some(broken));
+            self.party.hub().looked_at(Invariant::W03, Look::at(left == 0, "remains"), || {
+                let detail = format!("{left} tasks go on in a process whose worker has nothing to do");
+                Broken { execution: None, script: "drop", result: "remains", detail }
+            });
         }
     }
 
@@ -276,13 +279,15 @@ impl Sentry {
 }
 
 impl Inner {
-    fn new(now_us: u64, own_tasks: usize) -> std::io::Result<Self> {
+    fn new(now_us: u64, own_tasks: usize, seed: RuntimeSeed) -> std::io::Result<Self> {
         let sentry = Arc::<Sentry>::default();
         let looks = Arc::clone(&sentry);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .on_thread_unpark(move || looks.look())
+            // Without a seed of its own a runtime's random choices depend on how many the process has made before.
+            .rng_seed(RngSeed::from_bytes(&seed.bytes()))
             .build()?;
         let began = runtime.block_on(async { Instant::now() });
         Ok(Self { runtime, began, began_us: now_us, own_tasks, sentry })
@@ -357,7 +362,7 @@ mod tests {
 
     #[test]
     fn the_next_timer_is_found_before_its_task_runs() {
-        let inner = Inner::new(500, 0).unwrap();
+        let inner = Inner::new(500, 0, RuntimeSeed { seed: 1, party: 0, life: 0 }).unwrap();
         let ran = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&ran);
         inner.runtime.spawn(async move {
@@ -380,7 +385,7 @@ mod tests {
 
     #[test]
     fn without_timers_the_limit_is_found() {
-        let inner = Inner::new(0, 0).unwrap();
+        let inner = Inner::new(0, 0, RuntimeSeed { seed: 1, party: 0, life: 0 }).unwrap();
         inner.run(None);
         let mut stops = vec![inner.next_timer_us(5_000_000)];
         while stops.last().is_some_and(|stop_us| *stop_us < 5_000_000) {
@@ -392,7 +397,7 @@ mod tests {
 
     #[test]
     fn running_moves_no_clock() {
-        let inner = Inner::new(0, 0).unwrap();
+        let inner = Inner::new(0, 0, RuntimeSeed { seed: 1, party: 0, life: 0 }).unwrap();
         inner.runtime.spawn(async { tokio::time::sleep(Duration::from_secs(1)).await });
         inner.run(None);
         assert_eq!(inner.timer_us(inner.runtime.block_on(async { Instant::now() })), 0);

@@ -11,6 +11,7 @@ mod clock;
 mod completion;
 mod direct;
 mod host;
+mod ids;
 mod task;
 mod ward;
 
@@ -18,7 +19,7 @@ pub(super) use direct::{ShippedReclaims, deliver_signal};
 
 use std::sync::{Arc, PoisonError};
 
-use claimlab_model::invariant::Invariant;
+use claimlab_model::invariant::{Invariant, Look};
 use ff_sdk::{FlowFabricWorker, SdkError, WorkerConfig};
 
 use super::listener::listen;
@@ -28,20 +29,42 @@ use crate::call::Caller;
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
 use crate::world::{Broken, Party};
-use bridge::{Bridge, Inside, as_loop};
+use bridge::{Bridge, Inside};
 use claim::Process;
 use completion::Completions;
 use host::Host;
 use ward::Wards;
 
+/// What the random choices of a process's own runtime depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RuntimeSeed {
+    pub(super) seed: u64,
+    pub(super) party: u32,
+    pub(super) life: u32,
+}
+
+impl RuntimeSeed {
+    fn bytes(self) -> [u8; 16] {
+        let bits = u128::from(self.seed) << 64 | u128::from(self.party) << 32 | u128::from(self.life);
+        bits.to_be_bytes()
+    }
+}
+
 /// Runs a worker until its process dies.
-pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: Identity, surroundings: Surroundings) {
+pub(super) async fn run(
+    party: Party,
+    plan: WorkerPlan,
+    entry: Entry,
+    identity: Identity,
+    surroundings: Surroundings,
+    seed: RuntimeSeed,
+) {
     let bridge = Bridge::default();
     let own_tasks = 1 + usize::from(plan.registers) + usize::from(plan.listens);
     let wards = Wards::default();
     let application = application(party.clone(), plan, entry, identity, surroundings, (bridge.clone(), wards.clone()));
     // Without a runtime there is no process; nothing else can fail here.
-    if let Ok(host) = Host::new(party, bridge, wards, own_tasks, as_loop(application)) {
+    if let Ok(host) = Host::new(party, bridge, wards, own_tasks, seed, application) {
         host.await;
     }
 }
@@ -122,16 +145,16 @@ fn note_permits(own: &Worker, refused: bool) {
     if !own.has_room() {
         return;
     }
-    let detail = "a worker that runs less than it may was refused a permit".to_owned();
-    let broken = Broken { execution: None, cause: "permit=refused", detail };
-    own.party.hub().looked_at(Invariant::W02, refused.then_some(broken));
+    own.party.hub().looked_at(Invariant::W02, Look::at(!refused, "refused"), || {
+        let detail = "a worker that runs less than it may was refused a permit".to_owned();
+        Broken { execution: None, script: "permit", result: "refused", detail }
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use std::task::{Context, Waker};
 
-    use claimlab_model::deviation::Deviations;
     use ff_core::partition::PartitionConfig;
     use ff_core::types::{ExecutionId, LeaseEpoch, WorkerId, WorkerInstanceId};
 
@@ -139,21 +162,23 @@ mod tests {
     use crate::clock::PartyClock;
     use crate::plan::PartyKey;
     use crate::scenario::{Player, parse};
-    use crate::stream::Range;
-    use crate::world::Hub;
+    use crate::world::{Ears, Hub};
 
     fn party() -> Party {
-        let hub = Hub::new(false, Deviations::default(), Range::just(1));
-        let no = hub.add_party(1, PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
+        let hub = Hub::new(&plan(), Ears::default());
+        let no = hub.add_party(PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         Party::new(hub, no)
+    }
+
+    fn plan() -> crate::plan::Plan {
+        let text = "[world]\npartitions = 1\nfor_ms = 1\n\n[workers]\ncount = 1\n\n[work]\nrun_ms = [1, 1]\n";
+        crate::plan::draw(&parse(std::path::Path::new("one.toml"), text).unwrap(), 1)
     }
 
     fn own(party: &Party) -> Worker {
         let partitions = PartitionConfig::default();
         let backend = party.trait_backend(partitions);
-        let text = "[world]\npartitions = 1\nfor_ms = 1\n\n[workers]\ncount = 1\n\n[work]\nrun_ms = [1, 1]\n";
-        let scenario = parse(std::path::Path::new("one.toml"), text).unwrap();
-        let plan = crate::plan::draw(&scenario, 1).workers.pop().unwrap();
+        let plan = plan().workers.pop().unwrap();
         let surroundings = Surroundings {
             partitions,
             lanes: Arc::new([]),
@@ -204,9 +229,12 @@ mod tests {
                     inside.sleep_ms(&waits, 5).await;
                 }
             };
-            let mut host = std::pin::pin!(Host::new(party.clone(), bridge, Wards::default(), 1, task).unwrap());
+            let mut host = std::pin::pin!(
+                Host::new(party.clone(), bridge, Wards::default(), 1, RuntimeSeed { seed: 1, party: 0, life: 0 }, task)
+                    .unwrap()
+            );
             let mut poll = |at_ms| {
-                party.hub().enter(crate::clock::TrueTime::from_ms(at_ms), 0);
+                party.hub().enter(crate::clock::TrueTime::from_ms(at_ms), 0, party.no());
                 let _ = party.hub().end_sleeps();
                 let _ = host.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             };

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::deployment;
 use super::subject;
 use crate::call::{Answer, Call};
-use crate::world::FIRST_KID;
+use crate::plan::FIRST_KID;
 
 /// Why a database could not be used.
 #[derive(Debug, thiserror::Error)]

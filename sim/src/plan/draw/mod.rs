@@ -1,37 +1,31 @@
-//! From scenario and seed to plan: the only place where chance decides what happens.
+//! From scenario and seed to plan: what there is, who does it and what goes wrong.
 //!
 //! Every element draws from a stream of its own, named by its kind and number.
+
+mod faults;
 
 use claimlab_model::deviation::Deviation;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, FlowId};
 
-use super::{
-    Act, Fault, OperatorAction, Park, PartyKey, Plan, Task, VERSION, Way, What, When, WorkItem, WorkerPlan, WorldPlan,
-};
+use super::{Act, OperatorAction, Park, PartyKey, Plan, Task, VERSION, WorkItem, WorkerPlan, WorldPlan};
 use crate::clock::{Skew, TrueTime};
-use crate::scenario::{Ending, Entry, Messages, Player, Scenario, Slow};
-use crate::stream::{Extra, Purpose, Range, Ratio, Stream};
-
-/// Beside polling a worker sends at most about so many messages a second; faults of later messages are
-/// not drawn.
-const MESSAGES_PER_SECOND: u64 = 20;
-/// A reclaimer in a storm sends more.
-const RECLAIMER_MESSAGES_PER_SECOND: u64 = 500;
-/// A repeated request arrives again within this time.
-const DUPLICATE_WITHIN_MS: u64 = 1_000;
+use crate::scenario::{Ending, Entry, Player, Scenario};
+use crate::stream::{Extra, Purpose, Ratio, Stream};
 
 /// Draws the plan of a seed.
 pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
     let workers = draw_workers(scenario, seed);
     let work = draw_work(scenario, seed);
+    let (faults, rates) = faults::draw(scenario, seed, &workers);
     Plan {
         version: VERSION,
         scenario: scenario.name.clone(),
         seed,
         world: draw_world(scenario, seed),
         operators: draw_operators(scenario, seed, &work),
-        faults: draw_faults(scenario, seed, &workers),
+        faults,
+        rates,
         workers,
         work,
     }
@@ -55,7 +49,6 @@ fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
         request_timeout_ms: scenario.network.request_timeout_ms,
         server: Skew { offset_ms: 0, drift_ppm: stream.within(scenario.clocks.server_drift_ppm) },
         deviations,
-        accept: scenario.accept.iter().map(|accept| (accept.signature.clone(), accept.reason.clone())).collect(),
     }
 }
 
@@ -210,7 +203,12 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
             let chosen = stream.chance(share);
             let after_ms = stream.within_unsigned(operators.after_ms);
             if chosen {
-                actions.push(OperatorAction { at: item.at.plus_ms(after_ms), work: item.key, act });
+                actions.push(OperatorAction {
+                    key: act.key(item.key),
+                    at: item.at.plus_ms(after_ms),
+                    work: item.key,
+                    act,
+                });
             }
         };
         consider(operators.cancel, Act::Cancel);
@@ -224,138 +222,11 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
     actions.extend(childless.map(|item| {
         let mut stream = Stream::of_extra(seed, Extra::Childless, u64::from(item.key));
         let after_ms = CHILDLESS_MS + stream.within_unsigned(operators.after_ms);
-        OperatorAction { at: item.at.plus_ms(after_ms), work: item.key, act: Act::Cancel }
+        let key = format!("cancel childless work-{}", item.key);
+        OperatorAction { key, at: item.at.plus_ms(after_ms), work: item.key, act: Act::Cancel }
     }));
     actions.sort_by_key(|action| (action.at, action.work));
     actions
-}
-
-/// Draws for one kind of fault: which workers, when, and with which parameters.
-struct FaultDraw<'a> {
-    seed: u64,
-    for_us: u64,
-    partitions: u16,
-    workers: &'a [WorkerPlan],
-    faults: Vec<Fault>,
-    kind: u64,
-}
-
-impl FaultDraw<'_> {
-    /// Starts a kind; tells whether it exists in this seed.
-    fn exists(&mut self, seeds: Ratio) -> bool {
-        self.kind += 1;
-        Stream::new(self.seed, Purpose::Swarm, self.kind).chance(seeds)
-    }
-
-    fn stream(&self, key: PartyKey) -> Stream {
-        Stream::new(self.seed, Purpose::Faults, self.kind << 40 | u64::from(key.0))
-    }
-
-    /// At one moment for a share of the workers.
-    fn at_moments(&mut self, share: Ratio, what: impl Fn(&mut Stream) -> (bool, What)) {
-        for worker in self.workers.iter().filter(|worker| worker.entry.is_some()) {
-            let mut stream = self.stream(worker.key);
-            let struck = stream.chance(share);
-            let at = When::At(TrueTime::from_us(stream.below(self.for_us)));
-            let message = When::Message(stream.below(self.for_us / 1_000_000 * MESSAGES_PER_SECOND + 1));
-            let (at_message, what) = what(&mut stream);
-            if struck {
-                self.faults.push(Fault { party: worker.key, when: if at_message { message } else { at }, what });
-            }
-        }
-    }
-
-    /// About how many messages a worker sends in a second, at most.
-    fn messages_per_second(&self, worker: &WorkerPlan) -> u64 {
-        let scans = u64::from(self.partitions.min(32)) * 1_000 / worker.poll_ms.max(1);
-        match worker.entry {
-            Some(_) => scans + MESSAGES_PER_SECOND,
-            None => RECLAIMER_MESSAGES_PER_SECOND,
-        }
-    }
-
-    /// With a share of every worker's messages.
-    fn on_messages(&mut self, share: Ratio, what: impl Fn(&mut Stream) -> What) {
-        for worker in self.workers {
-            let horizon = self.for_us / 1_000_000 * self.messages_per_second(worker);
-            let mut stream = self.stream(worker.key);
-            let mut number = 0;
-            while let Some(gap) = stream.gap(share) {
-                number += gap;
-                if number > horizon {
-                    break;
-                }
-                self.faults.push(Fault { party: worker.key, when: When::Message(number - 1), what: what(&mut stream) });
-            }
-        }
-    }
-}
-
-fn draw_faults(scenario: &Scenario, seed: u64, workers: &[WorkerPlan]) -> Vec<Fault> {
-    let faults = &scenario.faults;
-    let for_us = scenario.world.for_ms.saturating_mul(1_000);
-    let mut draw = FaultDraw { seed, for_us, partitions: partitions(scenario), workers, faults: Vec::new(), kind: 0 };
-    let never = Messages { seeds: Ratio::NEVER, messages: Ratio::NEVER };
-
-    let crash = faults.crash.as_ref();
-    if draw.exists(crash.map_or(Ratio::NEVER, |crash| crash.seeds))
-        && let Some(crash) = crash
-    {
-        draw.at_moments(crash.workers, |stream| {
-            let at_message = stream.chance(crash.at_message);
-            (at_message, What::Crash { restart_ms: stream.within_unsigned(crash.restart_ms) })
-        });
-    }
-    let pause = faults.pause.as_ref();
-    if draw.exists(pause.map_or(Ratio::NEVER, |pause| pause.seeds))
-        && let Some(pause) = pause
-    {
-        draw.at_moments(pause.workers, |stream| (false, What::Pause { for_ms: stream.within_unsigned(pause.for_ms) }));
-    }
-    let lost = faults.lost_request.clone().unwrap_or_else(|| never.clone());
-    if draw.exists(lost.seeds) {
-        draw.on_messages(lost.messages, |_| What::LostRequest);
-    }
-    let lost = faults.lost_reply.clone().unwrap_or_else(|| never.clone());
-    if draw.exists(lost.seeds) {
-        draw.on_messages(lost.messages, |_| What::LostReply);
-    }
-    let never_slow = Slow { seeds: Ratio::NEVER, messages: Ratio::NEVER, by_ms: Range::just(0) };
-    let slow = faults.delay.clone().unwrap_or(never_slow);
-    if draw.exists(slow.seeds) {
-        draw.on_messages(slow.messages, |stream| What::Delay { by_ms: stream.within_unsigned(slow.by_ms) });
-    }
-    let twice = faults.duplicate.clone().unwrap_or(never);
-    if draw.exists(twice.seeds) {
-        draw.on_messages(twice.messages, |stream| What::Duplicate { after_ms: stream.below(DUPLICATE_WITHIN_MS) });
-    }
-    let cut = faults.cut.as_ref();
-    if draw.exists(cut.map_or(Ratio::NEVER, |cut| cut.seeds))
-        && let Some(cut) = cut
-    {
-        draw.at_moments(cut.workers, |stream| {
-            let way = [Way::Out, Way::In, Way::Both][stream.below(3) as usize];
-            (false, What::Cut { for_ms: stream.within_unsigned(cut.for_ms), way })
-        });
-    }
-    let step = faults.server_step.as_ref();
-    if draw.exists(step.map_or(Ratio::NEVER, |step| step.seeds))
-        && let Some(step) = step
-    {
-        let mut stream = draw.stream(PartyKey::SERVER);
-        for _ in 0..stream.within_unsigned(step.count) {
-            let at = TrueTime::from_us(stream.below(for_us));
-            let what = What::ServerStep { by_ms: stream.within(step.by_ms) };
-            draw.faults.push(Fault { party: PartyKey::SERVER, when: When::At(at), what });
-        }
-    }
-    let step = faults.worker_step.as_ref();
-    if draw.exists(step.map_or(Ratio::NEVER, |step| step.seeds))
-        && let Some(step) = step
-    {
-        draw.at_moments(step.workers, |stream| (false, What::WorkerStep { by_ms: stream.within(step.by_ms) }));
-    }
-    draw.faults
 }
 
 #[cfg(test)]
@@ -386,7 +257,7 @@ mod tests {
         let few = draw(&scenario(7, faults), 9);
         let mut more = draw(&scenario(8, faults), 9);
         let added = more.workers.pop().unwrap().key;
-        more.faults.retain(|fault| fault.party != added);
+        more.faults.retain(|fault| fault.strikes.party() != Some(added));
         assert_eq!(few, more);
     }
 

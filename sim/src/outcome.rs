@@ -1,0 +1,250 @@
+//! What came out of one run: facts and counts. What they mean is decided elsewhere ([`crate::judge`]).
+
+use std::collections::BTreeMap;
+
+use claimlab_model::invariant::Invariant;
+use serde::Serialize;
+
+use crate::clock::TrueTime;
+use crate::plan::What;
+
+/// One run's outcome.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How the run ended.
+    pub end: End,
+    /// Every broken promise, in the order in which it was seen.
+    pub violations: Vec<Violation>,
+    /// Faults that struck; those of messages by their address. Empty unless [`crate::world::Options::keep_struck`].
+    pub struck: Vec<Struck>,
+    /// Keys of planned faults that struck nobody.
+    pub unstruck: Vec<String>,
+    /// What was counted.
+    pub counts: Counts,
+    /// True time at the end.
+    pub ended_at: TrueTime,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was left to do, and nothing was broken that a check looks for.
+    Held,
+    /// At least one promise was broken.
+    Violated,
+    /// No answer, for these reasons. There may be violations all the same.
+    Undecided(Vec<String>),
+    /// The run panicked: a defect of claimlab or of what it runs, with the message.
+    Panicked(String),
+}
+
+/// A broken promise with the script that broke it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Which promise.
+    #[serde(serialize_with = "as_id")]
+    pub invariant: Invariant,
+    /// In which way, in one word.
+    pub case: &'static str,
+    /// The kind of party whose script broke it; where no script did, of the execution's last writer.
+    pub role: &'static str,
+    /// That script.
+    pub script: &'static str,
+    /// What the script answered.
+    pub result: &'static str,
+    /// The execution; empty where it is about none.
+    pub execution: String,
+    /// What was seen, in one sentence.
+    pub detail: String,
+    /// When, in microseconds of true time.
+    pub at_us: u64,
+}
+
+impl Violation {
+    /// What two violations of one cause have in common.
+    pub fn cause(&self) -> Cause {
+        let Self { invariant, case, role, script, result, .. } = *self;
+        Cause { invariant, case, role, script, result }
+    }
+}
+
+/// The cause of violations: a promise, the way in which it was broken, and the script that did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// Which promise.
+    pub invariant: Invariant,
+    /// In which way, in one word.
+    pub case: &'static str,
+    /// The kind of party.
+    pub role: &'static str,
+    /// Its script.
+    pub script: &'static str,
+    /// What the script answered.
+    pub result: &'static str,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { invariant, case, role, script, result } = self;
+        write!(f, "{} {case} {role}:{script}={result}", invariant.id())
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn as_id<S: serde::Serializer>(invariant: &Invariant, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(invariant.id())
+}
+
+/// A fault that struck.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Struck {
+    /// Its key in the plan, or in the plan that [`crate::plan::Plan::concretise`] makes of a rate.
+    pub key: String,
+    /// The message that it struck, if it struck one.
+    pub address: Option<String>,
+    /// How it struck.
+    pub what: What,
+}
+
+/// Counts of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Events delivered.
+    pub events: u64,
+    /// Messages performed.
+    pub messages: u64,
+    /// Scripts performed.
+    pub scripts: u64,
+    /// Faults that struck, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    script_counts: Vec<ScriptCount>,
+    /// Trait calls by method and outcome, in the order of `claimlab_model::backend::Method::ALL`.
+    pub methods: MethodCounts,
+    /// How often each invariant was looked at where there was something to look at.
+    pub checked: Vec<(Invariant, u64)>,
+    /// Runs and overlaps.
+    pub runs: Runs,
+    /// Completions that somebody listened to.
+    pub completions: Completions,
+    /// Executions created.
+    pub created: u64,
+    /// Executions not terminal at the end.
+    pub unfinished: u64,
+    /// Workers whose process holds at least one lease at the end.
+    pub holders: u64,
+}
+
+/// How often each method ended how.
+pub type MethodCounts = Vec<Vec<(&'static str, u64)>>;
+
+/// One script's outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ScriptCount {
+    script: &'static str,
+    result: &'static str,
+    count: u64,
+}
+
+impl Counts {
+    /// Counts a performed script.
+    pub fn script(&mut self, script: &'static str, result: &'static str) {
+        self.scripts += 1;
+        // Addresses of names decide speed only: equal names at two addresses are added up when they are read.
+        let known = self
+            .script_counts
+            .iter_mut()
+            .find(|known| std::ptr::eq(known.script, script) && std::ptr::eq(known.result, result));
+        match known {
+            Some(known) => known.count += 1,
+            None => self.script_counts.push(ScriptCount { script, result, count: 1 }),
+        }
+    }
+
+    /// Scripts by name and result, in order of names.
+    pub fn scripts(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        let mut counts = BTreeMap::new();
+        for known in &self.script_counts {
+            *counts.entry((known.script, known.result)).or_insert(0) += known.count;
+        }
+        counts
+    }
+
+    /// Counts a fault that struck.
+    pub fn fault(&mut self, name: &'static str) {
+        *self.faults.entry(name).or_insert(0) += 1;
+    }
+}
+
+/// How often executions were run, run by two at once, and run without a lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Runs {
+    /// Runs started.
+    pub started: u64,
+    /// Runs that started while another party ran the same execution.
+    pub overlapped: u64,
+    /// Runs whose lease was marked expired, revoked, cancelled or taken over while they went on.
+    pub lost: u64,
+    /// Of these, the ones whose holder stopped calling its lease healthy before its run was over.
+    pub doubted: u64,
+    /// How long after the loss that was, in milliseconds: all together, and the longest.
+    pub doubted_after_ms: Span,
+    /// How long they went on after the loss.
+    pub ran_on_ms: Span,
+}
+
+/// Durations of many, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// All together.
+    pub sum: u64,
+    /// The longest.
+    pub longest: u64,
+}
+
+impl Span {
+    /// Adds one.
+    pub fn add(&mut self, ms: u64) {
+        self.sum += ms;
+        self.longest = self.longest.max(ms);
+    }
+
+    /// Adds those of others.
+    pub fn merge(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+impl Runs {
+    /// Adds those of another world.
+    pub fn merge(&mut self, other: Self) {
+        self.started += other.started;
+        self.overlapped += other.overlapped;
+        self.lost += other.lost;
+        self.doubted += other.doubted;
+        self.doubted_after_ms.merge(other.doubted_after_ms);
+        self.ran_on_ms.merge(other.ran_on_ms);
+    }
+}
+
+/// How many completions there were for listeners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completions {
+    /// Published, each once for everybody who listened then.
+    pub published: u64,
+    /// Of these, heard.
+    pub heard: u64,
+}
+
+impl Completions {
+    /// Adds those of another world.
+    pub fn merge(&mut self, other: Self) {
+        self.published += other.published;
+        self.heard += other.heard;
+    }
+}

@@ -1,0 +1,213 @@
+//! Faults: what they are, whom or which message they strike, and when.
+
+use serde::{Deserialize, Serialize};
+
+use super::PartyKey;
+use crate::clock::TrueTime;
+use crate::stream::{Range, Ratio};
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Its name in this plan.
+    pub key: String,
+    /// Whom it strikes, and when.
+    pub strikes: Strikes,
+    /// How.
+    pub what: What,
+}
+
+/// Whom a fault strikes, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Strikes {
+    /// A party at a true time.
+    At {
+        /// The party.
+        party: PartyKey,
+        /// When.
+        at_us: TrueTime,
+    },
+    /// A party right after it has sent a message from a true time on; looks for work do not count.
+    Sending {
+        /// The party.
+        party: PartyKey,
+        /// From when on.
+        from_us: TrueTime,
+        /// So many such messages are let by first.
+        skip: u32,
+    },
+    /// The message of this address ([`crate::address`]).
+    Message(String),
+}
+
+impl Strikes {
+    /// The party that is struck, where the fault names one.
+    pub const fn party(&self) -> Option<PartyKey> {
+        match self {
+            Self::At { party, .. } | Self::Sending { party, .. } => Some(*party),
+            Self::Message(_) => None,
+        }
+    }
+}
+
+/// How often messages meet a kind of fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRate {
+    /// `lost_request`, `lost_reply`, `delay` or `duplicate`.
+    pub kind: MessageFault,
+    /// Share of the messages.
+    pub messages: Ratio,
+    /// How much later a delayed message arrives, or how long after the first time a repeated one is applied again.
+    pub by_ms: Range,
+}
+
+/// A kind of fault that befalls single messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageFault {
+    /// The request does not arrive.
+    LostRequest,
+    /// The reply does not arrive.
+    LostReply,
+    /// The request arrives late.
+    Delay,
+    /// The request is applied twice.
+    Duplicate,
+}
+
+impl MessageFault {
+    /// The fault with its extent, in milliseconds.
+    pub const fn what(self, by_ms: u64) -> What {
+        match self {
+            Self::LostRequest => What::LostRequest,
+            Self::LostReply => What::LostReply,
+            Self::Delay => What::Delay { by_ms },
+            Self::Duplicate => What::Duplicate { after_ms: by_ms },
+        }
+    }
+}
+
+/// Which way a cut goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Requests are lost.
+    Out,
+    /// Replies are lost.
+    In,
+    /// Both are.
+    Both,
+}
+
+/// A kind of fault, with its extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum What {
+    /// The process dies; a new instance starts after this long.
+    Crash {
+        /// How long it stays down.
+        restart_ms: u64,
+    },
+    /// The machine stalls.
+    Pause {
+        /// How long.
+        for_ms: u64,
+    },
+    /// The request does not arrive.
+    LostRequest,
+    /// The reply does not arrive.
+    LostReply,
+    /// The request arrives late.
+    Delay {
+        /// How much later.
+        by_ms: u64,
+    },
+    /// The request is applied twice.
+    Duplicate {
+        /// How long after the first time.
+        after_ms: u64,
+    },
+    /// The party is cut off.
+    Cut {
+        /// How long.
+        for_ms: u64,
+        /// Which way.
+        way: Way,
+    },
+    /// The server's clock steps.
+    ServerStep {
+        /// How far.
+        by_ms: i64,
+    },
+    /// The party's wall clock steps.
+    WorkerStep {
+        /// How far.
+        by_ms: i64,
+    },
+    /// Nothing befalls this message, whatever the rates say.
+    Spare,
+}
+
+impl What {
+    /// The kind's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Crash { .. } => "crash",
+            Self::Pause { .. } => "pause",
+            Self::LostRequest => "lost_request",
+            Self::LostReply => "lost_reply",
+            Self::Delay { .. } => "delay",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Cut { .. } => "cut",
+            Self::ServerStep { .. } => "server_step",
+            Self::WorkerStep { .. } => "worker_step",
+            Self::Spare => "spare",
+        }
+    }
+
+    /// What such a fault can strike, where this is something else.
+    pub(super) const fn cannot_strike(self, strikes: &Strikes) -> Option<&'static str> {
+        let fits = match (self, strikes) {
+            (Self::ServerStep { .. }, Strikes::At { party, .. }) => party.0 == PartyKey::SERVER.0,
+            (Self::ServerStep { .. }, _) => false,
+            (_, Strikes::At { party, .. } | Strikes::Sending { party, .. }) if party.0 < PartyKey::RECLAIMERS => false,
+            (Self::Crash { .. }, _) => true,
+            (Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. }, Strikes::At { .. }) => true,
+            (
+                Self::LostRequest | Self::LostReply | Self::Delay { .. } | Self::Duplicate { .. } | Self::Spare,
+                Strikes::Message(_),
+            ) => true,
+            _ => false,
+        };
+        if fits {
+            return None;
+        }
+        Some(match self {
+            Self::ServerStep { .. } => "the server at a time",
+            Self::Crash { .. } => "a worker or reclaimer at a time or when it sends, or a message",
+            Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. } => "a worker or reclaimer at a time",
+            _ => "a message",
+        })
+    }
+
+    /// What it does, in a few words.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Crash { restart_ms } => format!("the process dies and is back after {restart_ms} ms"),
+            Self::Pause { for_ms } => format!("the machine stalls for {for_ms} ms"),
+            Self::Cut { for_ms, way: Way::Out } => format!("its requests are lost for {for_ms} ms"),
+            Self::Cut { for_ms, way: Way::In } => format!("replies to it are lost for {for_ms} ms"),
+            Self::Cut { for_ms, way: Way::Both } => format!("it is cut off for {for_ms} ms"),
+            Self::ServerStep { by_ms } => format!("the server's clock steps by {by_ms} ms"),
+            Self::WorkerStep { by_ms } => format!("its clock steps by {by_ms} ms"),
+            Self::Delay { by_ms } => format!("the request is {by_ms} ms late"),
+            Self::Duplicate { after_ms } => format!("the request is applied again after {after_ms} ms"),
+            Self::LostRequest => "the request is lost".to_owned(),
+            Self::LostReply => "the reply is lost".to_owned(),
+            Self::Spare => "nothing befalls the message".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Messages: sent, late, lost, repeated, delivered to the server, answered.
+
+use super::World;
+use super::heap::Event;
+use super::hub::{PartyNo, TaskNo};
+use super::outgoing::Load;
+use super::wait::{Ended, WaitNo};
+use crate::address::{Address, Draw};
+use crate::history::Kind;
+use crate::outcome::Struck;
+use crate::plan::{MessageFault, PartyKey, What};
+use crate::stream::Range;
+
+/// A message under way.
+pub(super) struct Flight {
+    party: PartyNo,
+    number: u64,
+    wait: WaitNo,
+    load: Load,
+    reply: Option<Ended>,
+    sent_at: crate::clock::TrueTime,
+    back_us: u64,
+    lose_reply: bool,
+    /// Deliveries still to come.
+    deliveries: u8,
+    /// Whether the reply is on its way.
+    pub(super) reply_due: bool,
+    /// Whether a reply was ever sent.
+    answered: bool,
+}
+
+/// What befalls one message.
+#[derive(Default)]
+struct Fate {
+    lose_request: bool,
+    lose_reply: bool,
+    late_us: u64,
+    again_us: Option<u64>,
+    crash_ms: Option<u64>,
+}
+
+impl World {
+    /// Sends a party's message: its address decides how long both ways take and what befalls it.
+    pub(super) fn send(&mut self, task: TaskNo, party: PartyNo, wait: WaitNo, load: Load) {
+        let address = self.hub.address(task, party, load.about(), load.name());
+        let out_us = self.hub.latency_us(&address, Draw::LatencyOut);
+        let back_us = self.hub.latency_us(&address, Draw::LatencyBack);
+        let number = self.seats[party].messages;
+        self.seats[party].messages += 1;
+        if self.is_watched() {
+            let execution = load.execution().map(|no| self.hub.ids().execution_name(no).clone());
+            let text = self.hub.write(&address);
+            let (name, execution) = (load.name(), execution.as_deref());
+            self.awaited.insert(wait, number);
+            self.tell(party, |_| Kind::Sent { message: number, name, address: &text, execution, out_us, back_us });
+        }
+        let mut fate = Fate::default();
+        if !self.healed {
+            self.befall(party, number, &address, &load, &mut fate);
+        }
+        if self.seats[party].cut_out > self.now {
+            fate.lose_request = true;
+            self.tell(party, |_| Kind::Dropped { message: number, why: "its sender is cut off" });
+        }
+        let arrives = self.now.plus_us(out_us + fate.late_us);
+        // A reply cannot come too late where both ways together take less than half of the shortest time that a clock
+        // of the plan makes of the timeout: a clock runs at most half again as fast as true time.
+        let is_close = 2 * (out_us + fate.late_us + back_us) >= self.plan.world.request_timeout_ms * 1_000;
+        if fate.lose_request || fate.lose_reply || is_close {
+            let give_up = self.now.plus_us(self.timeout_us(party));
+            if fate.lose_request || fate.lose_reply || arrives.plus_us(back_us) >= give_up {
+                self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
+            }
+        }
+        if !fate.lose_request {
+            let flight = Flight {
+                party,
+                number,
+                wait,
+                load,
+                reply: None,
+                sent_at: self.now,
+                back_us,
+                lose_reply: fate.lose_reply,
+                deliveries: 1 + u8::from(fate.again_us.is_some()),
+                reply_due: false,
+                answered: false,
+            };
+            let position = self.flights.insert(Box::new(flight));
+            self.schedule(arrives, party, Event::Deliver(position));
+            if let Some(again_us) = fate.again_us {
+                self.schedule(arrives.plus_us(again_us), party, Event::Deliver(position));
+            }
+        }
+        if let Some(restart_ms) = fate.crash_ms {
+            self.crash(party, restart_ms);
+        }
+    }
+
+    /// Gathers what the plan has for a message: faults that name it, then a crash that waits for it, then the rates.
+    fn befall(&mut self, party: PartyNo, number: u64, address: &Address, load: &Load, fate: &mut Fate) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let mut is_spared = false;
+        let named = if self.of_messages.is_empty() { None } else { self.of_messages.get(&address.key) };
+        if let Some(named) = named.cloned() {
+            for position in named {
+                let fault = &plan.faults[position as usize];
+                self.has_struck[position as usize] = true;
+                is_spared |= fault.what == What::Spare;
+                self.strike_message(party, number, &fault.key, fault.what, Some(address), load, fate);
+            }
+        }
+        if !load.is_look() && !self.seats[party].crashes_when_sending.is_empty() {
+            let mut due = None;
+            for (position, left) in &mut self.seats[party].crashes_when_sending {
+                if *left == 0 {
+                    due.get_or_insert(*position);
+                } else {
+                    *left -= 1;
+                }
+            }
+            if let Some(position) = due {
+                self.seats[party].crashes_when_sending.retain(|(other, _)| *other != position);
+                let fault = &plan.faults[position as usize];
+                self.has_struck[position as usize] = true;
+                self.strike_message(party, number, &fault.key, fault.what, Some(address), load, fate);
+            }
+        }
+        if is_spared || plan.rates.is_empty() || self.seats[party].key.0 < PartyKey::RECLAIMERS {
+            return;
+        }
+        let draws = self.hub.draws();
+        for rate in &plan.rates {
+            let (happens, extent) = match rate.kind {
+                MessageFault::LostRequest => (Draw::LosesRequest, None),
+                MessageFault::LostReply => (Draw::LosesReply, None),
+                MessageFault::Delay => (Draw::IsLate, Some(Draw::LateBy)),
+                MessageFault::Duplicate => (Draw::ArrivesTwice, Some(Draw::TwiceAfter)),
+            };
+            if draws.happens(address.key, happens, rate.messages) {
+                let of = |extent, range: Range| draws.within(address.key, extent, range);
+                let what = rate.kind.what(extent.map_or(0, |extent| of(extent, rate.by_ms)));
+                let text = if self.is_watched() || self.options.keep_struck {
+                    format!("{} {}", what.name(), self.hub.write(address))
+                } else {
+                    String::new()
+                };
+                self.strike_message(party, number, &text, what, Some(address), load, fate);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn strike_message(
+        &mut self,
+        party: PartyNo,
+        number: u64,
+        key: &str,
+        what: What,
+        address: Option<&Address>,
+        load: &Load,
+        fate: &mut Fate,
+    ) {
+        match what {
+            What::LostRequest => fate.lose_request = true,
+            What::LostReply => fate.lose_reply = true,
+            What::Delay { by_ms } => fate.late_us += by_ms.saturating_mul(1_000),
+            What::Duplicate { after_ms } => fate.again_us = Some(after_ms.saturating_mul(1_000)),
+            What::Crash { restart_ms } => fate.crash_ms = Some(restart_ms),
+            What::Spare => {}
+            What::Pause { .. } | What::Cut { .. } | What::ServerStep { .. } | What::WorkerStep { .. } => return,
+        }
+        self.counts.fault(what.name());
+        if self.options.keep_struck {
+            let address = address.map(|address| self.hub.write(address));
+            self.struck.push(Struck { key: key.to_owned(), address, what });
+        }
+        let name = load.name();
+        self.tell(party, |_| Kind::Struck { key, what, message: Some((number, name)) });
+    }
+
+    /// How long a party's client waits for one reply, in true time.
+    fn timeout_us(&self, party: PartyNo) -> u64 {
+        self.hub.clock(party).true_us_of(self.plan.world.request_timeout_ms * 1_000)
+    }
+
+    /// The server performs a message that has arrived; the first performance is answered.
+    pub(super) fn deliver(&mut self, position: u32) {
+        let Some(mut flight) = self.flights.lend(position) else { return };
+        let reply = match &flight.load {
+            Load::Message(message) => Ended::Answered(self.perform(flight.party, flight.number, message)),
+            Load::Tagged(message, tag) => {
+                let reply = self.perform(flight.party, flight.number, message);
+                self.perform_beside(&**tag, message, &reply);
+                Ended::Answered(reply)
+            }
+            Load::Whole(call) => self.perform_whole(flight.party, flight.number, &**call),
+        };
+        flight.deliveries -= 1;
+        // Of a message that is applied twice, the first answer is the one that travels back.
+        let answers = !flight.answered && !flight.lose_reply;
+        if answers {
+            let at = self.now.plus_us(flight.back_us);
+            flight.reply = Some(reply);
+            flight.reply_due = true;
+            flight.answered = true;
+            self.schedule(at, flight.party, Event::Reply(position));
+        }
+        let done = flight.deliveries == 0 && !flight.reply_due;
+        self.flights.restore(position, if done { None } else { Some(flight) });
+    }
+
+    /// A reply reaches its sender, unless it is cut off, dead, or has given up.
+    pub(super) fn reply(&mut self, event: Event, position: u32) {
+        let Some(flight) = self.flights.get_mut(position) else { return };
+        let name = flight.load.name();
+        let (party, wait, number, sent_at) = (flight.party, flight.wait, flight.number, flight.sent_at);
+        if self.seats[party].cut_in > self.now {
+            self.flights.get_mut(position).into_iter().for_each(|flight| flight.reply_due = false);
+            self.free_flight(position);
+            self.tell(party, |_| Kind::Dropped { message: number, why: "replies to its sender are cut off" });
+            let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
+            self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
+            return;
+        }
+        if self.seats[party].stalled() {
+            self.seats[party].deferred.push(event);
+            return;
+        }
+        flight.reply_due = false;
+        let reply = flight.reply.take();
+        self.free_flight(position);
+        let Some(reply) = reply else { return };
+        if let Some(task) = self.hub.end(wait, reply) {
+            self.awaited.remove(&wait);
+            self.tell(party, |_| Kind::Answered { message: number, name });
+            self.poll(task);
+        } else {
+            self.tell(party, |_| Kind::Dropped { message: number, why: "nobody waits for the reply any more" });
+        }
+    }
+
+    /// Frees a message of which nothing is under way any more.
+    pub(super) fn free_flight(&mut self, position: u32) {
+        if self.flights.get_mut(position).is_some_and(|flight| flight.deliveries == 0 && !flight.reply_due) {
+            self.flights.remove(position);
+        }
+    }
+}

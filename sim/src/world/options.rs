@@ -1,0 +1,38 @@
+//! How a run is watched and stopped; nothing here changes what happens in it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ff_core::engine_backend::EngineBackend;
+
+use super::beside::Beside;
+use super::party::Party;
+use crate::clock::TrueTime;
+use crate::history::Observer;
+
+/// How a run is watched and stopped.
+#[derive(Default)]
+pub struct Options {
+    /// Who reads the history; none in campaigns.
+    pub observers: Vec<Box<dyn Observer>>,
+    /// Ends the run early when set.
+    pub stop: Arc<AtomicBool>,
+    /// Compares the incremental state checks with a full recheck after every so many scripts.
+    pub recheck_every: Option<u64>,
+    /// Ends the run before the liveness phase, at this true time.
+    pub until: Option<TrueTime>,
+    /// Keeps which messages were struck, each with its address.
+    pub keep_struck: bool,
+    /// Another server that performs what this world's server does.
+    pub beside: Option<Arc<dyn Beside>>,
+    /// Who sees every call of the trait.
+    pub overhears: Option<Arc<dyn Overhears>>,
+    /// Runs the bare substrate: every worker sends empty requests one after the other, nobody performs them.
+    pub bare: bool,
+}
+
+/// Sees every call that a party makes of the trait.
+pub trait Overhears: Send + Sync {
+    /// A backend that passes a party's calls on to another.
+    fn backend(&self, party: &Party, backend: Arc<dyn EngineBackend>) -> Arc<dyn EngineBackend>;
+}
