@@ -14,9 +14,9 @@ use ff_core::types::{BudgetId, ExecutionId, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
-use crate::message::{Answered, Breach, BudgetPlace, Command, CreateBudget, Done, Script, Spend};
+use crate::message::{Answered, Breach, Command, CreateBudget, Done, Script, Spend};
 use crate::port::Server;
-use crate::store::Hash;
+use crate::store::{BudgetPlace, Hash};
 
 /// At most so many dimensions in one call (`ff-script/src/functions/budget.rs`).
 const MAX_DIMENSIONS: usize = 64;

@@ -16,11 +16,11 @@ use super::ModelBackend;
 use super::error::{self, during};
 use super::finishing::lossy;
 use super::handle::seal;
+use crate::message::Refusal;
 use crate::message::{
     Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script, Taker,
 };
 use crate::port::Server;
-use crate::script::Refusal;
 use crate::store::Submission;
 
 impl<S: Server> ModelBackend<S> {

@@ -10,9 +10,9 @@ use ff_core::state::TerminalOutcome;
 use ff_script::ScriptError;
 use ff_script::engine_error_ext::transport_script;
 
+use crate::message::Refusal;
 use crate::message::{Answered, Done, Reply};
 use crate::port::Unanswered;
-use crate::script::Refusal;
 
 /// The script error of a refusal. Of `execution_not_active`'s four details only the first survives
 /// the client's parser.

@@ -11,9 +11,9 @@ use super::ModelBackend;
 use super::error::{self, during};
 use super::flows::flow_script;
 use crate::intern::ExecutionNo;
+use crate::message::Refusal;
 use crate::message::{Done, FlowPlace, FlowScript};
 use crate::port::Server;
-use crate::script::Refusal;
 
 impl<S: Server> ModelBackend<S> {
     /// Ends the flow alone. To wait means to describe it once: it is cancelled when the script answered.

@@ -19,12 +19,12 @@ use ff_script::engine_error_ext::transport_script;
 use super::ModelBackend;
 use super::error::{self, during};
 use crate::intern::ExecutionNo;
+use crate::message::Refusal;
 use crate::message::{
     ApplyDependency, Done, FlowFound, FlowPlace, FlowRead, FlowScript, Message, Place, Reply, ResolveDependency,
     Script, StageEdge,
 };
 use crate::port::Server;
-use crate::script::Refusal;
 
 /// How deep a cascade follows skipped executions.
 const MAX_CASCADE_DEPTH: u32 = 50;

@@ -44,9 +44,9 @@ use ff_core::partition::{Partition, PartitionConfig};
 use ff_core::types::ExecutionId;
 
 use crate::intern::ExecutionNo;
+use crate::message::Refusal;
 use crate::message::{Answered, Command, Done, Message, Place, Reply, Script};
 use crate::port::Server;
-use crate::script::Refusal;
 use scheduling::Rotation;
 
 /// The model behind the trait, for one client.

@@ -19,9 +19,9 @@ use super::ModelBackend;
 use super::claiming::leased;
 use super::error::{self, during};
 use super::handle::seal;
+use crate::message::Refusal;
 use crate::message::{Claim, Done, Held, IssueGrant, IssueGrantAndClaim, Message, Place, Reply, Script, Taker};
 use crate::port::Server;
-use crate::script::Refusal;
 use crate::store::IndexKey;
 
 /// How long the grant of a claim may be consumed.

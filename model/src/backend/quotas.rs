@@ -11,9 +11,9 @@ use ff_core::types::{QuotaPolicyId, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
-use crate::message::{Answered, CheckAdmission, Command, CreateQuotaPolicy, Done, QuotaPlace, Script};
+use crate::message::{Answered, CheckAdmission, Command, CreateQuotaPolicy, Done, Script};
 use crate::port::Server;
-use crate::store::QuotaDefinition;
+use crate::store::{QuotaDefinition, QuotaPlace};
 
 /// The window of a caller that names no dimension, and the scheduler's.
 const DEFAULT_DIMENSION: &str = "default";

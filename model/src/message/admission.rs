@@ -11,25 +11,9 @@ use uuid::Uuid;
 
 use super::{Place, Taker};
 use crate::intern::{ExecutionNo, InstanceNo, NamespaceNo, WorkerNo};
-use crate::store::{Attached, Core, IndexKey, QuotaDefinition, Reasons, Registration, Submission};
-
-/// Where a budget's keys are: the partition that the client computed and the id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BudgetPlace {
-    /// The partition in the key's tag `{b:…}`.
-    pub partition: u16,
-    /// `budget_id`.
-    pub budget: Uuid,
-}
-
-/// Where a quota policy's keys are: the partition that the client computed and the id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QuotaPlace {
-    /// The partition in the key's tag `{q:…}`.
-    pub partition: u16,
-    /// `quota_policy_id`.
-    pub policy: Uuid,
-}
+use crate::store::{
+    Attached, BudgetPlace, Core, IndexKey, QuotaDefinition, QuotaPlace, Reasons, Registration, Submission,
+};
 
 /// `ff_create_budget`.
 #[derive(Clone, Debug)]

@@ -7,16 +7,17 @@
 mod admission;
 mod facts;
 mod flow;
+mod refusal;
 mod reply;
 mod script;
 mod suspension;
 
 pub use admission::{
-    Answered, Breach, BudgetPlace, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy,
-    IssueGrantAndClaim, QuotaPlace, Spend,
+    Answered, Breach, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy, IssueGrantAndClaim, Spend,
 };
 pub use facts::{Facts, GrantKind, NewLeaseFor, UnderLease};
 pub use flow::{ApplyDependency, FlowFound, FlowPlace, FlowRead, FlowScript, ResolveDependency, StageEdge};
+pub use refusal::Refusal;
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
 pub use script::{Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Taker};
 pub use suspension::{CreateWaitpoint, RotateSecret, Signal, Suspend, SuspensionView, WaitpointView};

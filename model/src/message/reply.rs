@@ -7,11 +7,10 @@ use ff_core::types::{
     AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId,
 };
 
-use super::{Answered, Breach, FlowFound};
+use super::{Answered, Breach, FlowFound, Refusal};
 use super::{SuspensionView, WaitpointView};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
-use crate::script::Refusal;
 use crate::store::{SignalRecord, Submission, SuspendDone};
 use crate::time::ServerTime;
 

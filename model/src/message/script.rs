@@ -8,11 +8,11 @@ use ff_core::state::BlockingReason;
 use ff_core::types::{AttemptId, AttemptIndex, EdgeId, LeaseEpoch, LeaseFence, LeaseId, TimestampMs, WaitpointId};
 
 use super::{
-    BudgetPlace, CheckAdmission, CreateBudget, CreateQuotaPolicy, CreateWaitpoint, FlowScript, IssueGrantAndClaim,
-    QuotaPlace, RotateSecret, Signal, Spend, Suspend,
+    CheckAdmission, CreateBudget, CreateQuotaPolicy, CreateWaitpoint, FlowScript, IssueGrantAndClaim, RotateSecret,
+    Signal, Spend, Suspend,
 };
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
-use crate::store::{IndexKey, Submission};
+use crate::store::{BudgetPlace, IndexKey, QuotaPlace, Submission};
 
 /// Where an execution is looked for: the keys carry the partition that the caller named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use super::text::{Fields, snake};
 use super::{Key, Keys, Type, Value, names};
 use super::{flow, suspension};
 use crate::intern::{ExecutionNo, Interner};
-use crate::script::blocking_detail;
 use crate::store::{Attempt, Execution, Grant, Holder, Lease, Store};
 use crate::time::ServerTime;
 
@@ -65,7 +64,7 @@ pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(S
 
 fn core(ids: &Interner, found: &Execution) -> BTreeMap<String, String> {
     let Execution { name, submission, core, reasons, attached, .. } = found;
-    let blocking_detail = &blocking_detail(found);
+    let blocking_detail = &found.blocking_detail();
     core_fields(ids, &CoreParts { name, submission, core, reasons, attached, blocking_detail })
 }
 

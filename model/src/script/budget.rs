@@ -5,9 +5,9 @@ use ff_core::types::TimestampMs;
 
 use super::{Answer, Refusal};
 use crate::intern::ExecutionNo;
-use crate::message::{Breach, BudgetPlace, CreateBudget, Done, Spend};
+use crate::message::{Breach, CreateBudget, Done, Spend};
 use crate::number::Double;
-use crate::store::{Hash, Store};
+use crate::store::{BudgetPlace, Hash, Store};
 use crate::time::ServerTime;
 
 /// How long a report's deduplication id is remembered.

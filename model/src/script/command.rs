@@ -2,11 +2,10 @@
 //! without a function.
 
 use super::find;
-use super::read::blocking_detail;
 use crate::intern::{InstanceNo, NamespaceNo, WorkerNo};
-use crate::message::{Answered, BudgetPlace, Command, CoreHash, QuotaPlace};
+use crate::message::{Answered, Command, CoreHash};
 use crate::number::Double;
-use crate::store::{Attached, Budget, Execution, Hash, Lives, Quota, Registration, Store};
+use crate::store::{Attached, Budget, BudgetPlace, Execution, Hash, Lives, Quota, QuotaPlace, Registration, Store};
 use crate::time::ServerTime;
 
 /// The dimension whose window the reconciler trims; admissions of the scheduler are in another.
@@ -180,6 +179,6 @@ fn core_hash(found: &Execution) -> CoreHash {
         core: found.core.clone(),
         reasons: found.reasons.clone(),
         attached: found.attached.clone(),
-        blocking_detail: blocking_detail(found),
+        blocking_detail: found.blocking_detail(),
     }
 }

@@ -6,7 +6,7 @@ use ff_core::types::{AttemptIndex, LeaseFence};
 use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo};
 use crate::message::Held;
-use crate::script::Refusal;
+use crate::message::Refusal;
 use crate::store::{Core, Detail, IndexKey, Store};
 use crate::time::ServerTime;
 

@@ -27,7 +27,6 @@ mod priority;
 mod quota;
 mod read;
 mod reclaim;
-mod refusal;
 mod registry;
 mod replay;
 mod resume;
@@ -37,8 +36,7 @@ mod suspend;
 mod vector;
 mod waitpoint;
 
-pub use read::blocking_detail;
-pub use refusal::Refusal;
+pub use crate::message::Refusal;
 
 use crate::message::{Done, FlowScript, Message, Place, Reply, Script};
 use crate::store::{Execution, Store};

@@ -2,9 +2,9 @@
 
 use super::{Answer, Refusal};
 use crate::intern::ExecutionNo;
-use crate::message::{CheckAdmission, CreateQuotaPolicy, Done, QuotaPlace};
+use crate::message::{CheckAdmission, CreateQuotaPolicy, Done};
 use crate::number::{Double, Score};
-use crate::store::Store;
+use crate::store::{QuotaPlace, Store};
 use crate::time::ServerTime;
 
 /// Defines a policy once and starts its counter at zero.

@@ -1,8 +1,7 @@
 //! Plain commands: the reads that preludes and scanners send.
 
 use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Message, Reply};
-use crate::number::Score;
-use crate::store::{Core, Detail, Execution, Store};
+use crate::store::{Core, Execution, Store};
 use crate::time::ServerTime;
 
 pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
@@ -110,46 +109,12 @@ fn describe(found: &Execution) -> Described {
     let core = &found.core;
     Described {
         core: view(found),
-        blocking_detail: blocking_detail(found),
+        blocking_detail: found.blocking_detail(),
         attempt_id: core.current_attempt_id.clone(),
         lease_expires_at: core.lease_expires_at,
         lease_last_renewed_at: core.lease_last_renewed_at,
         created_at: core.created_at,
         last_mutation_at: core.last_mutation_at,
         tags: found.submission.tags.clone(),
-    }
-}
-
-/// `blocking_detail` of the core hash, as the scripts spell it.
-pub fn blocking_detail(found: &Execution) -> String {
-    let core = &found.core;
-    match core.detail {
-        Detail::None => String::new(),
-        Detail::Delayed(until) => format!("delayed until {}", until.to_lua_string()),
-        Detail::Backoff(until) => {
-            let attempt = core.pending_previous_attempt_index.map_or(0, |index| index.0);
-            let reason = found.reasons.failure.as_deref().unwrap_or_default();
-            format!("retry backoff until {} (attempt {attempt} failed: {reason})", until.to_lua_string())
-        }
-        Detail::LeaseExpired => "lease expired, awaiting reclaim".into(),
-        Detail::LeaseRevoked => {
-            format!("lease revoked: {}", found.reasons.revoke.as_deref().unwrap_or("operator"))
-        }
-        Detail::Suspended(reason) => {
-            let waitpoint = found.suspension.as_ref().map(|open| open.waitpoint.to_string()).unwrap_or_default();
-            format!("suspended: waitpoint {waitpoint} awaiting {}", reason.as_wire_str())
-        }
-        Detail::ResumeDelay(delay_ms) => {
-            let signal = found.reasons.resume_signal.as_deref().unwrap_or_default();
-            format!("resume delay {}ms after signal {signal}", Score::count(delay_ms).to_lua_string())
-        }
-        Detail::Escalated(at) => format!("suspension escalated: timeout at {}", Score::at_ms(at.0).to_lua_string()),
-        Detail::Caller => found.reasons.blocking_detail.clone().unwrap_or_default(),
-        Detail::OperatorResumeDelay(delay_ms) => {
-            format!("resume delay {}ms", Score::count(delay_ms).to_lua_string())
-        }
-        Detail::Dependencies { unresolved, edge } => format!("{unresolved} dep(s) unresolved incl {edge}"),
-        Detail::DependenciesAfterReplay(unsatisfied) => format!("{unsatisfied} dep(s) unsatisfied after replay"),
-        Detail::Children => "waiting for child executions to complete".into(),
     }
 }

@@ -29,9 +29,9 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
     let secrets = store.secrets(partition);
     let proof = secrets.validate(&args.token, &args.waitpoint, &waitpoint.key, waitpoint.created_at, now);
     let (state, closed) = (waitpoint.state, waitpoint.condition.as_ref().map(|condition| condition.closed));
-    if let Err(refusal) = proof {
+    if let Err(error) = proof {
         store.edit(no, |core| core.last_hmac_validation_failed_at = Some(now));
-        return Err(refusal);
+        return Err(error.into());
     }
     match (phase, state) {
         (LifecyclePhase::Terminal, _) => return Err(Refusal::TargetNotSignalable),

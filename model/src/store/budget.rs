@@ -8,12 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use crate::intern::ExecutionNo;
-use crate::message::BudgetPlace;
 use crate::number::Score;
 use crate::time::ServerTime;
 
 /// A hash as the server holds it; an empty one does not exist.
 pub type Hash = BTreeMap<String, String>;
+
+/// Where a budget's keys are: the partition that the client computed and the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BudgetPlace {
+    /// The partition in the key's tag `{b:…}`.
+    pub partition: u16,
+    /// `budget_id`.
+    pub budget: Uuid,
+}
 
 /// The keys of one budget.
 #[derive(Clone, Debug, Default)]

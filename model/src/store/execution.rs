@@ -5,19 +5,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ff_core::contracts::SuspensionReasonCode;
 use ff_core::policy::ExecutionPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptType, StateVector};
 use ff_core::types::{
     AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, SuspensionId, TimestampMs, WaitpointId,
 };
-use uuid::Uuid;
 
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo, WorkerNo};
 use crate::number::Score;
 use crate::store::admission::Attached;
 use crate::store::composite::Composite;
 use crate::store::dependency::Dependencies;
+use crate::store::detail::Detail;
 use crate::store::index::IndexKey;
 use crate::store::suspension::{Stamp, Suspension};
 use crate::time::ServerTime;
@@ -43,43 +42,6 @@ pub struct Submission {
     pub creator: String,
     /// `partition_id`, as the caller sent it; nothing reads it to decide.
     pub partition_id: u16,
-}
-
-/// The core hash's `blocking_detail`, rendered only when somebody reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Empty.
-    #[default]
-    None,
-    /// `delayed until …`.
-    Delayed(Score),
-    /// `retry backoff until …`.
-    Backoff(Score),
-    /// `lease expired, awaiting reclaim`.
-    LeaseExpired,
-    /// `lease revoked: …`.
-    LeaseRevoked,
-    /// `suspended: waitpoint … awaiting …`.
-    Suspended(SuspensionReasonCode),
-    /// `resume delay …ms after signal …`, whose name is kept in [`Reasons`].
-    ResumeDelay(u64),
-    /// `suspension escalated: timeout at …`.
-    Escalated(TimestampMs),
-    /// The caller's own text, kept in [`Reasons`].
-    Caller,
-    /// `… dep(s) unresolved incl …`.
-    Dependencies {
-        /// How many, as counted when the last one was applied.
-        unresolved: i64,
-        /// That one's edge.
-        edge: Uuid,
-    },
-    /// `… dep(s) unsatisfied after replay`.
-    DependenciesAfterReplay(u64),
-    /// `waiting for child executions to complete`.
-    Children,
-    /// `resume delay …ms`, without a signal.
-    OperatorResumeDelay(u64),
 }
 
 /// The scalar fields of the core hash.

@@ -6,9 +6,17 @@ use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
 use crate::intern::ExecutionNo;
-use crate::message::QuotaPlace;
 use crate::number::Score;
 use crate::time::ServerTime;
+
+/// Where a quota policy's keys are: the partition that the client computed and the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuotaPlace {
+    /// The partition in the key's tag `{q:…}`.
+    pub partition: u16,
+    /// `quota_policy_id`.
+    pub policy: Uuid,
+}
 
 /// `ff:quota:{q:…}:<id>`; `jitter_ms`, which its readers ask for, is never written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use ff_core::types::WaitpointId;
 
 use crate::number::Score;
-use crate::script::Refusal;
 use crate::time::ServerTime;
 use crate::token::{self, Secret};
 
@@ -43,6 +42,19 @@ pub enum Rotation {
     Conflict,
 }
 
+/// Why a token was not minted or does not open its waitpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// The partition has no current key id, or no secret under it.
+    NoSecret,
+    /// None was presented.
+    Missing,
+    /// It is malformed, of an unknown key id, or another waitpoint's.
+    Invalid,
+    /// Its key id is past its grace.
+    Expired,
+}
+
 impl Keystore {
     /// A keystore with one secret, as seeding leaves it.
     pub fn seeded(secret: &Secret) -> Self {
@@ -70,19 +82,18 @@ impl Keystore {
     /// The token of a waitpoint under the current key id.
     ///
     /// # Errors
-    /// `hmac_secret_not_initialized` without a current key id or its secret.
-    pub fn mint(&self, waitpoint: &WaitpointId, key: &str, created_at: ServerTime) -> Result<String, Refusal> {
-        let kid = self.current.as_deref().ok_or(Refusal::HmacSecretNotInitialized)?;
-        let secret = self.secret(kid).ok_or(Refusal::HmacSecretNotInitialized)?;
+    /// [`TokenError::NoSecret`] without a current key id or its secret.
+    pub fn mint(&self, waitpoint: &WaitpointId, key: &str, created_at: ServerTime) -> Result<String, TokenError> {
+        let kid = self.current.as_deref().ok_or(TokenError::NoSecret)?;
+        let secret = self.secret(kid).ok_or(TokenError::NoSecret)?;
         Ok(format!("{kid}:{}", token::digest(secret, waitpoint, key, created_at)))
     }
 
     /// Checks a presented token in the script's order.
     ///
     /// # Errors
-    /// `missing_token` when empty; `invalid_token` when malformed, of an unknown key id or not the
-    /// waitpoint's; `hmac_secret_not_initialized`; `token_expired` when its key id is past its grace or
-    /// was never given one. A key id that contains a colon never validates.
+    /// The first check that fails. An old key id that was never given a grace counts as expired; one that
+    /// contains a colon never validates.
     pub fn validate(
         &self,
         presented: &str,
@@ -90,18 +101,18 @@ impl Keystore {
         key: &str,
         created_at: ServerTime,
         now: ServerTime,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TokenError> {
         if presented.is_empty() {
-            return Err(Refusal::MissingToken);
+            return Err(TokenError::Missing);
         }
         let well_formed = presented.split_once(':').filter(|(kid, mac)| !kid.is_empty() && mac.len() == 40);
-        let (kid, mac) = well_formed.ok_or(Refusal::InvalidToken)?;
-        let current = self.current.as_deref().ok_or(Refusal::HmacSecretNotInitialized)?;
-        let secret = self.secret(kid).ok_or(Refusal::InvalidToken)?;
+        let (kid, mac) = well_formed.ok_or(TokenError::Invalid)?;
+        let current = self.current.as_deref().ok_or(TokenError::NoSecret)?;
+        let secret = self.secret(kid).ok_or(TokenError::Invalid)?;
         if kid != current && !self.kids[kid].expires_at.is_some_and(|at| at.is_positive() && !at.is_before(now.ms())) {
-            return Err(Refusal::TokenExpired);
+            return Err(TokenError::Expired);
         }
-        if mac == token::digest(secret, waitpoint, key, created_at) { Ok(()) } else { Err(Refusal::InvalidToken) }
+        if mac == token::digest(secret, waitpoint, key, created_at) { Ok(()) } else { Err(TokenError::Invalid) }
     }
 
     /// `ff_rotate_waitpoint_hmac_secret` after its argument checks.
@@ -178,10 +189,10 @@ mod tests {
         let token = keystore.mint(&waitpoint(1), "approve", AT).unwrap();
         let validate = |token: &str, number| keystore.validate(token, &waitpoint(number), "approve", AT, AT);
         assert_eq!(validate(&token, 1), Ok(()));
-        assert_eq!(validate(&token, 2), Err(Refusal::InvalidToken));
-        assert_eq!(validate("", 1), Err(Refusal::MissingToken));
-        assert_eq!(validate("k1:short", 1), Err(Refusal::InvalidToken));
-        assert_eq!(validate(&token.replace("k1", "k2"), 1), Err(Refusal::InvalidToken));
+        assert_eq!(validate(&token, 2), Err(TokenError::Invalid));
+        assert_eq!(validate("", 1), Err(TokenError::Missing));
+        assert_eq!(validate("k1:short", 1), Err(TokenError::Invalid));
+        assert_eq!(validate(&token.replace("k1", "k2"), 1), Err(TokenError::Invalid));
     }
 
     #[test]
@@ -191,7 +202,7 @@ mod tests {
         assert_eq!(keystore.rotate("k2", "08", 500, AT), Rotation::Rotated(Some("k1".into()), 0));
         let validate = |ms| keystore.validate(&token, &waitpoint(1), "key", AT, ServerTime::from_ms(ms));
         assert_eq!(validate(1_500), Ok(()));
-        assert_eq!(validate(1_501), Err(Refusal::TokenExpired));
+        assert_eq!(validate(1_501), Err(TokenError::Expired));
     }
 
     #[test]
@@ -202,13 +213,13 @@ mod tests {
         let token = keystore.mint(&waitpoint(1), "key", AT).unwrap();
         let late = ServerTime::from_ms(2_000);
         assert_eq!(keystore.rotate("k3", "09", 5_000, late), Rotation::Rotated(Some("k1".into()), 1));
-        assert_eq!(keystore.validate(&token, &waitpoint(1), "key", AT, late), Err(Refusal::InvalidToken));
+        assert_eq!(keystore.validate(&token, &waitpoint(1), "key", AT, late), Err(TokenError::Invalid));
     }
 
     #[test]
     fn a_key_id_with_a_colon_mints_tokens_that_never_validate() {
         let keystore = seeded("a:b");
         let token = keystore.mint(&waitpoint(1), "key", AT).unwrap();
-        assert_eq!(keystore.validate(&token, &waitpoint(1), "key", AT, AT), Err(Refusal::InvalidToken));
+        assert_eq!(keystore.validate(&token, &waitpoint(1), "key", AT, AT), Err(TokenError::Invalid));
     }
 }

@@ -3,6 +3,8 @@
 use ff_core::state::{LifecyclePhase, TerminalOutcome};
 use ff_core::types::{AttemptId, FlowId, LeaseEpoch};
 
+use crate::store::TokenError;
+
 /// Why a script answered with an error; names are the library's codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -141,6 +143,17 @@ impl Refusal {
             Self::InvalidSecretHex => "invalid_secret_hex",
             Self::InvalidGraceMs => "invalid_grace_ms",
             Self::RotationConflict(_) => "rotation_conflict",
+        }
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NoSecret => Self::HmacSecretNotInitialized,
+            TokenError::Missing => Self::MissingToken,
+            TokenError::Invalid => Self::InvalidToken,
+            TokenError::Expired => Self::TokenExpired,
         }
     }
 }
