@@ -12,32 +12,12 @@ use async_trait::async_trait;
 use ff_core::backend::{CompletionPayload, ScannerFilter};
 use ff_core::completion_backend::{CompletionBackend, CompletionStream};
 use ff_core::engine_error::EngineError;
-use ff_core::types::{ExecutionId, FlowId, TimestampMs};
+use ff_core::types::ExecutionId;
 pub use futures_core::Stream;
 
 use crate::backend::ModelBackend;
 use crate::message::Command;
-use crate::port::Server;
-
-/// A number that a server gives out for each subscription.
-pub type SubscriptionNo = u64;
-
-/// A server that publishes completions to its clients.
-pub trait Publishes: Server + Clone {
-    /// Begins to listen.
-    fn subscribe(&self) -> SubscriptionNo;
-
-    /// The next end that was heard, in the order in which they were published.
-    fn poll_heard(&self, subscription: SubscriptionNo, context: &mut Context<'_>) -> Poll<CompletionPayload>;
-
-    /// Stops listening.
-    fn unsubscribe(&self, subscription: SubscriptionNo);
-}
-
-/// What a subscriber is told of an execution's end.
-pub fn payload(execution: ExecutionId, flow: FlowId, outcome: &'static str) -> CompletionPayload {
-    CompletionPayload::new(execution, outcome, None, TimestampMs(0)).with_flow_id(flow)
-}
+pub use crate::port::{Publishes, SubscriptionNo, payload};
 
 #[async_trait]
 impl<S: Publishes> CompletionBackend for ModelBackend<S> {

@@ -5,17 +5,27 @@
 //! message at a time, over a [`port::Server`]; [`invariant`] says what must never be seen.
 //!
 //! No runtime, no clock, no randomness and no I/O lives here: time and ids enter as arguments.
+//!
+//! The modules lie on floors, lowest first below; each imports only what is before it.
 
-pub mod backend;
-pub mod completion;
 pub mod deviation;
 pub mod intern;
-pub mod invariant;
-pub mod message;
+pub mod method;
 pub mod number;
-pub mod port;
-pub mod projection;
-pub mod script;
-pub mod store;
+mod spelling;
 pub mod time;
 pub mod token;
+
+pub mod store;
+
+pub mod message;
+pub mod projection;
+
+pub mod script;
+
+pub mod invariant;
+pub mod port;
+
+pub mod backend;
+
+pub mod completion;

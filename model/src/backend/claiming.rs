@@ -16,9 +16,8 @@ use super::ModelBackend;
 use super::error::{self, during};
 use super::finishing::lossy;
 use super::handle::seal;
-use crate::message::Refusal;
 use crate::message::{
-    Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script, Taker,
+    Claim, ClaimResumed, Create, Done, IssueGrant, Message, NewLease, Place, Reclaim, Refusal, Reply, Script, Taker,
 };
 use crate::port::Server;
 use crate::store::Submission;

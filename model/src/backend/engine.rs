@@ -20,9 +20,10 @@ use ff_core::types::{
     AttemptIndex, BudgetId, EdgeId, ExecutionId, FlowId, LaneId, LeaseFence, QuotaPolicyId, TimestampMs, WaitpointId,
 };
 
-use super::method::{Call, Method};
+use super::call::Call;
 use super::{ModelBackend, error};
 use crate::message::Script;
+use crate::method::Method;
 use crate::port::Server;
 
 /// Runs a method's body between the port's notes of its start and end.

@@ -10,8 +10,7 @@ use ff_core::state::TerminalOutcome;
 use ff_script::ScriptError;
 use ff_script::engine_error_ext::transport_script;
 
-use crate::message::Refusal;
-use crate::message::{Answered, Done, Reply};
+use crate::message::{Answered, Done, Refusal, Reply};
 use crate::port::Unanswered;
 
 /// The script error of a refusal. Of `execution_not_active`'s four details only the first survives

@@ -11,8 +11,7 @@ use super::ModelBackend;
 use super::error::{self, during};
 use super::flows::flow_script;
 use crate::intern::ExecutionNo;
-use crate::message::Refusal;
-use crate::message::{Done, FlowPlace, FlowScript};
+use crate::message::{Done, FlowPlace, FlowScript, Refusal};
 use crate::port::Server;
 
 impl<S: Server> ModelBackend<S> {

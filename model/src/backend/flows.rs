@@ -19,10 +19,9 @@ use ff_script::engine_error_ext::transport_script;
 use super::ModelBackend;
 use super::error::{self, during};
 use crate::intern::ExecutionNo;
-use crate::message::Refusal;
 use crate::message::{
-    ApplyDependency, Done, FlowFound, FlowPlace, FlowRead, FlowScript, Message, Place, Reply, ResolveDependency,
-    Script, StageEdge,
+    ApplyDependency, Done, FlowFound, FlowPlace, FlowRead, FlowScript, Message, Place, Refusal, Reply,
+    ResolveDependency, Script, StageEdge,
 };
 use crate::port::Server;
 

@@ -6,6 +6,7 @@
 //! itself as Valkey.
 
 mod budgets;
+mod call;
 mod claiming;
 mod connecting;
 mod engine;
@@ -18,7 +19,6 @@ mod flows;
 mod handle;
 mod hooks;
 mod leases;
-mod method;
 mod operating;
 mod quotas;
 mod reading;
@@ -29,23 +29,21 @@ mod signalling;
 mod suspending;
 mod sweeping;
 mod waitpoints;
-mod wire;
 mod workers;
 
+pub use crate::method::Method;
+pub use call::error_label;
 pub use connecting::{ConnectRefusal, Connecting};
 pub use error::class;
-pub use method::{Method, error_label};
 pub use scanning::Due;
 pub use sweeping::OwedGroup;
-pub use wire::blocking_reason_text;
 
 use ff_core::engine_error::EngineError;
 use ff_core::partition::{Partition, PartitionConfig};
 use ff_core::types::ExecutionId;
 
 use crate::intern::ExecutionNo;
-use crate::message::Refusal;
-use crate::message::{Answered, Command, Done, Message, Place, Reply, Script};
+use crate::message::{Answered, Command, Done, Message, Place, Refusal, Reply, Script};
 use crate::port::Server;
 use scheduling::Rotation;
 

@@ -19,8 +19,9 @@ use super::ModelBackend;
 use super::claiming::leased;
 use super::error::{self, during};
 use super::handle::seal;
-use crate::message::Refusal;
-use crate::message::{Claim, Done, Held, IssueGrant, IssueGrantAndClaim, Message, Place, Reply, Script, Taker};
+use crate::message::{
+    Claim, Done, Held, IssueGrant, IssueGrantAndClaim, Message, Place, Refusal, Reply, Script, Taker,
+};
 use crate::port::Server;
 use crate::store::IndexKey;
 

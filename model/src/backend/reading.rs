@@ -5,10 +5,11 @@ use ff_core::engine_error::{EngineError, ValidationKind};
 use ff_core::state::PublicState;
 use ff_core::types::{AttemptIndex, ExecutionId, LaneId};
 
+use super::ModelBackend;
 use super::error::{self, during};
-use super::{ModelBackend, wire};
 use crate::message::{Described, Message, Reply};
 use crate::port::Server;
+use crate::spelling::blocking_reason_text;
 use crate::store::IndexKey;
 
 impl<S: Server> ModelBackend<S> {
@@ -112,7 +113,7 @@ impl<S: Server> ModelBackend<S> {
             ids.lane_id(core.lane).clone(),
             ids.namespace_id(core.namespace).clone(),
             core.public_state,
-            Some(wire::blocking_reason_text(core.blocking_reason).to_owned()),
+            Some(blocking_reason_text(core.blocking_reason).to_owned()),
             Some(found.blocking_detail).filter(|detail| !detail.is_empty()),
             attempt.map(|(attempt_id, index)| AttemptSummary::new(attempt_id, index)),
             lease,

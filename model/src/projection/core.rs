@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::text::{Fields, snake};
-use crate::backend::blocking_reason_text;
 use crate::intern::Interner;
+use crate::spelling::blocking_reason_text;
 use crate::store::{Attached, Core, Reasons, Submission};
 
 /// What the core hash is made of.

@@ -5,8 +5,7 @@ use ff_core::types::{AttemptIndex, LeaseFence};
 
 use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo};
-use crate::message::Held;
-use crate::message::Refusal;
+use crate::message::{Held, Refusal};
 use crate::store::{Core, Detail, IndexKey, Store};
 use crate::time::ServerTime;
 

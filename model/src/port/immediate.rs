@@ -1,11 +1,7 @@
-//! The port between a backend and a server: one message out, one reply or none back.
-//!
-//! In a unit test the server answers at once ([`Immediate`]); in a world each message crosses the
-//! simulated network. The port also is where id strings become numbers, where ids that the client
-//! library mints itself come from, and where whole method calls are noticed.
+//! The simplest server: a store behind a lock, which answers in the call itself. It serves tests and
+//! comparisons of the model with something else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -13,53 +9,14 @@ use ff_core::backend::CompletionPayload;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use crate::backend::Method;
-use crate::completion::{self, Publishes, SubscriptionNo};
+use super::{Publishes, Server, SubscriptionNo, Unanswered, payload};
 use crate::deviation::Deviations;
 use crate::intern::{ExecutionNo, Interner};
 use crate::message::{Message, Reply};
+use crate::method::Method;
 use crate::script;
 use crate::store::Store;
 use crate::time::ServerTime;
-
-/// No reply came within the client's request timeout; whether the message was applied is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unanswered;
-
-impl std::fmt::Display for Unanswered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("timed out")
-    }
-}
-
-impl std::error::Error for Unanswered {}
-
-/// One client's way to the server.
-pub trait Server: Send + Sync + 'static {
-    /// Sends one message and waits for its reply.
-    ///
-    /// # Errors
-    /// [`Unanswered`] when the client gave up waiting.
-    fn call(&self, message: Message) -> impl Future<Output = Result<Reply, Unanswered>> + Send;
-
-    /// The ids of this run.
-    fn ids(&self) -> MutexGuard<'_, Interner>;
-
-    /// A fresh id where the client library mints one: of this kind, for a call about this execution.
-    fn mint(&self, kind: &'static str, execution: ExecutionNo) -> Uuid;
-
-    /// The switches that this run's clients have.
-    fn deviations(&self) -> Deviations;
-
-    /// The client's own wall clock, where the client library reads it itself.
-    fn wall_clock(&self) -> TimestampMs;
-
-    /// The start of a trait method; its number comes back with [`Self::method_ended`].
-    fn method_started(&self, method: Method) -> u64;
-
-    /// The end of a trait method, with one word for its outcome. Not called for a dropped call.
-    fn method_ended(&self, call: u64, method: Method, outcome: &'static str);
-}
 
 /// A server that answers at once, at the time that its owner sets.
 #[derive(Debug)]
@@ -176,7 +133,7 @@ impl Server for std::sync::Arc<Immediate> {
         let Inner { store, touched, subscriptions, .. } = &mut *inner;
         touched.extend(message.execution().into_iter().chain(store.changes().executions()));
         for (no, flow, outcome) in store.changes().published() {
-            let heard = completion::payload(lock(&self.ids).execution_id(no).clone(), flow, outcome);
+            let heard = payload(lock(&self.ids).execution_id(no).clone(), flow, outcome);
             for subscription in subscriptions.values_mut() {
                 subscription.heard.push_back(heard.clone());
                 subscription.waker.take().into_iter().for_each(Waker::wake);

@@ -3,7 +3,7 @@
 use ff_core::state::BlockingReason;
 
 /// `blocking_reason` as stored.
-pub const fn blocking_reason_text(reason: BlockingReason) -> &'static str {
+pub(crate) const fn blocking_reason_text(reason: BlockingReason) -> &'static str {
     match reason {
         BlockingReason::None => "none",
         BlockingReason::WaitingForWorker => "waiting_for_worker",

@@ -1,8 +1,4 @@
-//! The modelled trait methods by name, and one word for how a call ended.
-
-use ff_core::engine_error::{ContentionKind, EngineError, StateKind};
-
-use crate::port::Server;
+//! The modelled methods of the `EngineBackend` trait, by name.
 
 macro_rules! methods {
     ($($name:ident => $text:literal,)*) => {
@@ -124,70 +120,4 @@ methods! {
     ListSuspended => "list_suspended",
     RotateWaitpointSecrets => "rotate_waitpoint_hmac_secret_all",
     SeedWaitpointSecrets => "seed_waitpoint_hmac_secret",
-}
-
-/// One call of a method under way; ends it once, and not at all when the caller is dropped.
-pub(super) struct Call<'a, S: Server> {
-    server: &'a S,
-    method: Method,
-    number: u64,
-}
-
-impl<'a, S: Server> Call<'a, S> {
-    pub(super) fn begin(server: &'a S, method: Method) -> Self {
-        Self { server, method, number: server.method_started(method) }
-    }
-
-    pub(super) fn end<T>(
-        self,
-        result: Result<T, EngineError>,
-        label: impl FnOnce(&T) -> &'static str,
-    ) -> Result<T, EngineError> {
-        let outcome = match &result {
-            Ok(value) => label(value),
-            Err(error) => error_label(error),
-        };
-        self.server.method_ended(self.number, self.method, outcome);
-        result
-    }
-}
-
-/// One word for an error, for counts and traces.
-pub fn error_label(error: &EngineError) -> &'static str {
-    match error {
-        EngineError::NotFound { .. } => "not_found",
-        EngineError::Validation { .. } => "validation",
-        EngineError::Contention(kind) => match kind {
-            ContentionKind::UseClaimResumedExecution => "use_claim_resumed_execution",
-            ContentionKind::NotAResumedExecution => "not_a_resumed_execution",
-            ContentionKind::ExecutionNotLeaseable => "execution_not_leaseable",
-            ContentionKind::LeaseConflict => "lease_conflict",
-            ContentionKind::InvalidClaimGrant => "invalid_claim_grant",
-            ContentionKind::ExecutionNotActive { .. } => "execution_not_active",
-            ContentionKind::ExecutionNotEligible => "execution_not_eligible",
-            ContentionKind::ExecutionNotInEligibleSet => "execution_not_in_eligible_set",
-            _ => "contention",
-        },
-        EngineError::State(kind) => match kind {
-            StateKind::StaleLease => "stale_lease",
-            StateKind::LeaseExpired => "lease_expired",
-            StateKind::LeaseRevoked => "lease_revoked",
-            StateKind::GrantAlreadyExists => "grant_already_exists",
-            StateKind::AlreadySuspended => "already_suspended",
-            StateKind::TargetNotSignalable => "target_not_signalable",
-            StateKind::WaitpointClosed => "waitpoint_closed",
-            _ => "state",
-        },
-        EngineError::Conflict(_) => "conflict",
-        EngineError::Contextual { source, .. } => error_label(source),
-        EngineError::Transport { source, .. } => {
-            if source.downcast_ref::<ff_script::ScriptError>().is_some() {
-                "script_error"
-            } else {
-                "transport"
-            }
-        }
-        EngineError::Unavailable { .. } => "unavailable",
-        _ => "error",
-    }
 }
