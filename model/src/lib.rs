@@ -6,7 +6,8 @@
 //!
 //! No runtime, no clock, no randomness and no I/O lives here: time and ids enter as arguments.
 //!
-//! The modules lie on floors, lowest first below; each imports only what is before it.
+//! The modules lie on floors, lowest first below; each imports only what is before it, which
+//! `tests/layers.rs` checks.
 
 pub mod deviation;
 pub mod intern;
