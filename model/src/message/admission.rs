@@ -250,7 +250,30 @@ impl Command {
             Self::CoreHash(place) | Self::BudgetIds(place) | Self::QuotaPolicyId(place) | Self::Score { place, .. } => {
                 Some(place.execution)
             }
-            _ => None,
+            Self::BudgetDefinition(_)
+            | Self::BudgetLimits(_)
+            | Self::BudgetUsage(_)
+            | Self::BudgetUsed(..)
+            | Self::BudgetResets { .. }
+            | Self::BudgetPolicies(_)
+            | Self::ForgetBudget(_) => None,
+            Self::QuotaDefinition(_)
+            | Self::QuotaPolicies(_)
+            | Self::TrimWindow { .. }
+            | Self::WindowCount(_)
+            | Self::Admitted(_)
+            | Self::Concurrency(_)
+            | Self::SetConcurrency(..) => None,
+            Self::SetAlive { .. }
+            | Self::Advertise { .. }
+            | Self::IndexWorker(..)
+            | Self::DeleteAlive(..)
+            | Self::DeleteCapabilities(..)
+            | Self::ForgetWorker(..)
+            | Self::Workers(_)
+            | Self::Worker(..)
+            | Self::Lanes
+            | Self::AllExecutions(_) => None,
         }
     }
 }

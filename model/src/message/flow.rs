@@ -287,7 +287,14 @@ impl FlowScript {
             Self::AddExecution { execution, .. } | Self::Evaluate(execution) => Some(*execution),
             Self::Apply(args) => Some(args.downstream),
             Self::Resolve(args) => Some(args.child.execution),
-            _ => None,
+            Self::Create { .. }
+            | Self::Stage(_)
+            | Self::SetGroupPolicy { .. }
+            | Self::SetTag { .. }
+            | Self::Cancel { .. }
+            | Self::AckCancel { .. }
+            | Self::DrainSiblings { .. }
+            | Self::ReconcileSiblings { .. } => None,
         }
     }
 }

@@ -56,7 +56,43 @@ pub fn perform(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
             Err(refusal) => Reply::Refused(refusal),
         },
         Message::Command(command) => Reply::Answered(command::perform(store, now, command)),
-        read => read::answer(store, now, read),
+        Message::Flow(read) => Reply::Flow(read::flow(store, read)),
+        Message::Time => Reply::Time(now),
+        Message::Core(no) => Reply::Core(read::core(store, *no)),
+        Message::Context(no) => Reply::Context(read::context(store, *no)),
+        Message::Description(no) => Reply::Description(read::description(store, *no)),
+        Message::Policy(no) => Reply::RetryPolicy(read::retry_policy(store, *no)),
+        Message::Required(no) => Reply::Required(read::required(store, *no)),
+        Message::Result(no) => Reply::Result(read::result(store, *no)),
+        Message::Range { partition, key, up_to_ms, limit } => {
+            Reply::Members(read::range(store, *partition, *key, *up_to_ms, *limit))
+        }
+        Message::RegisteredCapabilities(namespace) => {
+            Reply::Capabilities(store.registry().capabilities(*namespace, now))
+        }
+        Message::Suspension(no) => Reply::Suspension(parked::suspension(store, *no)),
+        Message::TotalMatchers(no, waitpoint) => Reply::Count(parked::total_matchers(store, *no, waitpoint)),
+        Message::Matcher(no, waitpoint, index) => Reply::Matched(parked::matcher(store, *no, waitpoint, *index)),
+        Message::Signals(no, ids) => Reply::Signals(parked::signals(store, *no, ids)),
+        Message::Token { partition, waitpoint } => Reply::Text(parked::token(store, *partition, waitpoint)),
+        Message::Waitpoints(no) => Reply::Waitpoints(parked::waitpoints(store, *no)),
+        Message::WaitpointHeads(no, ids) => Reply::WaitpointHeads(parked::heads(store, *no, ids)),
+        Message::MatcherNames(no, ids) => Reply::Names(parked::matcher_names(store, *no, ids)),
+        Message::SuspendedLanes(partition) => Reply::Lanes(parked::suspended_lanes(store, *partition)),
+        Message::SuspendedMembers(partition, lanes) => {
+            Reply::Members(parked::suspended_members(store, *partition, lanes))
+        }
+        Message::SuspensionReasons(executions) => Reply::Reasons(parked::reasons(store, executions)),
+        Message::PendingWaitpoints { partition, up_to_ms, limit } => {
+            Reply::Waitpoints(parked::pending(store, *partition, *up_to_ms, *limit))
+        }
+        Message::WaitpointOwner(partition, waitpoint) => Reply::Owner(parked::owner(store, *partition, waitpoint)),
+        Message::CurrentKid(partition) => Reply::Text(store.secrets(*partition).current.clone()),
+        Message::KidSecret(partition, kid) => Reply::Text(store.secrets(*partition).secret(kid).map(str::to_owned)),
+        Message::WriteSecret { partition, kid, secret_hex, current } => {
+            secret::write(store, *partition, kid, secret_hex, *current);
+            Reply::Written
+        }
     }
 }
 

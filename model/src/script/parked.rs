@@ -1,77 +1,80 @@
-//! Plain commands around suspensions: what observers, listings and the seeding of secrets send.
+//! Plain commands around suspensions: what observers and listings read.
 
 use std::collections::BTreeMap;
 
-use ff_core::types::WaitpointId;
+use ff_core::contracts::SuspensionReasonCode;
+use ff_core::types::{SignalId, WaitpointId};
 
-use crate::intern::ExecutionNo;
-use crate::message::{Message, Reply, SuspensionView, WaitpointView};
-use crate::store::{Execution, IndexKey, Store, Waitpoint};
+use crate::intern::{ExecutionNo, LaneNo};
+use crate::message::{SuspensionView, WaitpointView};
+use crate::number::Score;
+use crate::store::{Condition, Execution, IndexKey, SignalRecord, Store, Waitpoint};
 
-pub(super) fn answer(store: &mut Store, message: &Message) -> Reply {
-    match message {
-        Message::Suspension(no) => Reply::Suspension(store.execution(*no).and_then(view).map(Box::new)),
-        Message::TotalMatchers(no, id) => Reply::Count(total_matchers(waitpoint(store, *no, id))),
-        Message::Matcher(no, id, index) => {
-            let condition = waitpoint(store, *no, id).and_then(|found| found.condition.as_ref());
-            let matcher = condition.and_then(|condition| condition.matchers.get(*index));
-            Reply::Matched(matcher.filter(|matcher| matcher.satisfied).and_then(|matcher| matcher.signal.clone()))
-        }
-        Message::Signals(no, ids) => {
-            let partition = store.execution(*no).map(|found| found.partition);
-            let of = |id| partition.and_then(|partition| store.signal(partition, id).cloned());
-            Reply::Signals(ids.iter().map(of).collect())
-        }
-        Message::Token { partition, waitpoint } => {
-            let found = partition.and_then(|partition| store.waitpoint(partition, waitpoint));
-            Reply::Text(found.map(|found| found.token.clone()))
-        }
-        Message::Waitpoints(no) => {
-            Reply::Waitpoints(store.execution(*no).map_or_else(Vec::new, |found| found.waitpoints.clone()))
-        }
-        Message::WaitpointHeads(no, ids) => {
-            Reply::WaitpointHeads(ids.iter().map(|id| waitpoint(store, *no, id).map(head)).collect())
-        }
-        Message::MatcherNames(no, ids) => Reply::Names(ids.iter().map(|id| names(waitpoint(store, *no, id))).collect()),
-        Message::SuspendedLanes(partition) => {
-            let mut lanes: Vec<_> = suspended(store, *partition).keys().map(|(lane, _)| *lane).collect();
-            lanes.dedup();
-            Reply::Lanes(lanes)
-        }
-        Message::SuspendedMembers(partition, lanes) => {
-            let members = suspended(store, Some(*partition)).into_iter();
-            Reply::Members(
-                members.filter(|((lane, _), _)| lanes.contains(lane)).map(|((_, no), score)| (score, no)).collect(),
-            )
-        }
-        Message::SuspensionReasons(executions) => {
-            let of = |no: &ExecutionNo| Some(store.execution(*no)?.suspension.as_ref()?.reason);
-            Reply::Reasons(executions.iter().map(of).collect())
-        }
-        Message::PendingWaitpoints { partition, up_to_ms, limit } => {
-            let due = store.pending_waitpoints(*partition).take_while(|(score, _)| score.is_due(*up_to_ms));
-            Reply::Waitpoints(due.take(*limit as usize).map(|(_, id)| id).collect())
-        }
-        Message::WaitpointOwner(partition, id) => {
-            Reply::Owner(store.waitpoint(*partition, id).map(|found| found.execution))
-        }
-        Message::CurrentKid(partition) => Reply::Text(store.secrets(*partition).current.clone()),
-        Message::KidSecret(partition, kid) => Reply::Text(store.secrets(*partition).secret(kid).map(str::to_owned)),
-        Message::WriteSecret { partition, kid, secret_hex, current } => {
-            let secrets = store.secrets_mut(*partition);
-            if *current {
-                secrets.install(kid.clone(), secret_hex.clone());
-            } else {
-                secrets.write_secret(kid.clone(), secret_hex.clone());
-            }
-            Reply::Written
-        }
-        _ => unreachable!("the other reads are answered elsewhere"),
-    }
+pub(super) fn suspension(store: &Store, no: ExecutionNo) -> Option<Box<SuspensionView>> {
+    store.execution(no).and_then(view).map(Box::new)
+}
+
+pub(super) fn total_matchers(store: &Store, no: ExecutionNo, id: &WaitpointId) -> usize {
+    total(waitpoint(store, no, id))
+}
+
+/// The signal that satisfied a matcher, where one did.
+pub(super) fn matcher(store: &Store, no: ExecutionNo, id: &WaitpointId, index: usize) -> Option<SignalId> {
+    let matcher = condition(waitpoint(store, no, id))?.matchers.get(index)?;
+    matcher.signal.clone().filter(|_| matcher.satisfied)
+}
+
+pub(super) fn signals(store: &Store, no: ExecutionNo, ids: &[SignalId]) -> Vec<Option<SignalRecord>> {
+    let partition = store.execution(no).map(|found| found.partition);
+    ids.iter().map(|id| store.signal(partition?, id).cloned()).collect()
+}
+
+pub(super) fn token(store: &Store, partition: Option<u16>, id: &WaitpointId) -> Option<String> {
+    store.waitpoint(partition?, id).map(|found| found.token.clone())
+}
+
+pub(super) fn waitpoints(store: &Store, no: ExecutionNo) -> Vec<WaitpointId> {
+    store.execution(no).map_or_else(Vec::new, |found| found.waitpoints.clone())
+}
+
+pub(super) fn heads(store: &Store, no: ExecutionNo, ids: &[WaitpointId]) -> Vec<Option<WaitpointView>> {
+    ids.iter().map(|id| waitpoint(store, no, id).map(head)).collect()
+}
+
+pub(super) fn matcher_names(store: &Store, no: ExecutionNo, ids: &[WaitpointId]) -> Vec<Vec<String>> {
+    ids.iter().map(|id| names(waitpoint(store, no, id))).collect()
+}
+
+pub(super) fn suspended_lanes(store: &Store, partition: Option<u16>) -> Vec<LaneNo> {
+    let mut lanes: Vec<_> = suspended(store, partition).keys().map(|(lane, _)| *lane).collect();
+    lanes.dedup();
+    lanes
+}
+
+pub(super) fn suspended_members(store: &Store, partition: u16, lanes: &[LaneNo]) -> Vec<(Score, ExecutionNo)> {
+    let members = suspended(store, Some(partition)).into_iter();
+    members.filter(|((lane, _), _)| lanes.contains(lane)).map(|((_, no), score)| (score, no)).collect()
+}
+
+pub(super) fn reasons(store: &Store, executions: &[ExecutionNo]) -> Vec<Option<SuspensionReasonCode>> {
+    executions.iter().map(|no| Some(store.execution(*no)?.suspension.as_ref()?.reason)).collect()
+}
+
+pub(super) fn pending(store: &Store, partition: u16, up_to_ms: i64, limit: u32) -> Vec<WaitpointId> {
+    let due = store.pending_waitpoints(partition).take_while(|(score, _)| score.is_due(up_to_ms));
+    due.take(limit as usize).map(|(_, id)| id).collect()
+}
+
+pub(super) fn owner(store: &Store, partition: u16, id: &WaitpointId) -> Option<ExecutionNo> {
+    store.waitpoint(partition, id).map(|found| found.execution)
 }
 
 fn waitpoint<'a>(store: &'a Store, no: ExecutionNo, id: &WaitpointId) -> Option<&'a Waitpoint> {
     store.waitpoint(store.execution(no)?.partition, id)
+}
+
+fn condition(found: Option<&Waitpoint>) -> Option<&Condition> {
+    found?.condition.as_ref()
 }
 
 fn view(found: &Execution) -> Option<SuspensionView> {
@@ -84,8 +87,8 @@ fn view(found: &Execution) -> Option<SuspensionView> {
     })
 }
 
-fn total_matchers(found: Option<&Waitpoint>) -> usize {
-    found.and_then(|found| found.condition.as_ref()).map_or(0, |condition| condition.total)
+fn total(found: Option<&Waitpoint>) -> usize {
+    condition(found).map_or(0, |condition| condition.total)
 }
 
 fn head(found: &Waitpoint) -> WaitpointView {
@@ -96,22 +99,18 @@ fn head(found: &Waitpoint) -> WaitpointView {
         created_at: found.created_at,
         activated_at: found.activated_at,
         expires_at: found.expires_at,
-        total_matchers: total_matchers(Some(found)),
+        total_matchers: total(Some(found)),
     }
 }
 
 fn names(found: Option<&Waitpoint>) -> Vec<String> {
-    let condition = found.and_then(|found| found.condition.as_ref());
-    condition.map_or_else(Vec::new, |condition| {
+    condition(found).map_or_else(Vec::new, |condition| {
         condition.matchers.iter().take(condition.total).map(|matcher| matcher.name.clone()).collect()
     })
 }
 
 /// Every lane's suspended members of a partition. No tree is kept for them, as only listings ask.
-fn suspended(
-    store: &Store,
-    partition: Option<u16>,
-) -> BTreeMap<(crate::intern::LaneNo, ExecutionNo), crate::number::Score> {
+fn suspended(store: &Store, partition: Option<u16>) -> BTreeMap<(LaneNo, ExecutionNo), Score> {
     let of_partition = store.executions().filter(|found| Some(found.partition) == partition);
     let members = of_partition.flat_map(|found| found.members.iter().map(move |(key, score)| (found.no, *key, *score)));
     members

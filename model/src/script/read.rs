@@ -1,38 +1,50 @@
-//! Plain commands: the reads that preludes and scanners send.
+//! Plain commands: the reads that preludes and scanners send, of executions, indexes and flows.
 
-use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Message, Reply};
-use crate::store::{Core, Execution, Store};
-use crate::time::ServerTime;
+use ff_core::policy::RetryPolicy;
 
-pub(super) fn answer(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
-    match message {
-        Message::Time => Reply::Time(now),
-        Message::Core(no) => Reply::Core(store.execution(*no).map(|found| Box::new(view(found)))),
-        Message::Context(no) => Reply::Context(store.execution(*no).map(|found| Box::new(found.submission.clone()))),
-        Message::Description(no) => Reply::Description(store.execution(*no).map(|found| Box::new(describe(found)))),
-        Message::Policy(no) => {
-            let policy = store.execution(*no).and_then(|found| found.submission.policy.as_ref());
-            Reply::RetryPolicy(policy.and_then(|policy| policy.retry_policy.clone()))
-        }
-        Message::Required(no) => {
-            Reply::Required(store.execution(*no).map_or_else(Vec::new, |found| found.submission.required.clone()))
-        }
-        Message::Result(no) => Reply::Result(store.execution(*no).and_then(|found| found.result.clone())),
-        Message::Range { partition, key, up_to_ms, limit } => {
-            let due = store.range(*partition, *key).take_while(|(score, _)| up_to_ms.is_none_or(|ms| score.is_due(ms)));
-            Reply::Members(due.take(*limit as usize).collect())
-        }
-        Message::RegisteredCapabilities(namespace) => {
-            Reply::Capabilities(store.registry().capabilities(*namespace, now))
-        }
-        Message::Script(_) | Message::Command(_) => unreachable!("run elsewhere"),
-        Message::Flow(read) => Reply::Flow(look_up(store, read)),
-        parked => super::parked::answer(store, parked),
-    }
+use crate::intern::ExecutionNo;
+use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Place};
+use crate::number::Score;
+use crate::store::{Core, Execution, IndexKey, Store, Submission};
+
+pub(super) fn core(store: &Store, no: ExecutionNo) -> Option<Box<CoreView>> {
+    store.execution(no).map(|found| Box::new(view(found)))
 }
 
-fn look_up(store: &Store, read: &FlowRead) -> FlowFound {
+pub(super) fn context(store: &Store, no: ExecutionNo) -> Option<Box<Submission>> {
+    store.execution(no).map(|found| Box::new(found.submission.clone()))
+}
+
+pub(super) fn description(store: &Store, no: ExecutionNo) -> Option<Box<Described>> {
+    store.execution(no).map(|found| Box::new(describe(found)))
+}
+
+pub(super) fn retry_policy(store: &Store, no: ExecutionNo) -> Option<RetryPolicy> {
+    store.execution(no)?.submission.policy.as_ref()?.retry_policy.clone()
+}
+
+pub(super) fn required(store: &Store, no: ExecutionNo) -> Vec<String> {
+    store.execution(no).map_or_else(Vec::new, |found| found.submission.required.clone())
+}
+
+pub(super) fn result(store: &Store, no: ExecutionNo) -> Option<Vec<u8>> {
+    store.execution(no)?.result.clone()
+}
+
+pub(super) fn range(
+    store: &Store,
+    partition: u16,
+    key: IndexKey,
+    up_to_ms: Option<i64>,
+    limit: u32,
+) -> Vec<(Score, ExecutionNo)> {
+    let due = store.range(partition, key).take_while(|(score, _)| up_to_ms.is_none_or(|ms| score.is_due(ms)));
+    due.take(limit as usize).collect()
+}
+
+pub(super) fn flow(store: &Store, read: &FlowRead) -> FlowFound {
     let flow = |place: &FlowPlace| store.flow(place.partition, &place.flow);
+    let find = |place: &Place| store.execution(place.execution).filter(|found| found.partition == place.partition);
     match read {
         FlowRead::Cores(partition, flows) => {
             let core = |id| store.flow(*partition, id).and_then(|flow| flow.core.clone());
@@ -58,15 +70,15 @@ fn look_up(store: &Store, read: &FlowRead) -> FlowFound {
             FlowFound::Flows(store.flow_indexes(*partition).map_or_else(Vec::new, |indexes| indexes.flow_index.clone()))
         }
         FlowRead::Dependencies(place) => {
-            let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
+            let found = find(place);
             FlowFound::Dependencies(found.and_then(|found| found.dependencies.meta.clone()))
         }
         FlowRead::Unresolved(place) => {
-            let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
+            let found = find(place);
             FlowFound::EdgeIds(found.map_or_else(Vec::new, |found| found.dependencies.unresolved.clone()))
         }
         FlowRead::Upstream(place, edge) => {
-            let found = store.execution(place.execution).filter(|found| found.partition == place.partition);
+            let found = find(place);
             let upstream = found.and_then(|found| found.dependencies.of(edge)).map(|applied| applied.upstream);
             FlowFound::Executions(upstream.into_iter().collect())
         }

@@ -1,4 +1,4 @@
-//! `ff_rotate_waitpoint_hmac_secret`.
+//! `ff_rotate_waitpoint_hmac_secret`, and the plain write of whoever seeds a secret.
 
 use super::{Answer, Refusal};
 use crate::message::{Done, RotateSecret};
@@ -24,5 +24,15 @@ pub(super) fn rotate_secret(store: &mut Store, now: ServerTime, args: &RotateSec
         Rotation::Rotated(previous, reaped) => Ok(Done::Rotated(previous, reaped)),
         Rotation::Unchanged => Ok(Done::Ok("noop")),
         Rotation::Conflict => Err(Refusal::RotationConflict(args.kid.clone())),
+    }
+}
+
+/// Writes a key id's secret, and lets it mint where `current_kid` is written too.
+pub(super) fn write(store: &mut Store, partition: u16, kid: &str, secret_hex: &str, current: bool) {
+    let secrets = store.secrets_mut(partition);
+    if current {
+        secrets.install(kid.to_owned(), secret_hex.to_owned());
+    } else {
+        secrets.write_secret(kid.to_owned(), secret_hex.to_owned());
     }
 }
