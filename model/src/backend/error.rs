@@ -6,12 +6,12 @@
 
 use ff_core::engine_error::{EngineError, backend_context};
 use ff_core::error::ErrorClass;
-use ff_core::state::TerminalOutcome;
 use ff_script::ScriptError;
 use ff_script::engine_error_ext::transport_script;
 
 use crate::message::{Answered, Done, Refusal, Reply};
 use crate::port::Unanswered;
+use crate::spelling::word;
 
 /// The script error of a refusal. Of `execution_not_active`'s four details only the first survives
 /// the client's parser.
@@ -19,7 +19,7 @@ fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
     Ok(match refusal {
         Refusal::ExecutionNotFound => ScriptError::ExecutionNotFound,
         Refusal::ExecutionNotActive { outcome, .. } => ScriptError::ExecutionNotActive {
-            terminal_outcome: outcome_text(outcome).into(),
+            terminal_outcome: word(outcome).into(),
             lease_epoch: String::new(),
             lifecycle_phase: String::new(),
             attempt_id: String::new(),
@@ -93,17 +93,6 @@ fn unknown_code(code: &str) -> ScriptError {
 /// An answer that the client's parser rejects.
 pub(super) fn parse_error(fcall: &str, message: String) -> ScriptError {
     ScriptError::Parse { fcall: fcall.into(), execution_id: None, message }
-}
-
-pub(super) fn outcome_text(outcome: TerminalOutcome) -> &'static str {
-    match outcome {
-        TerminalOutcome::None => "none",
-        TerminalOutcome::Success => "success",
-        TerminalOutcome::Failed => "failed",
-        TerminalOutcome::Cancelled => "cancelled",
-        TerminalOutcome::Expired => "expired",
-        TerminalOutcome::Skipped => "skipped",
-    }
 }
 
 fn transport(error: std::io::Error) -> EngineError {

@@ -187,6 +187,7 @@ impl<S: Server> ModelBackend<S> {
 fn category(reason: &FailureReason, class: FailureClass) -> String {
     let own = reason.detail.as_deref().filter(|detail| !detail.is_empty());
     let own = own.and_then(|detail| std::str::from_utf8(detail).ok());
+    // The class has no text of its own in `ff-core`; the shipped backend spells it by hand as well.
     let named = match class {
         FailureClass::Permanent => "permanent",
         FailureClass::InfraCrash => "infra_crash",

@@ -22,6 +22,7 @@ impl<S: Server> ModelBackend<S> {
         policy: CancelFlowPolicy,
         wait: CancelFlowWait,
     ) -> Result<CancelFlowResult, EngineError> {
+        // The policy has no text of its own in `ff-core`; the shipped backend spells it by hand as well.
         let policy = match policy {
             CancelFlowPolicy::CancelAll => "cancel_all",
             CancelFlowPolicy::CancelPending => "cancel_pending",

@@ -24,6 +24,7 @@ use crate::message::{
     ResolveDependency, Script, StageEdge,
 };
 use crate::port::Server;
+use crate::spelling::word;
 
 /// How deep a cascade follows skipped executions.
 const MAX_CASCADE_DEPTH: u32 = 50;
@@ -254,7 +255,7 @@ impl<S: Server> ModelBackend<S> {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             let Ok(view) = self.core_of(upstream).await else { return };
-            let outcome = view.map_or("", |view| error::outcome_text(view.terminal_outcome));
+            let outcome = view.map_or("", |view| word(view.terminal_outcome));
             let Ok(edges) = self.edge_ids(FlowRead::Outgoing(flow.clone(), upstream)).await else { return };
             if edges.is_empty() {
                 return;

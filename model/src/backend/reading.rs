@@ -9,7 +9,7 @@ use super::ModelBackend;
 use super::error::{self, during};
 use crate::message::{Described, Message, Reply};
 use crate::port::Server;
-use crate::spelling::blocking_reason_text;
+use crate::spelling::word;
 use crate::store::IndexKey;
 
 impl<S: Server> ModelBackend<S> {
@@ -113,7 +113,7 @@ impl<S: Server> ModelBackend<S> {
             ids.lane_id(core.lane).clone(),
             ids.namespace_id(core.namespace).clone(),
             core.public_state,
-            Some(blocking_reason_text(core.blocking_reason).to_owned()),
+            Some(word(core.blocking_reason).to_owned()),
             Some(found.blocking_detail).filter(|detail| !detail.is_empty()),
             attempt.map(|(attempt_id, index)| AttemptSummary::new(attempt_id, index)),
             lease,

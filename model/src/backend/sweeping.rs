@@ -13,6 +13,7 @@ use super::ModelBackend;
 use super::error;
 use crate::message::{Answered, Command, FlowFound, FlowPlace, FlowRead};
 use crate::port::Server;
+use crate::spelling::word;
 
 /// A group of edges whose remaining siblings are to be cancelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ impl<S: Server> ModelBackend<S> {
         let vector = &hash.core.vector;
         let ended =
             vector.lifecycle_phase == LifecyclePhase::Terminal && vector.terminal_outcome != TerminalOutcome::None;
-        ended.then(|| error::outcome_text(vector.terminal_outcome))
+        ended.then(|| word(vector.terminal_outcome))
     }
 
     /// An execution's current attempt, 0 for none, and its flow: two reads.

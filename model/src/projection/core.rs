@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::text::{Fields, snake};
+use super::text::Fields;
 use crate::intern::Interner;
-use crate::spelling::blocking_reason_text;
+use crate::spelling::word;
 use crate::store::{Attached, Core, Reasons, Submission};
 
 /// What the core hash is made of.
@@ -38,13 +38,13 @@ pub fn core_fields(ids: &Interner, parts: &CoreParts<'_>) -> BTreeMap<String, St
         .set("partition_id", submission.partition_id)
         .set("priority", core.priority)
         .set("creator_identity", &submission.creator)
-        .set("lifecycle_phase", snake(vector.lifecycle_phase))
-        .set("ownership_state", snake(vector.ownership_state))
-        .set("eligibility_state", snake(vector.eligibility_state))
-        .set("blocking_reason", blocking_reason_text(vector.blocking_reason))
+        .set("lifecycle_phase", word(vector.lifecycle_phase))
+        .set("ownership_state", word(vector.ownership_state))
+        .set("eligibility_state", word(vector.eligibility_state))
+        .set("blocking_reason", word(vector.blocking_reason))
         .set("blocking_detail", blocking_detail)
-        .set("terminal_outcome", snake(vector.terminal_outcome))
-        .set("attempt_state", snake(vector.attempt_state))
+        .set("terminal_outcome", word(vector.terminal_outcome))
+        .set("attempt_state", word(vector.attempt_state))
         .set("public_state", vector.public_state)
         .set("total_attempt_count", core.total_attempt_count)
         .or_empty("current_attempt_index", core.current_attempt_index)

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use ff_core::types::AttemptIndex;
 
 use super::core::{CoreParts, core_fields};
-use super::text::{Fields, snake};
+use super::text::Fields;
 use super::{Key, Keys, Type, Value, names};
 use super::{flow, suspension};
 use crate::intern::{ExecutionNo, Interner};
+use crate::spelling::word;
 use crate::store::{Attempt, Execution, Grant, Holder, Lease, Store};
 use crate::time::ServerTime;
 
@@ -95,12 +96,12 @@ fn grant(ids: &Interner, grant: &Grant) -> BTreeMap<String, String> {
 
 fn attempt(ids: &Interner, found: &Execution, attempt: &Attempt) -> BTreeMap<String, String> {
     let mut fields = Fields::default();
-    fields.set("attempt_state", snake(attempt.state)).if_some("ended_at", attempt.ended_at);
+    fields.set("attempt_state", word(attempt.state)).if_some("ended_at", attempt.ended_at);
     if let Some(id) = &attempt.id {
         fields.set("attempt_id", id).set("execution_id", &found.name).set("attempt_index", attempt.index);
     }
     fields
-        .if_some("attempt_type", attempt.kind.map(snake))
+        .if_some("attempt_type", attempt.kind.map(word))
         .if_some("lease_epoch", attempt.lease_epoch)
         .if_some("worker_instance_id", attempt.instance.map(|no| ids.instance_id(no)))
         .if_some("failure_reason", attempt.failure_reason.as_ref())

@@ -1,20 +1,7 @@
-//! How the scripts spell values.
+//! A hash's fields as their texts.
 
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// An enum variant as its wire text: the snake case of its name.
-pub(super) fn snake(variant: impl fmt::Debug) -> String {
-    let name = format!("{variant:?}");
-    let mut text = String::with_capacity(name.len() + 4);
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.push(letter.to_ascii_lowercase());
-    }
-    text
-}
 
 /// A hash under construction; what is none is written as an empty field.
 #[derive(Default)]
@@ -44,16 +31,5 @@ impl Fields {
     /// The hash.
     pub fn done(self) -> BTreeMap<String, String> {
         self.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ff_core::state::EligibilityState;
-
-    #[test]
-    fn a_variant_is_spelled_as_it_travels() {
-        assert_eq!(snake(EligibilityState::NotEligibleUntilTime), "not_eligible_until_time");
     }
 }

@@ -1,12 +1,13 @@
 //! `ff_reclaim_execution`: work is taken from a holder whose lease expired or was revoked.
 
-use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, OwnershipState, TerminalOutcome};
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, TerminalOutcome};
 
 use super::claim;
 use super::{Answer, Refusal, grant, vector};
 use crate::deviation::Deviation;
 use crate::message::{Done, Reclaim};
 use crate::number::Score;
+use crate::spelling::word;
 use crate::store::{Core, Detail, IndexKey, Store};
 use crate::time::ServerTime;
 
@@ -28,18 +29,13 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
         give_up(store, now, args);
         return Err(Refusal::MaxRetriesExhausted(cap));
     }
-    let failure = match ownership {
-        OwnershipState::LeaseExpiredReclaimable => "lease_lease_expired_reclaimable",
-        OwnershipState::LeaseRevoked => "lease_lease_revoked",
-        OwnershipState::Leased => "lease_leased",
-        OwnershipState::Unowned => "lease_unowned",
-    };
+    let failure = format!("lease_{}", word(ownership));
     claim::check_grant(store, &args.taker)?;
     claim::consume_grant(store, args.taker.execution);
     store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
         attempt.state = AttemptLifecycle::InterruptedReclaimed;
         attempt.ended_at = Some(now);
-        attempt.failure_reason = Some(failure.into());
+        attempt.failure_reason = Some(failure);
     });
     let taker = &args.taker;
     let lease =
