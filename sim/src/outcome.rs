@@ -6,7 +6,7 @@ use claimlab_model::invariant::Invariant;
 use serde::Serialize;
 
 use crate::clock::TrueTime;
-use crate::plan::What;
+use crate::plan::Struck;
 
 /// One run's outcome.
 #[derive(Clone, Debug)]
@@ -98,17 +98,6 @@ impl Serialize for Cause {
 
 fn as_id<S: serde::Serializer>(invariant: &Invariant, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(invariant.id())
-}
-
-/// A fault that struck.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Struck {
-    /// Its key in the plan, or in the plan that [`crate::plan::Plan::concretise`] makes of a rate.
-    pub key: String,
-    /// The message that it struck, if it struck one.
-    pub address: Option<String>,
-    /// How it struck.
-    pub what: What,
 }
 
 /// Counts of one run.

@@ -1,7 +1,6 @@
 //! Taking elements out of a plan, and turning what chance struck into an explicit list.
 
-use super::{Act, Fault, PartyKey, Plan, Strikes};
-use crate::outcome::Struck;
+use super::{Act, Fault, PartyKey, Plan, Strikes, Struck};
 
 /// One element of a plan, by its key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -52,6 +52,17 @@ impl Strikes {
     }
 }
 
+/// A fault that struck.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Struck {
+    /// Its key in the plan, or in the plan that [`super::Plan::concretise`] makes of a rate.
+    pub key: String,
+    /// The message that it struck, if it struck one.
+    pub address: Option<String>,
+    /// How it struck.
+    pub what: What,
+}
+
 /// How often messages meet a kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

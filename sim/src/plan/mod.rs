@@ -14,7 +14,7 @@ mod write;
 
 pub use draw::draw;
 pub use edit::Element;
-pub use fault::{Fault, MessageFault, MessageRate, Strikes, Way, What};
+pub use fault::{Fault, MessageFault, MessageRate, Strikes, Struck, Way, What};
 pub use party::PartyKey;
 pub use read::read;
 

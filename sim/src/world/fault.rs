@@ -5,8 +5,7 @@ use super::heap::Event;
 use super::hub::PartyNo;
 use crate::clock::TrueTime;
 use crate::history::Kind;
-use crate::outcome::Struck;
-use crate::plan::{Fault, Strikes, Way, What};
+use crate::plan::{Fault, Strikes, Struck, Way, What};
 
 impl World {
     /// A planned fault of a party strikes, or waits from now on for the party to send something.

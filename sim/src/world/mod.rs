@@ -44,8 +44,8 @@ use rustc_hash::FxBuildHasher;
 
 use crate::address::AddressKey;
 use crate::clock::{ServerClock, TrueTime};
-use crate::outcome::{Counts, Struck, Violation};
-use crate::plan::{PartyKey, Plan};
+use crate::outcome::{Counts, Violation};
+use crate::plan::{PartyKey, Plan, Struck};
 use heap::{Heap, Slab};
 use hub::TaskNo;
 use network::Flight;

@@ -7,8 +7,7 @@ use super::outgoing::Load;
 use super::wait::{Ended, WaitNo};
 use crate::address::{Address, Draw};
 use crate::history::Kind;
-use crate::outcome::Struck;
-use crate::plan::{MessageFault, PartyKey, What};
+use crate::plan::{MessageFault, PartyKey, Struck, What};
 use crate::stream::Range;
 
 /// A message under way.
