@@ -11,7 +11,6 @@
 //! on how much was drawn before, so taking one thing out of a plan leaves every other draw as it was.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use claimlab_model::intern::{ExecutionNo, Interner, LaneNo};
 use claimlab_model::message::Message;
@@ -185,7 +184,7 @@ impl Draws {
 /// counted within it.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    text: Arc<str>,
+    text: String,
     hash: u64,
     counts: Counts,
 }
@@ -193,16 +192,15 @@ pub struct Scope {
 impl Scope {
     /// A scope of this name; a slash in it would end it, so none may be there.
     pub fn named(text: &str) -> Self {
-        Self { hash: hash_text(text), text: text.into(), counts: Counts::default() }
+        Self { hash: hash_text(text), text: text.to_owned(), counts: Counts::default() }
     }
 }
 
 /// One address, not yet written out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Address {
     /// What it is reduced to.
     pub key: AddressKey,
-    scope: Option<Arc<str>>,
     about: About,
     name: &'static str,
     nth: u32,
@@ -217,6 +215,30 @@ pub struct AddressBook {
     lanes: Vec<Option<u64>>,
     /// Messages of leases, whoever holds them.
     holders: Counts,
+    names: Names,
+}
+
+/// Hashes of names that were asked for before, found by where the name lies in memory: that decides speed only.
+#[derive(Debug)]
+struct Names([(usize, u64); 256]);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self([(0, 0); 256])
+    }
+}
+
+impl Names {
+    fn hash(&mut self, name: &'static str) -> u64 {
+        let lies_at = name.as_ptr() as usize;
+        // Two names of different length may begin at one place.
+        let known = &mut self.0[(lies_at ^ (lies_at >> 8) ^ name.len()) & 0xff];
+        let tag = lies_at.rotate_left(16) ^ name.len();
+        if known.0 != tag {
+            *known = (tag, hash_text(name));
+        }
+        known.1
+    }
 }
 
 impl AddressBook {
@@ -228,14 +250,14 @@ impl AddressBook {
     /// The next address of this name in a scope.
     pub fn next(&mut self, scope: &mut Scope, about: About, name: &'static str, ids: &Interner) -> Address {
         let hashed = self.hash_about(about, ids);
+        let named = self.names.hash(name);
         let is_holders = matches!(about, About::Lease { .. });
         let (hash, counts) =
             if is_holders { (const { hash_text(HOLDER) }, &mut self.holders) } else { (scope.hash, &mut scope.counts) };
-        let base = mix(mix(hash, hashed), hash_text(name));
+        let base = mix(mix(hash, hashed), named);
         let nth = counts.entry(base).or_default();
         *nth += 1;
-        let scope = (!is_holders).then(|| Arc::clone(&scope.text));
-        Address { key: key_of(base, *nth), scope, about, name, nth: *nth }
+        Address { key: key_of(base, *nth), about, name, nth: *nth }
     }
 
     fn hash_about(&mut self, about: About, ids: &Interner) -> u64 {
@@ -249,7 +271,7 @@ impl AddressBook {
                 mix(mix(attempt, const { hash_text("epoch") }), epoch.0)
             }
             About::Index { name, lane, partition } => {
-                let index = mix(0, hash_text(name));
+                let index = mix(0, self.names.hash(name));
                 let lane = lane.map_or(index, |lane| mix(index, self.hash_lane(lane, ids)));
                 mix(lane, u64::from(partition))
             }
@@ -283,9 +305,10 @@ impl AddressBook {
         self.work.get(&**name).map_or_else(|| name.to_string(), |item| format!("work-{item}"))
     }
 
-    /// An address as a plan names it.
-    pub fn write(&self, address: &Address, ids: &Interner) -> String {
-        let mut text = address.scope.as_deref().unwrap_or(HOLDER).to_owned();
+    /// An address of a scope as a plan names it.
+    pub fn write(&self, scope: &Scope, address: &Address, ids: &Interner) -> String {
+        let is_holders = matches!(address.about, About::Lease { .. });
+        let mut text = if is_holders { HOLDER } else { &scope.text }.to_owned();
         text.push_str(" / ");
         // Writing into a string cannot fail.
         let _ = match address.about {
@@ -335,7 +358,7 @@ mod tests {
         for about in abouts {
             for nth in 1..3 {
                 let address = book.next(&mut scope, about, "HMGET core", &ids);
-                let text = book.write(&address, &ids);
+                let text = book.write(&scope, &address, &ids);
                 assert_eq!(AddressKey::parse(&text), Ok(address.key), "{text}");
                 assert!(text.ends_with(&format!(" / HMGET core #{nth}")), "{text}");
                 keys.insert(address.key);

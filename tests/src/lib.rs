@@ -61,23 +61,26 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The `claimlab` command, built in release mode once for each test process.
+/// The lean `claimlab` command, built in release mode and without madsim, once for each test process: what somebody gets
+/// who has nothing but the crate.
 ///
-/// Cargo tells only a package's own tests where its commands are, so it is asked to build this one here;
-/// that takes no time where nothing has changed.
+/// Cargo tells only a package's own tests where its commands are, so it is asked to build this one here; that takes no
+/// time where nothing has changed.
 ///
 /// # Panics
 /// When the command cannot be built.
 pub fn claimlab() -> Command {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(EXECUTABLE.get_or_init(|| build(&["--release"])));
+    let plain =
+        || build(Command::new(env!("CARGO")).env("RUSTFLAGS", ""), &["--release", "--target-dir", "target/plain"]);
+    let mut command = Command::new(EXECUTABLE.get_or_init(plain));
     // Whether colours are wanted is for each test to say, not for whoever runs the tests.
     command.env_remove("CLICOLOR_FORCE").env_remove("NO_COLOR").stdin(Stdio::null());
     command
 }
 
-fn build(how: &[&str]) -> PathBuf {
-    let built = Command::new(env!("CARGO"))
+fn build(cargo: &mut Command, how: &[&str]) -> PathBuf {
+    let built = cargo
         .args(["build", "--package", "claimlab", "--bin", "claimlab", "--message-format=json"])
         .args(how)
         .current_dir(root())
@@ -95,16 +98,15 @@ fn build(how: &[&str]) -> PathBuf {
     executable.expect("cargo names the executable that it built")
 }
 
-/// The `claimlab` command with every shipped backend in it, built once for each test process.
-///
-/// It is a build of its own without optimisation, beside the one of [`claimlab`]: what takes its time
-/// here are servers.
+/// The `claimlab` command with everything in it, under madsim, built once for each test process with the profile and
+/// the features of the tests, so that hardly anything is compiled for it.
 ///
 /// # Panics
 /// When the command cannot be built.
 pub fn with_backends() -> Command {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(EXECUTABLE.get_or_init(|| build(&["--features", "databases"])));
+    let whole = || build(&mut Command::new(env!("CARGO")), &["--profile", "test", "--features", "databases,connect"]);
+    let mut command = Command::new(EXECUTABLE.get_or_init(whole));
     command.stdin(Stdio::null());
     command
 }

@@ -5,10 +5,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use claimlab_tests::{BUG, Folder, Running, STALLING, claimlab, root};
+use claimlab_tests::{BUG, Folder, Running, STALLING, claimlab, root, with_backends};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
@@ -32,9 +32,8 @@ struct Replay {
 impl Replay {
     /// `surroundings` become the process's working folder, time zone and runtime seed: all that could
     /// leak into a run from outside.
-    fn start(scenario: &Path, seed: u64, surroundings: (&Path, &str, &str)) -> Self {
+    fn start(mut command: Command, scenario: &Path, seed: u64, surroundings: (&Path, &str, &str)) -> Self {
         let (folder, zone, runtime_seed) = surroundings;
-        let mut command = claimlab();
         command.arg("replay").arg(scenario).args(["--seed", &seed.to_string(), "--workers", "60", "--history"]);
         command.current_dir(folder).env("TZ", zone).env("MADSIM_TEST_SEED", runtime_seed);
         let mut running = Running::start(command.stdout(Stdio::piped()));
@@ -43,11 +42,16 @@ impl Replay {
     }
 
     fn here(scenario: &Path, seed: u64) -> Self {
-        Self::start(scenario, seed, (root(), "UTC", "1"))
+        Self::start(claimlab(), scenario, seed, (root(), "UTC", "1"))
     }
 
     fn elsewhere(scenario: &Path, seed: u64) -> Self {
-        Self::start(scenario, seed, (&std::env::temp_dir(), "Pacific/Chatham", "2"))
+        Self::start(claimlab(), scenario, seed, (&std::env::temp_dir(), "Pacific/Chatham", "2"))
+    }
+
+    /// By another build: with every feature, hosted by madsim.
+    fn hosted(scenario: &Path, seed: u64) -> Self {
+        Self::start(with_backends(), scenario, seed, (root(), "UTC", "3"))
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -85,6 +89,15 @@ fn a_seed_gives_the_same_history_in_every_process() {
             assert!(matches!(code, Some(0 | 1 | 3)), "{} with seed {seed}: exit code {code:?}", scenario.display());
             assert_eq!(elsewhere.exit_code(), code, "{} with seed {seed}", scenario.display());
         }
+    }
+}
+
+#[test]
+fn builds_with_and_without_madsim_give_the_same_history() {
+    for scenario in scenarios() {
+        let (mut plain, mut hosted) = (Replay::here(&scenario, 1), Replay::hosted(&scenario, 1));
+        let (same, length) = compare(&mut plain, &mut hosted);
+        assert!(same && length > 0, "{} differs after {length} bytes", scenario.display());
     }
 }
 

@@ -122,11 +122,8 @@ fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &
     match reply {
         Reply::Done(Done::Granted(_)) => {
             checker.note(Invariant::S09, step.execution, Look::at(live.is_none(), "beside-live"), || {
-                format!(
-                    "granted at {} beside a grant that lives until {:?}",
-                    step.now,
-                    live.map(|issued| issued.expires_at)
-                )
+                let until = live.map_or_else(String::new, |issued| issued.expires_at.to_string());
+                format!("granted at {} beside a grant that lives until {until}", step.now)
             });
         }
         Reply::Refused(Refusal::GrantAlreadyExists) => {
@@ -142,12 +139,10 @@ fn check_issue(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, reply: &
 fn check_new_lease(checker: &mut Checker, shadow: &Shadow, step: &Step<'_>, lease: &NewLease) {
     let live = shadow.holder.as_ref().filter(|holder| holder.ended.is_none() && holder.expires_at > step.now);
     checker.note(Invariant::S01, step.execution, Look::at(live.is_none(), "live"), || {
-        format!(
-            "a lease was installed at {} while lease {:?} lives until {:?}",
-            step.now,
-            live.map(|holder| holder.fence.lease_id.to_string()),
-            live.map(|holder| holder.expires_at.ms())
-        )
+        let other = live.map_or_else(String::new, |holder| {
+            format!("epoch {} lives until {}", holder.fence.lease_epoch, holder.expires_at)
+        });
+        format!("a lease was installed at {} while the one of {other}", step.now)
     });
     let unused = checker.lease_ids.insert(lease.fence.lease_id.clone());
     let look = Look::at(unused, "again");

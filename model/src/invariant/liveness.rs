@@ -6,6 +6,7 @@
 use ff_core::state::{BlockingReason, EligibilityState, LifecyclePhase, OwnershipState};
 
 use super::{Invariant, Violation};
+use crate::spelling::word;
 use crate::store::{Execution, IndexKey, Store};
 use crate::time::ServerTime;
 
@@ -28,7 +29,7 @@ pub struct Overdue {
     pub due_ms: i64,
 }
 
-/// Leases past their expiry, marked and revoked leases, and delays that have passed.
+/// Leases past their expiry, marked leases, and delays that have passed, read from the indexes' heads.
 pub fn overdue(store: &Store, partitions: u16, lanes: &[crate::intern::LaneNo], now: ServerTime) -> Vec<Overdue> {
     let mut found = Vec::new();
     let mut add = |invariant, case, execution, due_ms, detail| {
@@ -56,17 +57,19 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[crate::intern::LaneNo], 
             }
         }
     }
-    // No listing shows a revoked lease.
-    for execution in store.executions() {
-        let core = &execution.core;
-        if core.vector.ownership_state == OwnershipState::LeaseRevoked
-            && let Some(at) = core.lease_revoked_at
-        {
-            let detail = "the lease was revoked and nobody has reclaimed the execution".to_owned();
-            add(Invariant::L04, "revoked", execution.no, at.ms(), detail);
-        }
-    }
     found
+}
+
+/// Executions whose lease was revoked and that nobody has reclaimed; no listing shows them.
+pub fn revoked(store: &Store) -> Vec<Overdue> {
+    let of = |execution: &Execution| {
+        let at = execution.core.lease_revoked_at?;
+        let is_revoked = execution.core.vector.ownership_state == OwnershipState::LeaseRevoked;
+        let detail = "the lease was revoked and nobody has reclaimed the execution".to_owned();
+        let violation = Violation { invariant: Invariant::L04, case: "revoked", execution: execution.no, detail };
+        is_revoked.then_some(Overdue { violation, due_ms: at.ms() })
+    };
+    store.executions().filter_map(of).collect()
 }
 
 /// Every execution that is not terminal, with what it waits for.
@@ -154,11 +157,11 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
                     BlockingReason::WaitingForCapableWorker => {
                         "a registered worker with the required capabilities".into()
                     }
-                    reason => format!("the end of {reason:?}"),
+                    reason => format!("the end of {}", word(&reason)),
                 }),
                 _ => lost(
                     "unlisted",
-                    format!("the end of {:?}, but no blocked index holds it", core.vector.blocking_reason),
+                    format!("the end of {}, but no blocked index holds it", word(&core.vector.blocking_reason)),
                 ),
             },
         },

@@ -17,7 +17,7 @@ mod tests;
 mod transition;
 
 pub use catalogue::{Invariant, Scope};
-pub use liveness::{Overdue, Stuck, immovable, overdue, unfinished};
+pub use liveness::{Overdue, Stuck, immovable, overdue, revoked, unfinished};
 pub use look::Look;
 
 use std::collections::BTreeSet;

@@ -4,12 +4,14 @@ use ff_core::state::{
     AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState, StateVector,
     TerminalOutcome,
 };
+use ff_core::types::AttemptIndex;
 
 use super::catalogue::Invariant;
 use super::look::Look;
 use super::shadow::{Shadow, digest};
 use crate::message::GrantKind;
 use crate::number::Score;
+use crate::spelling::word;
 use crate::store::{Execution, IndexKey};
 
 /// One state invariant: how an execution is looked at.
@@ -32,57 +34,91 @@ pub(super) const STATE: [(Invariant, Predicate); 13] = [
     (Invariant::S40, result_is_of_success),
 ];
 
-/// What was seen, for a report.
+/// What was seen, in one sentence.
 pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) -> String {
     let core = &found.core;
     let vector = &core.vector;
+    let phase = word(&vector.lifecycle_phase);
+    let number = |index: Option<AttemptIndex>| index.map_or_else(|| "none".to_owned(), |index| index.to_string());
     match invariant {
-        Invariant::S07 => format!(
-            "core names lease {:?} until {:?}, lease:current is {:?}",
-            core.current_lease_id, core.lease_expires_at, found.lease
-        ),
+        Invariant::S07 => {
+            let core_says = match (&core.current_lease_id, core.lease_expires_at) {
+                (Some(id), Some(until)) => format!("lease {id} until {until}"),
+                (Some(id), None) => format!("lease {id} without an expiry"),
+                (None, _) => "no lease".to_owned(),
+            };
+            let record = found.lease.as_ref().map_or_else(
+                || "missing".to_owned(),
+                |lease| match &lease.holder {
+                    Some(holder) => format!("for lease {} until {}", holder.fence.lease_id, lease.expires_at),
+                    None => format!("for nobody until {}", lease.expires_at),
+                },
+            );
+            format!("the core names {core_says}, lease:current is {record}")
+        }
         Invariant::S15 => format!(
-            "a claim grant stands until {} while the execution is {:?}/{:?} in [{}]",
+            "a claim grant stands until {} while the execution is {phase}, {}, and listed in {}",
             found.grant.as_ref().map_or(0, |grant| grant.expires_at.ms()),
-            vector.lifecycle_phase,
-            vector.eligibility_state,
+            word(&vector.eligibility_state),
             index_names(found)
         ),
         Invariant::S17 => format!(
-            "total_attempt_count {} and current {:?} with records {:?}",
+            "total_attempt_count is {}, the current attempt {}, and there are records of {}",
             core.total_attempt_count,
-            core.current_attempt_index,
-            found.attempts.iter().map(|attempt| attempt.index.0).collect::<Vec<_>>()
+            number(core.current_attempt_index),
+            attempts(found, |attempt| attempt.index.to_string())
         ),
-        Invariant::S23 | Invariant::S24 => format!(
-            "{:?} with attempt records {:?}",
-            vector.lifecycle_phase,
-            found.attempts.iter().map(|attempt| (attempt.index.0, attempt.state)).collect::<Vec<_>>()
+        Invariant::S23 | Invariant::S24 => {
+            let records = attempts(found, |attempt| format!("attempt {} {}", attempt.index, word(&attempt.state)));
+            format!("the execution is {phase}, and its records say {records}")
+        }
+        Invariant::S25 => format!(
+            "the vector is {phase}, {}, {}, {}, {}, {}",
+            word(&vector.ownership_state),
+            word(&vector.eligibility_state),
+            word(&vector.blocking_reason),
+            word(&vector.terminal_outcome),
+            word(&vector.attempt_state)
         ),
-        Invariant::S25 => format!("{vector:?}"),
         Invariant::S26 => {
-            format!("stored {}, derived {}", vector.public_state, vector.derive_public_state())
+            format!(
+                "public_state is stored as {}, the vector derives {}",
+                vector.public_state,
+                vector.derive_public_state()
+            )
         }
         Invariant::S30 => format!(
-            "the timeout was set for attempt {:?}, the execution is {:?} on attempt {:?}",
-            shadow.timeout_attempt.map(|index| index.0),
-            vector.lifecycle_phase,
-            core.current_attempt_index.map(|index| index.0)
+            "the timeout was set for attempt {}, and the execution is {phase} on attempt {}",
+            number(shadow.timeout_attempt),
+            number(core.current_attempt_index)
         ),
-        Invariant::S39 => format!("terminal with lease {:?}", core.current_lease_id),
+        Invariant::S39 => match &core.current_lease_id {
+            Some(id) => format!("the execution is terminal and its core names lease {id}"),
+            None => "the execution is terminal and lease:current is there".to_owned(),
+        },
         Invariant::S40 => format!(
-            "the completion gave {}, the stored result has {}",
-            shadow.success.map_or("no payload", |_| "another payload"),
-            found.result.as_ref().map_or_else(|| "nothing".into(), |result| format!("{} bytes", result.len()))
+            "the completion gave {}, and {} is stored",
+            shadow.success.map_or("no payload", |_| "a payload"),
+            found.result.as_ref().map_or("nothing", |_| "another result")
         ),
-        _ => format!("{:?}/{:?} in [{}]", vector.lifecycle_phase, vector.ownership_state, index_names(found)),
+        _ => format!(
+            "the execution is {phase} and {}, and listed in {}",
+            word(&vector.ownership_state),
+            index_names(found)
+        ),
     }
+}
+
+/// Something of every attempt record, or the word none.
+fn attempts(found: &Execution, of: impl Fn(&crate::store::Attempt) -> String) -> String {
+    let texts: Vec<String> = found.attempts.iter().map(of).collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
 }
 
 fn index_names(found: &Execution) -> String {
     let mut names: Vec<_> = found.members.iter().map(|(key, _)| key.name()).collect();
     names.sort_unstable();
-    names.join(" ")
+    if names.is_empty() { "no index".to_owned() } else { names.join(", ") }
 }
 
 fn lease_agrees(found: &Execution) -> Look {

@@ -5,6 +5,7 @@ use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, LifecyclePhase
 use super::look::Look;
 use super::{Checker, Invariant, Step};
 use crate::message::{Done, IssueGrant, Reply, Script};
+use crate::spelling::word;
 use crate::store::{Change, Core, Execution};
 
 /// Checks every transition invariant that the step concerns.
@@ -66,7 +67,7 @@ fn check_capabilities(checker: &mut Checker, step: &Step<'_>, args: &IssueGrant)
     };
     let missing = found.submission.required.iter().find(|token| !args.capabilities.contains(*token));
     checker.note(Invariant::S13, step.execution, Look::at(missing.is_none(), "incapable"), || {
-        format!("granted to a worker without {missing:?}")
+        format!("granted to a worker without {}", missing.map_or("", String::as_str))
     });
 }
 
@@ -100,7 +101,8 @@ fn check_terminal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: 
 fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
     let alive = before.lease_expires_at.is_some_and(|expires| expires > step.now);
     checker.note(Invariant::S05, step.execution, Look::at(alive, "expired"), || {
-        format!("renewed at {} a lease that expired at {:?}", step.now, before.lease_expires_at)
+        let expired = before.lease_expires_at.map_or_else(|| "some time".to_owned(), |at| at.to_string());
+        format!("renewed at {} a lease that expired at {expired}", step.now)
     });
     let expected = Core {
         lease_expires_at: after.lease_expires_at,
@@ -132,8 +134,10 @@ fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
     };
     checker.note(Invariant::S18, step.execution, look, || {
         format!(
-            "attempts went from {} to {}, current is {index:?}",
-            before.total_attempt_count, after.total_attempt_count
+            "attempts went from {} to {}, and attempt {} is current",
+            before.total_attempt_count,
+            after.total_attempt_count,
+            index.map_or_else(|| "none".to_owned(), |index| index.to_string())
         )
     });
 }
@@ -146,7 +150,8 @@ fn check_type(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Cor
     };
     let kind = after.current_attempt_index.and_then(|index| found.attempt(index)).and_then(|attempt| attempt.kind);
     checker.note(Invariant::S20, step.execution, Look::at(kind == Some(expected), "other-type"), || {
-        format!("{:?} gave an attempt of type {kind:?}", before.vector.attempt_state)
+        let given = kind.map_or("no", |kind| word(&kind));
+        format!("{} gave an attempt of {given} type", word(&before.vector.attempt_state))
     });
 }
 
@@ -161,9 +166,13 @@ fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         () => Look::at(new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim)), "new-not-reclaim"),
     };
     checker.note(Invariant::S19, step.execution, look, || {
+        let state = |attempt: Option<&crate::store::Attempt>| attempt.map_or("missing", |attempt| word(&attempt.state));
         format!(
-            "reclaims {} to {}, old attempt {old:?}, new {new:?}",
-            before.lease_reclaim_count, after.lease_reclaim_count
+            "reclaims went from {} to {}, the old attempt is {}, the new one {}",
+            before.lease_reclaim_count,
+            after.lease_reclaim_count,
+            state(old),
+            state(new)
         )
     });
 }

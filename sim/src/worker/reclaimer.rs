@@ -28,7 +28,7 @@ use crate::world::{Party, Pass};
 /// How long a reclaim grant may be consumed.
 const GRANT_TTL_MS: u64 = 5_000;
 /// A pass looks at one of so many remembered executions, so that each has its turn in as many passes.
-const TURNS: u64 = 10;
+const TURNS: usize = 10;
 
 struct Reclaimer {
     party: Party,
@@ -74,23 +74,21 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surr
         #[cfg(feature = "sdk")]
         shipped,
     };
-    let mut pending: Vec<(ExecutionId, LaneId)> = Vec::new();
+    // An execution's turn depends on its id alone, whatever else is remembered.
+    let mut turns: [Vec<(ExecutionId, LaneId)>; TURNS] = std::array::from_fn(|_| Vec::new());
     let mut known = 0;
-    for pass in 0_u64.. {
+    for pass in 0_usize.. {
         reclaimer.party.sleep_ms(plan.poll_ms).await;
         // A pass that meets an error is over; the next one starts afresh.
         let _ = reclaimer.pass().await;
         let fresh = reclaimer.surroundings.ledger.page(known, usize::MAX);
         known += fresh.len();
-        pending.extend(fresh);
-        // An execution's turn depends on its id alone, whatever else is remembered.
-        let has_turn = |(id, _): &(ExecutionId, LaneId)| fnv1a_u64(id.as_str().as_bytes()) % TURNS == pass % TURNS;
-        let (turn, rest) = std::mem::take(&mut pending).into_iter().partition(has_turn);
-        pending = rest;
-        let turn: Vec<(ExecutionId, LaneId)> = turn;
-        for (id, lane) in turn {
+        for entry in fresh {
+            turns[(fnv1a_u64(entry.0.as_str().as_bytes()) % TURNS as u64) as usize].push(entry);
+        }
+        for (id, lane) in std::mem::take(&mut turns[pass % TURNS]) {
             if !reclaimer.look_at(&id, &lane).await {
-                pending.push((id, lane));
+                turns[pass % TURNS].push((id, lane));
             }
         }
         reclaimer.party.hub().passed(Pass::Reclaimer, reclaimer.party.no());

@@ -16,6 +16,8 @@ use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::invariant::{Invariant, Look};
 use ff_core::backend::CompletionPayload;
 use ff_core::types::LeaseEpoch;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 use uuid::Uuid;
 
 use super::beside::Beside;
@@ -56,7 +58,7 @@ struct Inner {
     party: PartyNo,
     book: AddressBook,
     /// Scopes of tasks that have one of their own.
-    scopes: BTreeMap<TaskNo, Scope>,
+    scopes: HashMap<TaskNo, Scope, FxBuildHasher>,
     /// Complete passes over all work, by who makes them.
     passes: BTreeMap<(Pass, PartyNo), u64>,
     waits: Waits,
@@ -110,7 +112,7 @@ impl Hub {
                 task: 0,
                 party: 0,
                 book,
-                scopes: BTreeMap::new(),
+                scopes: HashMap::default(),
                 passes: BTreeMap::new(),
                 waits: Waits::default(),
                 out: Vec::new(),
@@ -168,14 +170,15 @@ impl Hub {
     /// The address of the next thing of this name that a task of a party does.
     pub(super) fn address(&self, task: TaskNo, party: PartyNo, about: About, name: &'static str) -> Address {
         let Inner { book, scopes, parties, .. } = &mut *lock(&self.inner);
-        let own = if scopes.is_empty() { None } else { scopes.get_mut(&task) };
-        let scope = own.unwrap_or(&mut parties[party].scope);
+        let scope = scopes.get_mut(&task).unwrap_or(&mut parties[party].scope);
         book.next(scope, about, name, &lock(&self.ids))
     }
 
-    /// An address as a plan names it.
-    pub fn write(&self, address: &Address) -> String {
-        lock(&self.inner).book.write(address, &lock(&self.ids))
+    /// An address that was just given to a task of a party, as a plan names it.
+    pub(super) fn write(&self, task: TaskNo, party: PartyNo, address: &Address) -> String {
+        let Inner { book, scopes, parties, .. } = &*lock(&self.inner);
+        let scope = scopes.get(&task).unwrap_or(&parties[party].scope);
+        book.write(scope, address, &lock(&self.ids))
     }
 
     /// What this world's seed has to draw from.

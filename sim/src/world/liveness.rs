@@ -31,14 +31,21 @@ const BLOCKS: u32 = 8;
 pub(super) struct Overdue {
     since: BTreeMap<(Invariant, ExecutionNo, i64), u64>,
     blocks: BTreeMap<ExecutionNo, u32>,
-    /// Executions that nobody has claimed, with the idle polls when they were first seen so.
-    eligible: BTreeMap<ExecutionNo, u64>,
+    /// How many idle polls and reclaimer passes there had been at each look, by the server's time.
+    passes: Vec<(i64, u64, u64)>,
 }
 
 impl Overdue {
     /// An execution was blocked that had been eligible.
     pub(super) fn blocked_again(&mut self, execution: ExecutionNo) {
         *self.blocks.entry(execution).or_default() += 1;
+    }
+
+    /// Idle polls and reclaimer passes up to the first look after a server's time.
+    fn passes_at(&self, at_ms: i64) -> (u64, u64) {
+        let position = self.passes.partition_point(|(look_ms, _, _)| *look_ms < at_ms);
+        let found = self.passes.get(position).or(self.passes.last());
+        found.map_or((0, 0), |(_, idle, reclaims)| (*idle, *reclaims))
     }
 }
 
@@ -105,32 +112,30 @@ impl World {
                 self.checker.note_liveness(invariant, 1);
             }
         }
-        self.look_for_unclaimed();
-    }
-
-    /// Keeps since how many idle polls each eligible execution has been waiting.
-    fn look_for_unclaimed(&mut self) {
-        let polls = self.hub.passes(Pass::IdlePoll);
-        let before = std::mem::take(&mut self.overdue.eligible);
-        for execution in self.store.executions() {
-            let is_eligible = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
-                && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
-            if is_eligible {
-                let since = before.get(&execution.no).copied().unwrap_or(polls);
-                self.overdue.eligible.insert(execution.no, since);
-            }
-        }
+        let (idle, reclaims) = (self.hub.passes(Pass::IdlePoll), self.hub.passes(Pass::Reclaimer));
+        self.overdue.passes.push((now.ms(), idle, reclaims));
     }
 
     /// The end of the phase: what has not ended is lost, was passed over again and again, or is slow.
     fn judge_unfinished(&mut self) {
         let now = self.server_clock.at(self.now);
-        let polls = self.hub.passes(Pass::IdlePoll);
+        let (polls, reclaims) = (self.hub.passes(Pass::IdlePoll), self.hub.passes(Pass::Reclaimer));
         let mut broken = Vec::new();
+        for overdue in invariant::revoked(&self.store) {
+            let passed = reclaims.saturating_sub(self.overdue.passes_at(overdue.due_ms).1);
+            if passed >= RECLAIMER_PASSES {
+                let violation = overdue.violation;
+                let detail = format!("{}; {passed} passes have gone by it", violation.detail);
+                broken.push((violation.invariant, violation.case, violation.execution, detail));
+            }
+        }
         let mut slow: BTreeMap<String, u64> = BTreeMap::new();
         for (execution, stuck) in invariant::unfinished(&self.store, now) {
             let no = execution.no;
-            let idle = self.overdue.eligible.get(&no).map_or(0, |since| polls.saturating_sub(*since));
+            let is_listed = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
+                && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
+            let since = self.overdue.passes_at(execution.core.last_mutation_at.0).0;
+            let idle = if is_listed { polls.saturating_sub(since) } else { 0 };
             let blocks = self.overdue.blocks.get(&no).copied().unwrap_or_default();
             let lost = invariant::immovable(execution, &stuck);
             if !lost.is_empty() {
@@ -155,8 +160,9 @@ impl World {
             let deed = self.last_write(execution);
             self.found(0, invariant, case, deed, Some(execution), detail);
         }
-        for (waits_for, count) in slow {
-            self.undecided.push(format!("{count} executions were slow: they still waited for {waits_for}"));
+        // The reason is the same for one execution and for many, so that seeds can be counted under it.
+        for waits_for in slow.into_keys() {
+            self.undecided.push(format!("some work was still moving when the time was up, waiting for {waits_for}"));
         }
     }
 }

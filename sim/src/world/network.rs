@@ -48,14 +48,14 @@ impl World {
         self.seats[party].messages += 1;
         if self.is_watched() {
             let execution = load.execution().map(|no| self.hub.ids().execution_name(no).clone());
-            let text = self.hub.write(&address);
+            let text = self.hub.write(task, party, &address);
             let (name, execution) = (load.name(), execution.as_deref());
             self.awaited.insert(wait, number);
             self.tell(party, |_| Kind::Sent { message: number, name, address: &text, execution, out_us, back_us });
         }
         let mut fate = Fate::default();
         if !self.healed {
-            self.befall(party, number, &address, &load, &mut fate);
+            self.befall((task, party), number, &address, &load, &mut fate);
         }
         if self.seats[party].cut_out > self.now {
             fate.lose_request = true;
@@ -97,7 +97,15 @@ impl World {
     }
 
     /// Gathers what the plan has for a message: faults that name it, then a crash that waits for it, then the rates.
-    fn befall(&mut self, party: PartyNo, number: u64, address: &Address, load: &Load, fate: &mut Fate) {
+    fn befall(
+        &mut self,
+        (task, party): (TaskNo, PartyNo),
+        number: u64,
+        address: &Address,
+        load: &Load,
+        fate: &mut Fate,
+    ) {
+        let text = |world: &Self| world.hub.write(task, party, address);
         let plan = std::sync::Arc::clone(&self.plan);
         let mut is_spared = false;
         let named = if self.of_messages.is_empty() { None } else { self.of_messages.get(&address.key) };
@@ -106,7 +114,8 @@ impl World {
                 let fault = &plan.faults[position as usize];
                 self.has_struck[position as usize] = true;
                 is_spared |= fault.what == What::Spare;
-                self.strike_message(party, number, &fault.key, fault.what, Some(address), load, fate);
+                let address = text(self);
+                self.strike_message(party, number, (&fault.key, fault.what), address, load, fate);
             }
         }
         if !load.is_look() && !self.seats[party].crashes_when_sending.is_empty() {
@@ -122,7 +131,8 @@ impl World {
                 self.seats[party].crashes_when_sending.retain(|(other, _)| *other != position);
                 let fault = &plan.faults[position as usize];
                 self.has_struck[position as usize] = true;
-                self.strike_message(party, number, &fault.key, fault.what, Some(address), load, fate);
+                let address = text(self);
+                self.strike_message(party, number, (&fault.key, fault.what), address, load, fate);
             }
         }
         if is_spared || plan.rates.is_empty() || self.seats[party].key.0 < PartyKey::RECLAIMERS {
@@ -139,24 +149,20 @@ impl World {
             if draws.happens(address.key, happens, rate.messages) {
                 let of = |extent, range: Range| draws.within(address.key, extent, range);
                 let what = rate.kind.what(extent.map_or(0, |extent| of(extent, rate.by_ms)));
-                let text = if self.is_watched() || self.options.keep_struck {
-                    format!("{} {}", what.name(), self.hub.write(address))
-                } else {
-                    String::new()
-                };
-                self.strike_message(party, number, &text, what, Some(address), load, fate);
+                let is_named = self.is_watched() || self.options.keep_struck;
+                let address = if is_named { text(self) } else { String::new() };
+                let key = format!("{} {address}", what.name());
+                self.strike_message(party, number, (&key, what), address, load, fate);
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn strike_message(
         &mut self,
         party: PartyNo,
         number: u64,
-        key: &str,
-        what: What,
-        address: Option<&Address>,
+        (key, what): (&str, What),
+        address: String,
         load: &Load,
         fate: &mut Fate,
     ) {
@@ -171,8 +177,7 @@ impl World {
         }
         self.counts.fault(what.name());
         if self.options.keep_struck {
-            let address = address.map(|address| self.hub.write(address));
-            self.struck.push(Struck { key: key.to_owned(), address, what });
+            self.struck.push(Struck { key: key.to_owned(), address: Some(address), what });
         }
         let name = load.name();
         self.tell(party, |_| Kind::Struck { key, what, message: Some((number, name)) });

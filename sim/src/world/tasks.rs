@@ -120,7 +120,11 @@ impl World {
                 }
                 Outgoing::Request { to, task: future, wait, about, name } => {
                     let address = self.hub.address(task, party, about, name);
-                    self.request(party, to, future, wait, &address);
+                    // What the task sends there is addressed by the request: by who asked for what, not by how many
+                    // did before.
+                    let asked = self.hub.write(task, party, &address).replace(" / ", ", ");
+                    let scope = format!("{} for {asked}", self.seats[to].key);
+                    self.request(party, Request { to, future, scope }, wait, &address);
                 }
                 Outgoing::Respond { wait, to, value } => {
                     let address = self.hub.address(task, party, About::Nothing, "answer");
@@ -150,7 +154,7 @@ impl World {
     }
 
     /// Sends a task to another party, unless the sender is cut off; who expects an answer gives up in time.
-    fn request(&mut self, party: PartyNo, to: PartyNo, future: TaskFuture, wait: Option<WaitNo>, address: &Address) {
+    fn request(&mut self, party: PartyNo, request: Request, wait: Option<WaitNo>, address: &Address) {
         let arrives = self.now.plus_us(self.hub.latency_us(address, Draw::LatencyOut));
         if let Some(wait) = wait {
             let patience_us = self.hub.clock(party).true_us_of(REQUEST_PATIENCE_MS * 1_000);
@@ -159,9 +163,7 @@ impl World {
         if self.seats[party].cut_out > self.now {
             return;
         }
-        // What the task sends there is addressed by the request: by who asked for what, not by how many did before.
-        let scope = format!("{} for {}", self.seats[to].key, self.hub.write(address).replace(" / ", ", "));
-        let request = self.requests.insert(Request { to, future, scope });
+        let request = self.requests.insert(request);
         self.schedule(arrives, party, Event::Begin(request));
     }
 }

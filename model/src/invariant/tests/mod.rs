@@ -12,7 +12,7 @@ use ff_core::types::{
 };
 use uuid::Uuid;
 
-use super::{Checker, Invariant, Violation, immovable, overdue, unfinished};
+use super::{Checker, Invariant, Violation, immovable, overdue, revoked, unfinished};
 use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, Interner, LaneNo, WorkerNo};
 use crate::message::{
@@ -174,8 +174,8 @@ impl World {
     }
 
     fn overdue(&self) -> Vec<Invariant> {
-        let overdue = overdue(&self.store, PARTITION + 1, &[self.lane], self.now);
-        overdue.into_iter().map(|overdue| overdue.violation.invariant).collect()
+        let listed = overdue(&self.store, PARTITION + 1, &[self.lane], self.now);
+        listed.into_iter().chain(revoked(&self.store)).map(|overdue| overdue.violation.invariant).collect()
     }
 
     /// What is broken because nothing can move the execution any more.
