@@ -226,6 +226,29 @@ fn a_seed_after_fifty_others_gives_the_history_that_it_gives_alone() {
     assert!(history(&Arc::new(draw(&scenario, 77))) == alone, "what ran before changed it");
 }
 
+/// Panics at the first event.
+struct Panics;
+
+impl Observer for Panics {
+    fn observe(&mut self, _: &Event<'_>) {
+        panic!("planned");
+    }
+}
+
+#[test]
+fn a_seed_that_panics_is_counted_with_its_message_and_leaves_the_others_undisturbed() {
+    let scenario = scenario("steady", 10);
+    let plan = Arc::new(draw(&scenario, 5));
+    let panicked = replay(&plan, vec![Box::new(Panics)]);
+    assert_eq!(panicked.end, End::Panicked("planned".to_owned()));
+    let mut summary = summary(&scenario, 0..2);
+    summary.add(5, &panicked);
+    let verdict = summary.verdict(&[], &[], false);
+    assert_eq!((verdict.judgement, summary.seeds), (Judgement::Undecided, 3));
+    assert_eq!(verdict.undecided, ["the run panicked (seed 5)"]);
+    assert_eq!(summary.panicked.get(&5).map(String::as_str), Some("planned"));
+}
+
 /// Keeps the faults that a run had.
 #[derive(Clone, Default)]
 struct FaultsSeen(Arc<Mutex<Vec<(&'static str, PartyKey)>>>);

@@ -157,11 +157,11 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
                     BlockingReason::WaitingForCapableWorker => {
                         "a registered worker with the required capabilities".into()
                     }
-                    reason => format!("the end of {}", word(&reason)),
+                    reason => format!("the end of {}", word(reason)),
                 }),
                 _ => lost(
                     "unlisted",
-                    format!("the end of {}, but no blocked index holds it", word(&core.vector.blocking_reason)),
+                    format!("the end of {}, but no blocked index holds it", word(core.vector.blocking_reason)),
                 ),
             },
         },

@@ -38,7 +38,7 @@ pub(super) const STATE: [(Invariant, Predicate); 13] = [
 pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) -> String {
     let core = &found.core;
     let vector = &core.vector;
-    let phase = word(&vector.lifecycle_phase);
+    let phase = word(vector.lifecycle_phase);
     let number = |index: Option<AttemptIndex>| index.map_or_else(|| "none".to_owned(), |index| index.to_string());
     match invariant {
         Invariant::S07 => {
@@ -59,7 +59,7 @@ pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) 
         Invariant::S15 => format!(
             "a claim grant stands until {} while the execution is {phase}, {}, and listed in {}",
             found.grant.as_ref().map_or(0, |grant| grant.expires_at.ms()),
-            word(&vector.eligibility_state),
+            word(vector.eligibility_state),
             index_names(found)
         ),
         Invariant::S17 => format!(
@@ -69,16 +69,16 @@ pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) 
             attempts(found, |attempt| attempt.index.to_string())
         ),
         Invariant::S23 | Invariant::S24 => {
-            let records = attempts(found, |attempt| format!("attempt {} {}", attempt.index, word(&attempt.state)));
+            let records = attempts(found, |attempt| format!("attempt {} {}", attempt.index, word(attempt.state)));
             format!("the execution is {phase}, and its records say {records}")
         }
         Invariant::S25 => format!(
             "the vector is {phase}, {}, {}, {}, {}, {}",
-            word(&vector.ownership_state),
-            word(&vector.eligibility_state),
-            word(&vector.blocking_reason),
-            word(&vector.terminal_outcome),
-            word(&vector.attempt_state)
+            word(vector.ownership_state),
+            word(vector.eligibility_state),
+            word(vector.blocking_reason),
+            word(vector.terminal_outcome),
+            word(vector.attempt_state)
         ),
         Invariant::S26 => {
             format!(
@@ -103,7 +103,7 @@ pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) 
         ),
         _ => format!(
             "the execution is {phase} and {}, and listed in {}",
-            word(&vector.ownership_state),
+            word(vector.ownership_state),
             index_names(found)
         ),
     }

@@ -150,8 +150,8 @@ fn check_type(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Cor
     };
     let kind = after.current_attempt_index.and_then(|index| found.attempt(index)).and_then(|attempt| attempt.kind);
     checker.note(Invariant::S20, step.execution, Look::at(kind == Some(expected), "other-type"), || {
-        let given = kind.map_or("no", |kind| word(&kind));
-        format!("{} gave an attempt of {given} type", word(&before.vector.attempt_state))
+        let given = kind.map_or("no", |kind| word(kind));
+        format!("{} gave an attempt of {given} type", word(before.vector.attempt_state))
     });
 }
 
@@ -166,7 +166,7 @@ fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         () => Look::at(new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim)), "new-not-reclaim"),
     };
     checker.note(Invariant::S19, step.execution, look, || {
-        let state = |attempt: Option<&crate::store::Attempt>| attempt.map_or("missing", |attempt| word(&attempt.state));
+        let state = |attempt: Option<&crate::store::Attempt>| attempt.map_or("missing", |attempt| word(attempt.state));
         format!(
             "reclaims went from {} to {}, the old attempt is {}, the new one {}",
             before.lease_reclaim_count,

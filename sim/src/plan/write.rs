@@ -15,7 +15,7 @@ fn list<T: Serialize>(out: &mut String, name: &str, elements: &[T], last: bool) 
     for (position, element) in elements.iter().enumerate() {
         let _ = write!(out, "{}\n  {}", if position == 0 { "" } else { "," }, line(element));
     }
-    let _ = write!(out, "{}]{}\n", if elements.is_empty() { "" } else { "\n" }, if last { "" } else { "," });
+    let _ = writeln!(out, "{}]{}", if elements.is_empty() { "" } else { "\n" }, if last { "" } else { "," });
 }
 
 impl Plan {

@@ -378,3 +378,17 @@ fn s04_is_red_when_a_stale_handle_waits_for_children() {
     world.fine(world.reclaiming(|_| ()));
     assert_red(Invariant::S04, world.step(Script::WaitChildren(stale)));
 }
+
+/// Promises that parties keep by themselves are made red where those parties are, in the crate of worlds.
+const ELSEWHERE: [Invariant; 5] = [Invariant::S14, Invariant::W01, Invariant::W02, Invariant::W03, Invariant::W04];
+
+#[test]
+fn every_invariant_has_a_test_that_makes_it_red() {
+    let tests: Vec<&str> = include_str!("red.rs").lines().filter(|line| line.starts_with("fn ")).collect();
+    for invariant in Invariant::ALL.iter().filter(|invariant| !ELSEWHERE.contains(invariant)) {
+        let id = invariant.id().to_lowercase();
+        let named = tests.iter().any(|test| test.contains(&format!("{id}_is")) || test.contains(&format!("{id}_and")));
+        let shared = tests.iter().any(|test| test.contains(&format!("_{id}_are")));
+        assert!(named || shared, "no test makes {} red", invariant.id());
+    }
+}
