@@ -67,6 +67,8 @@ pub struct Summary {
     pub seeds_with_violations: u64,
     /// Seeds without an answer, by reason: how many, and the smallest.
     pub undecided: BTreeMap<String, (u64, u64)>,
+    /// Whether somebody ended the campaign before all its seeds were run.
+    pub interrupted: bool,
     /// Seeds that panicked, with the message.
     pub panicked: BTreeMap<u64, String>,
     /// Trait calls, but for scans that found nothing.
@@ -180,6 +182,9 @@ impl Summary {
                 _ => format!("{why} ({count} seeds, smallest {smallest})"),
             })
             .collect();
+        if self.interrupted {
+            undecided.push("interrupted before all seeds were run".to_owned());
+        }
         if self.seeds == 0 {
             undecided.push("no seed was run".to_owned());
         }
@@ -194,7 +199,7 @@ impl Summary {
             undecided,
         };
         // What one seed leaves out another may show, so the promise is the campaign's; an interrupted one is excused.
-        let promised = if self.undecided.contains_key("interrupted") { &[] } else { must_exercise };
+        let promised = if self.interrupted { &[] } else { must_exercise };
         judge(&evidence, accepted, promised, strict)
     }
 }
@@ -227,6 +232,7 @@ pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Sum
             continue;
         }
         if under_way == 0 {
+            summary.interrupted = left != Some(0) && options.stop.load(Ordering::Relaxed);
             return summary;
         }
         match receive.recv_timeout(Duration::from_millis(200)) {

@@ -190,21 +190,23 @@ fn write_findings(out: &mut String, summary: &Summary, verdict: &Verdict, accept
         let Some(finding) = of_id(&known.id) else { continue };
         let style = if known.is_too_often { RED } else { DIM };
         let word = if known.is_too_often { "too often" } else { "known" };
-        let _ = writeln!(
-            out,
-            "  {style}{word:<11}{style:#} {} {} {}: {}; {} of {}, at most {}/{}",
-            finding.id,
-            finding.invariant,
-            finding.case,
-            finding.title,
-            grouped(known.count),
-            grouped(known.of),
-            finding.at_most.times,
-            finding.at_most.of
-        );
+        let most = format!("at most {}/{}", finding.at_most.times, finding.at_most.of);
+        let rate = format!("{} of {} ({most})", grouped(known.count), grouped(known.of));
+        let line = format!("{} {} {}: {rate}: {}", finding.id, finding.invariant, finding.case, finding.title);
+        let _ = writeln!(out, "  {style}{word:<11}{style:#} {}", fitting(&line));
     }
     for finding in verdict.unseen.iter().filter_map(|id| of_id(id)) {
-        let _ = writeln!(out, "  {DIM}not seen{DIM:#}    {} {}: {}", finding.id, finding.invariant, finding.title);
+        let line = format!("{} {} {}: {}", finding.id, finding.invariant, finding.case, finding.title);
+        let _ = writeln!(out, "  {DIM}not seen{DIM:#}    {}", fitting(&line));
+    }
+}
+
+/// What has room beside the margin; a finding's file has the whole of it.
+fn fitting(text: &str) -> String {
+    const ROOM: usize = 96;
+    match text.chars().count() {
+        0..=ROOM => text.to_owned(),
+        _ => text.chars().take(ROOM - 1).chain(['…']).collect(),
     }
 }
 

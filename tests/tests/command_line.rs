@@ -295,7 +295,7 @@ fn a_scenario_that_is_violated_exits_with_1_and_tells_by_what() {
     let held = folder.run("run stalling.toml");
     assert_eq!(held.code, Some(0), "the scenario holds without the bug: {held:?}");
     assert!(held.stdout.starts_with("HELD but for 1 known finding  stalling"), "{}", held.stdout);
-    assert!(held.stdout.contains("known       F022 W01 healthy: A renewal that is refused"), "{}", held.stdout);
+    assert!(held.stdout.contains("known       F022 W01 healthy: "), "{}", held.stdout);
     assert_eq!(folder.run("run stalling.toml --strict").code, Some(1), "strict, a known finding is red");
     for arguments in ["run stalling.toml", "run stalling.toml --seed 3", "replay stalling.toml --seed 3"] {
         let finished = folder.run(&format!("{arguments} {BUG}"));

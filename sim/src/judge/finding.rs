@@ -32,7 +32,7 @@ pub struct Finding {
     pub roles: Vec<String>,
     /// Why it happens, and where in FlowFabric.
     pub reason: String,
-    /// The highest share of that script's answers; more is red.
+    /// The highest share of that script's answers; more than chance makes of it is red.
     pub at_most: Ratio,
     /// The switch that repairs it, if there is one.
     #[serde(default)]
