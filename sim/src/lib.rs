@@ -25,7 +25,6 @@ compile_error!(
 );
 
 pub mod address;
-#[cfg(any(feature = "live", feature = "sdk"))]
 pub mod call;
 pub mod campaign;
 pub mod clock;
@@ -37,12 +36,15 @@ pub mod input;
 pub mod judge;
 #[cfg(feature = "live")]
 pub mod live;
+#[cfg(feature = "live")]
+pub mod matrix;
 pub mod outcome;
 pub mod plan;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod staging;
 pub mod stopwatch;
 pub mod story;
 pub mod stream;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claimlab::live::matrix::databases::server::Server;
-use claimlab::live::matrix::databases::{self, postgres, seed, sqlite};
+use claimlab::matrix::databases::server::Server;
+use claimlab::matrix::databases::{self, postgres, seed, sqlite};
 use ff_backend_postgres::PostgresBackend;
 use ff_backend_sqlite::SqliteBackend;
 use ff_core::backend::{CapabilitySet, ClaimPolicy};

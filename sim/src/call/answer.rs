@@ -46,6 +46,8 @@ fn error_text(error: &EngineError) -> String {
     match error {
         EngineError::Contextual { source, .. } => error_text(source),
         EngineError::Transport { source, .. } => match source.downcast_ref::<ScriptError>() {
+            // Without a client there is no error of a client's.
+            #[cfg(any(feature = "live", feature = "sdk"))]
             Some(ScriptError::Valkey(_)) => "Transport(Valkey)".into(),
             // A reply that does not parse is told in words of the client's own.
             Some(ScriptError::Parse { fcall, .. }) => format!("Transport(Parse {fcall})"),

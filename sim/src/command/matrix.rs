@@ -40,12 +40,12 @@ mod live {
 
     use super::super::{CommandError, Format, print, under_own_clock};
     use super::{Backend, MatrixArguments};
-    use crate::live::matrix::situations::families;
-    use crate::live::matrix::subject::{Error, Subject};
-    use crate::live::matrix::valkey::Valkey;
-    use crate::live::matrix::{Row, Verdict, report, run};
     use crate::live::sequence::START_MS;
     use crate::live::twin;
+    use crate::matrix::situations::families;
+    use crate::matrix::subject::{Error, Subject};
+    use crate::matrix::valkey::Valkey;
+    use crate::matrix::{Row, Verdict, report, run};
 
     /// Backends that are left out, separated by commas.
     const SKIP_VARIABLE: &str = "CLAIMLAB_SKIP";
@@ -122,9 +122,9 @@ mod live {
         use std::process::Command;
 
         use super::Error;
-        use crate::live::matrix::databases::Error as DatabaseError;
-        use crate::live::matrix::databases::postgres::Postgres;
-        use crate::live::matrix::databases::sqlite::Sqlite;
+        use crate::matrix::databases::Error as DatabaseError;
+        use crate::matrix::databases::postgres::Postgres;
+        use crate::matrix::databases::sqlite::Sqlite;
 
         pub(super) fn sqlite() -> Result<Sqlite, Error> {
             Ok(Sqlite::start()?)

@@ -76,7 +76,7 @@ enum CommandError {
     Live(#[from] crate::live::twin::Error),
     #[cfg(feature = "live")]
     #[error(transparent)]
-    Matrix(#[from] crate::live::matrix::subject::Error),
+    Matrix(#[from] crate::matrix::subject::Error),
     #[cfg(all(feature = "live", not(feature = "databases")))]
     #[error("--backend {backend} needs a build with the database backends: cargo run --features databases -- …")]
     NoDatabases { backend: &'static str },

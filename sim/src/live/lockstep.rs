@@ -21,7 +21,7 @@ use crate::call::{Answer, Answerer, Call};
 use crate::plan::FIRST_KID;
 
 /// The waitpoint secret of both sides.
-pub(super) const SECRET: [u8; 32] = [7; 32];
+pub(crate) const SECRET: [u8; 32] = [7; 32];
 
 /// What a call in lockstep came to.
 #[derive(Debug)]
@@ -145,13 +145,13 @@ impl Lockstep {
 }
 
 /// What the model's server holds after its initialisation.
-pub(super) fn fresh_store(deployment: &Deployment, deviations: Deviations) -> Store {
+pub(crate) fn fresh_store(deployment: &Deployment, deviations: Deviations) -> Store {
     let mut store = Store::new(Secret::new(FIRST_KID, deployment.secret.to_vec()), deviations);
     store.seed_lanes(deployment.lanes.iter().map(|lane| lane.as_str().to_owned()));
     store
 }
 
-pub(super) fn fresh_model(
+pub(crate) fn fresh_model(
     deployment: &Deployment,
     deviations: Deviations,
     now: ServerTime,
@@ -162,7 +162,7 @@ pub(super) fn fresh_model(
 }
 
 /// The value of a future that never waits.
-pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,

@@ -15,7 +15,6 @@ pub mod exclusion;
 pub mod keyspace;
 pub mod library;
 pub mod lockstep;
-pub mod matrix;
 mod minted;
 pub mod record;
 pub mod scanning;

@@ -7,9 +7,7 @@
 //! the script that relies on it just where it did on the server. The clock stands still in a round.
 
 pub mod feed;
-pub mod port;
 pub mod replay;
-mod storm;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,19 +20,20 @@ use ff_backend_valkey::ValkeyBackend;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 
 use super::client::{self, Deployment};
 use super::lockstep::{SECRET, fresh_store};
-use super::scanning::due;
-use super::sequence::{self, Memory, PARTITIONS, START_MS, Step, approach};
+use super::sequence;
 use super::twin::Error;
 use super::{keyspace, minted};
 use crate::call::{Answer, Call};
+use crate::staging::chance::runner;
+use crate::staging::crowd::{Deed, Port, Storm, Table};
+use crate::staging::scanning::due;
+use crate::staging::sequence::{Memory, PARTITIONS, START_MS, Step, approach};
 use feed::{Feed, Line};
-use port::{Port, Table};
 use replay::{Made, Replay, Tally};
-use storm::{Deed, Storm};
 
 /// Calls of each client between two standstills: few, so that they meet before all is over.
 const CALLS_IN_A_ROUND: usize = 8;
@@ -148,8 +147,7 @@ impl Crowd {
     /// When the server cannot be used any more: no verdict.
     pub fn search(&mut self, seed: u64, calls: u64, mut told: impl FnMut(u64)) -> Result<Option<String>, Error> {
         let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let mut runner = runner(seed, Config::default());
         let storm = Storm::default();
         let mut memory = Arc::default();
         let mut rounds = 0_u64;

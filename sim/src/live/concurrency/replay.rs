@@ -12,10 +12,10 @@ use ff_core::partition::PartitionConfig;
 use uuid::Uuid;
 
 use super::feed::Line;
-use super::port::{Port, Table};
 use crate::call::{Answer, Call};
 use crate::live::coverage::Coverage;
 use crate::live::wire::{self, Expected};
+use crate::staging::crowd::{Port, Table};
 
 /// A call that a real client made, with its answer and the ids that the client minted for it.
 #[derive(Debug)]

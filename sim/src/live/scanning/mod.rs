@@ -4,12 +4,9 @@
 //! Two shipped scanners have no counterpart: `retention_trimmer`, because nothing is ever deleted here,
 //! and `flow_projector`, because a flow's summary is not modelled.
 
-mod draw;
-pub(in crate::live) mod due;
-mod scene;
 mod shipped;
 
-pub use scene::{End, Scene};
+pub use crate::staging::scanning::{End, Move, Scene};
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,46 +16,28 @@ use claimlab_model::deviation::Deviations;
 use claimlab_model::port::{Immediate, Server as _};
 use claimlab_model::time::ServerTime;
 use claimlab_valkey::{Server, connect};
-use ff_core::contracts::ClaimForWorkerArgs;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::keys::ExecKeyContext;
 use ff_core::partition::{Partition, PartitionConfig, PartitionFamily};
-use ff_core::types::{LaneId, WorkerId, WorkerInstanceId};
+use ff_core::types::LaneId;
 use proptest::strategy::Strategy as _;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestError};
 use uuid::Uuid;
 
 use super::client::Deployment;
 use super::coverage::Coverage;
 use super::lockstep::{self, Lockstep, ready};
-use super::sequence::{self, Goal, Memory, PARTITIONS, ParkingStep, Pick, START_MS, Step};
+use super::sequence;
 use super::twin::Error;
 use crate::call::Call;
 use crate::engine::{Kind, Scanner};
+use crate::staging::chance::runner;
+use crate::staging::scanning::scene::attachment;
+use crate::staging::scanning::{due, moves as moves_of, schedule};
+use crate::staging::sequence::{Goal, LANES, Memory, PARTITIONS, ParkingStep, Pick, START_MS, Step};
 
-const LANES: [&str; 2] = ["default", "other"];
 /// Budgets and quotas, of which a sequence has few, are on few partitions.
 const OTHER_PARTITIONS: u16 = 4;
-
-/// One move of a sequence.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub enum Move {
-    /// A step of the clock or one call.
-    Step(Step),
-    /// A few right calls.
-    Scene(Scene),
-    /// One pass of a scanner.
-    Pass(Kind),
-    /// An execution runs and suspends itself with a timeout.
-    Park { execution: Pick, timeout: Pick, behavior: Pick },
-    /// An execution runs and makes a waitpoint that no suspension uses.
-    Pend { execution: Pick, expires: Pick },
-    /// The clock goes to a time at which something falls due, or one millisecond beside it.
-    Due { which: Pick, offset_ms: i8 },
-    /// A worker asks the scheduler for work.
-    Schedule { who: Pick, lane: Pick, capabilities: Pick, ttl: Pick },
-}
 
 /// A difference with the moves that show it.
 #[derive(Debug)]
@@ -232,7 +211,7 @@ impl Engines {
         if model.look(|store| store.execution(no).is_none()) {
             return Ok(());
         }
-        let (budgets, quota) = scene::attachment(budgets, quota);
+        let (budgets, quota) = attachment(budgets, quota);
         let backend = ModelBackend::new(Arc::clone(model), self.deployment.partitions);
         // An immediate server always answers.
         let _ = ready(backend.attach_admission(&id, budgets.as_deref(), quota.as_deref()));
@@ -275,8 +254,8 @@ impl Engines {
     ) -> Result<(Option<Found>, u64), Error> {
         let config = Config { failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
         let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
-        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
-        let strategy = draw::moves(longest);
+        let mut runner = runner(seed, config);
+        let strategy = moves_of(longest);
         let mut done = 0;
         while done < moves {
             let tree = strategy.new_tree(&mut runner).map_err(|reason| Error::Draw(reason.to_string()))?;
@@ -325,25 +304,4 @@ impl Found {
         }
         text
     }
-}
-
-/// A call of the scheduler.
-pub(in crate::live) fn schedule(who: Pick, lane: Pick, capabilities: Pick, ttl: Pick) -> Call {
-    let capabilities: &[&str] = match capabilities % 5 {
-        0 => &["cuda", "gpu", "日本-gpu"],
-        1 => &["gpu"],
-        2 => &[],
-        3 => &["cpu"],
-        _ => &["a,b"],
-    };
-    // Where the scheduler begins depends on the instance.
-    let (worker, instance) = (WorkerId::new("w0"), WorkerInstanceId::new(format!("w0-{}", who % 8)));
-    let args = ClaimForWorkerArgs::new(
-        LaneId::new(LANES[usize::from(lane % 8 == 7)]),
-        worker,
-        instance,
-        capabilities.iter().map(|token| (*token).to_owned()).collect(),
-        [1_000, 30_000, 0, 1][usize::from(ttl % 4)],
-    );
-    Call::ClaimForWorker { args }
 }

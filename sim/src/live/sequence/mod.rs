@@ -1,24 +1,12 @@
 //! Random sequences of calls in lockstep: drawn, run, shrunk to the shortest that still shows the
 //! difference, and printed as a Rust test that shows it again.
 
-mod admission;
-pub(in crate::live) mod approach;
-mod call;
-mod draw;
-mod flow;
-mod memory;
-mod parking;
 mod shrink;
-mod step;
-mod value;
 
-pub use admission::AdmissionStep;
-pub use draw::{Progress, Sequence, sequences};
-pub use flow::FlowStep;
-pub use memory::Memory;
-pub use parking::ParkingStep;
-pub use step::{Goal, Pick, Step, Who};
-pub use value::{PARTITIONS, execution};
+pub use crate::staging::sequence::{
+    AdmissionStep, FlowStep, Goal, Memory, PARTITIONS, ParkingStep, Pick, Progress, START_MS, Sequence, Step, Who,
+    execution, sequences,
+};
 
 use std::fmt::Write as _;
 
@@ -29,13 +17,14 @@ use claimlab_valkey::Server;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
 use proptest::strategy::{Strategy as _, ValueTree as _};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::Config;
 
 use super::lockstep::{self, Lockstep};
 use super::twin::Error;
+use crate::staging::chance::runner;
+use crate::staging::sequence::call::boundaries;
+use crate::staging::sequence::{approach, execution as execution_of};
 
-/// Where every sequence begins.
-pub const START_MS: i64 = 1_700_000_000_000;
 /// A whole comparison of all keys comes after so many steps, and at the end of a sequence.
 const STEPS_BETWEEN_FULL: usize = 40;
 
@@ -140,7 +129,7 @@ pub(in crate::live) fn take(
     if let Step::Approach { execution, goal } = step {
         for _ in 0..approach::LONGEST {
             let now = lockstep.now();
-            let no = lockstep.model().ids().execution(&value::execution(*execution));
+            let no = lockstep.model().ids().execution(&execution_of(*execution));
             let next =
                 lockstep.model().look(|store| approach::next(store, store.execution(no), now, *execution, *goal));
             let Some(next) = next else { break };
@@ -181,7 +170,7 @@ fn moved(lockstep: &Lockstep, now: ServerTime, step: &Step) -> ServerTime {
         Step::Wait { ms } => now.plus_ms(u64::from(*ms)),
         Step::Back { ms } => ServerTime::from_ms(now.ms() - i64::from(*ms)),
         Step::ToBoundary { which, offset_ms } => {
-            let times: Vec<i64> = lockstep.model().look(call::boundaries);
+            let times: Vec<i64> = lockstep.model().look(boundaries);
             // Times ahead first: the past is for the steps backwards.
             let ahead: Vec<i64> =
                 times.iter().copied().filter(|time| *time > now.ms() && *time < now.ms() + 100_000_000).collect();
@@ -204,8 +193,7 @@ pub fn search(
     mut told: impl FnMut(u64),
 ) -> Result<(Outcome, u64), Error> {
     let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let mut runner = TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
+    let mut runner = runner(seed, Config { failure_persistence: None, ..Config::default() });
     let strategy = sequences(steps);
     let before = lockstep.calls();
     while lockstep.calls() - before < calls {

@@ -1,7 +1,7 @@
 //! The shortest sequence that still shows a difference: whole stretches of steps are left out, then
 //! single ones, as long as something still differs.
 
-use super::step::Step;
+use crate::staging::sequence::Step;
 
 /// Runs at most; a real server makes each cost some milliseconds.
 const RUNS: usize = 400;

@@ -8,7 +8,7 @@ use proptest_state_machine::ReferenceStateMachine as _;
 use super::Move;
 use super::scene::{End, Scene};
 use crate::engine::Kind;
-use crate::live::sequence::{Progress, Sequence, Step, Who};
+use crate::staging::sequence::{Progress, Sequence, Step, Who};
 
 /// Sequences of so many moves.
 pub fn moves(longest: usize) -> BoxedStrategy<Vec<Move>> {

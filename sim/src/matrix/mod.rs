@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use ff_core::partition::PartitionConfig;
 use serde::Serialize;
 
-use super::client::Deployment;
+use crate::live::client::Deployment;
 use gist::gist;
 use reference::Reference;
 use scene::{Scene, Stop, lane};

@@ -9,7 +9,7 @@ use ff_core::types::*;
 use uuid::Uuid;
 
 use crate::call::Call;
-use crate::live::sequence::{PARTITIONS, Pick};
+use crate::staging::sequence::{PARTITIONS, Pick};
 
 /// The member that waits for the others of its flow.
 const DOWNSTREAM: Pick = 3;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use claimlab_model::store::{IndexKey, Store};
 use claimlab_model::time::ServerTime;
 
-use crate::live::sequence::{PARTITIONS, Pick};
+use crate::staging::sequence::{PARTITIONS, Pick};
 
 /// Times further away are for no scanner here.
 const FAR_MS: i64 = 100_000_000;

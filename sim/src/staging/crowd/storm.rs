@@ -6,8 +6,8 @@ use proptest::test_runner::TestRunner;
 use proptest_state_machine::ReferenceStateMachine as _;
 
 use crate::call::Call;
-use crate::live::scanning;
-use crate::live::sequence::{Goal, Memory, ParkingStep, Pick, Progress, Sequence, Step, Who};
+use crate::staging::scanning;
+use crate::staging::sequence::{Goal, Memory, ParkingStep, Pick, Progress, Sequence, Step, Who};
 use claimlab_model::time::ServerTime;
 
 /// One thing to do.
@@ -36,7 +36,7 @@ impl Deed {
 
 /// Whether a step is one call that clients make here. Steps of the clock and ways to a state are for
 /// between the rounds; flows, admission and the deployment's secrets are read in ways of their own, which
-/// [`super::wire`] does not know.
+/// the comparison does not know.
 fn is_one_call(step: &Step) -> bool {
     match step {
         Step::Approach { .. } | Step::Link { .. } | Step::Wait { .. } | Step::Back { .. } | Step::ToBoundary { .. } => {

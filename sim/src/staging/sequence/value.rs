@@ -14,7 +14,8 @@ use super::step::{Pick, Who};
 pub(super) const EXECUTIONS: u8 = 4;
 /// Partitions that they live on; one more is never used by them.
 pub const PARTITIONS: u16 = 3;
-pub(super) const LANES: [&str; 2] = ["default", "other"];
+/// The lanes of every sequence.
+pub const LANES: [&str; 2] = ["default", "other"];
 pub(super) const TTLS_MS: [u64; 6] = [1_000, 30_000, 100, 1, 5_000, 0];
 /// Times relative to now; none is no time at all.
 pub(super) const OFFSETS_MS: [Option<i64>; 9] =
