@@ -180,3 +180,13 @@ fn without_the_server_program_the_line_to_type_is_said() {
     assert_eq!(output.status.code(), Some(2), "{complained}");
     assert!(complained.contains("tests/install-valkey"), "{complained}");
 }
+
+#[test]
+fn a_comparison_of_nothing_is_undecided() {
+    for arguments in ["conform --calls 0", "conform --scanners --calls 0"] {
+        let output = claimlab(arguments);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "claimlab {arguments}: {said}");
+        assert!(said.contains("UNDECIDED"), "{said}");
+    }
+}

@@ -75,7 +75,7 @@ mod live {
     use claimlab_valkey::Server;
     use indicatif::{ProgressBar, ProgressStyle};
 
-    use super::super::{CommandError, print, under_own_clock};
+    use super::super::{CommandError, print, under_own_clock, unless_nothing};
     use super::ConformArguments;
     use crate::live::library;
     use crate::live::sequence::{self, Outcome};
@@ -125,9 +125,10 @@ mod live {
             Outcome::Same => {
                 let _ = writeln!(
                     text,
-                    "HELD  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference"
+                    "{}  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference",
+                    unless_nothing(calls).name().to_uppercase()
                 );
-                0
+                unless_nothing(calls).exit_code()
             }
             Outcome::Differs(found) => {
                 let _ = writeln!(text, "VIOLATED  after {calls} calls: the model and the server differ\n");

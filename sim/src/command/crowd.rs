@@ -6,7 +6,7 @@ use claimlab_valkey::Server;
 use indicatif::ProgressBar;
 
 use super::conform::ConformArguments;
-use super::{CommandError, print};
+use super::{CommandError, print, unless_nothing};
 use crate::live::concurrency::Crowd;
 use crate::live::sequence::START_MS;
 use crate::live::twin::Error;
@@ -27,21 +27,22 @@ pub(super) fn run(arguments: &ConformArguments, clients: u16) -> Result<u8, Comm
     if arguments.coverage {
         let _ = writeln!(text, "methods\n{}\nmessages\n{}", tally.calls.table(), tally.messages.table());
     }
-    let compared = grouped(tally.compared);
+    let (said, compared) = (unless_nothing(tally.compared), grouped(tally.compared));
     let code = match found {
         None => {
             let _ = writeln!(
                 text,
-                "HELD  {compared} calls of {clients} clients compared ({}/s) in the server's order of {} commands, no \
+                "{}  {compared} calls of {clients} clients compared ({}/s) in the server's order of {} commands, no \
                  difference\n{} calls had others' commands between their own, {} pairs of message and outcome, {} calls \
                  not compared because others' commands came within one read",
+                said.name().to_uppercase(),
                 grouped(rate),
                 grouped(tally.commands),
                 grouped(tally.crossed),
                 tally.messages.pairs(),
                 grouped(tally.torn),
             );
-            0
+            said.exit_code()
         }
         Some(found) => {
             let _ = writeln!(text, "VIOLATED  after {compared} calls: the model and the server differ\n\n{found}");

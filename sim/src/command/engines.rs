@@ -6,7 +6,7 @@ use claimlab_valkey::Server;
 use indicatif::ProgressBar;
 
 use super::conform::ConformArguments;
-use super::{CommandError, print};
+use super::{CommandError, print, unless_nothing};
 use crate::live::scanning::Engines;
 use crate::live::sequence::START_MS;
 use crate::live::twin::Error;
@@ -27,12 +27,13 @@ pub(super) fn run(arguments: &ConformArguments) -> Result<u8, CommandError> {
     if arguments.coverage {
         let _ = writeln!(text, "methods\n{}", calls.table());
     }
-    let moves = grouped(moves);
+    let (said, moves) = (unless_nothing(moves), grouped(moves));
     let code = match found {
         None => {
-            let _ = writeln!(text, "HELD  {moves} moves compared ({}/s), no difference\n\npasses", grouped(rate));
+            let answer = said.name().to_uppercase();
+            let _ = writeln!(text, "{answer}  {moves} moves compared ({}/s), no difference\n\npasses", grouped(rate));
             text.push_str(&passes.table());
-            0
+            said.exit_code()
         }
         Some(found) => {
             let _ = writeln!(text, "VIOLATED  after {moves} moves: the model and the shipped engine differ\n");

@@ -33,10 +33,9 @@ mod live {
     use ff_core::types::LaneId;
     use indicatif::ProgressBar;
 
-    use super::super::{print, under_own_clock};
+    use super::super::{print, under_own_clock, unless_nothing};
     use super::{CommandError, Scenario, Seeds, UnitName};
     use crate::clock::{ServerClock, TrueTime};
-    use crate::judge::Judgement;
     use crate::live::client::Deployment;
     use crate::live::record::Record;
     use crate::live::twin::{Error, Twin};
@@ -97,7 +96,7 @@ mod live {
         let _ = writeln!(
             text,
             "{}  {}  {count} seeds in lockstep, {} calls compared ({}/s), no difference",
-            if calls == 0 { "UNDECIDED" } else { "HELD" },
+            unless_nothing(calls).name().to_uppercase(),
             scenario.name,
             grouped(calls),
             grouped(rate)
@@ -117,7 +116,7 @@ mod live {
             let _ = writeln!(text, "on both sides alike: {cause}, {} times", grouped(count));
         }
         print(&text)?;
-        Ok(if calls == 0 { Judgement::Undecided.exit_code() } else { 0 })
+        Ok(unless_nothing(calls).exit_code())
     }
 
     /// The server's time when a plan begins.

@@ -149,6 +149,12 @@ fn replay_command(file: &Path, seed: Option<u64>, changes: &Changes) -> String {
     command
 }
 
+/// What a comparison without a difference says: where nothing was compared, nothing has held.
+#[cfg(feature = "live")]
+const fn unless_nothing(compared: u64) -> crate::judge::Judgement {
+    if compared == 0 { crate::judge::Judgement::Undecided } else { crate::judge::Judgement::Held }
+}
+
 /// Refuses players that this build does not have.
 fn require_players(players: impl IntoIterator<Item = Player>) -> Result<(), CommandError> {
     let built = cfg!(feature = "sdk");
