@@ -187,12 +187,35 @@ pub struct Scope {
     text: String,
     hash: u64,
     counts: Counts,
+    /// Looks at indexes, most of all messages: for each name, index and lane, one count for each partition, so that the
+    /// looks of one poll lie side by side in memory.
+    looks: Vec<(u64, Vec<u32>)>,
 }
 
 impl Scope {
     /// A scope of this name; a slash in it would end it, so none may be there.
     pub fn named(text: &str) -> Self {
-        Self { hash: hash_text(text), text: text.to_owned(), counts: Counts::default() }
+        Self { hash: hash_text(text), text: text.to_owned(), counts: Counts::default(), looks: Vec::new() }
+    }
+}
+
+impl Scope {
+    /// Counts a look at a partition of an index.
+    fn look(&mut self, index: u64, partition: u16) -> u32 {
+        let position = match self.looks.iter().position(|(known, _)| *known == index) {
+            Some(position) => position,
+            None => {
+                self.looks.push((index, Vec::new()));
+                self.looks.len() - 1
+            }
+        };
+        let counts = &mut self.looks[position].1;
+        let place = usize::from(partition);
+        if counts.len() <= place {
+            counts.resize(place + 1, 0);
+        }
+        counts[place] += 1;
+        counts[place]
     }
 }
 
@@ -249,8 +272,14 @@ impl AddressBook {
 
     /// The next address of this name in a scope.
     pub fn next(&mut self, scope: &mut Scope, about: About, name: &'static str, ids: &Interner) -> Address {
-        let hashed = self.hash_about(about, ids);
         let named = self.names.hash(name);
+        if let About::Index { name: index, lane, partition } = about {
+            let hashed = self.hash_index(index, lane, ids);
+            let base = mix(mix(scope.hash, mix(hashed, u64::from(partition))), named);
+            let nth = scope.look(mix(hashed, named), partition);
+            return Address { key: key_of(base, nth), about, name, nth };
+        }
+        let hashed = self.hash_about(about, ids);
         let is_holders = matches!(about, About::Lease { .. });
         let (hash, counts) =
             if is_holders { (const { hash_text(HOLDER) }, &mut self.holders) } else { (scope.hash, &mut scope.counts) };
@@ -270,13 +299,14 @@ impl AddressBook {
                 let attempt = mix(mix(work, const { hash_text("attempt") }), u64::from(attempt.0));
                 mix(mix(attempt, const { hash_text("epoch") }), epoch.0)
             }
-            About::Index { name, lane, partition } => {
-                let index = mix(0, self.names.hash(name));
-                let lane = lane.map_or(index, |lane| mix(index, self.hash_lane(lane, ids)));
-                mix(lane, u64::from(partition))
-            }
+            About::Index { name, lane, partition } => mix(self.hash_index(name, lane, ids), u64::from(partition)),
             About::Lane(lane) => mix(0, self.hash_lane(lane, ids)),
         }
+    }
+
+    fn hash_index(&mut self, name: &'static str, lane: Option<LaneNo>, ids: &Interner) -> u64 {
+        let index = mix(0, self.names.hash(name));
+        lane.map_or(index, |lane| mix(index, self.hash_lane(lane, ids)))
     }
 
     fn hash_execution(&mut self, execution: ExecutionNo, ids: &Interner) -> u64 {
