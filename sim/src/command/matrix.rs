@@ -40,6 +40,7 @@ mod live {
 
     use super::super::{CommandError, Format, print, under_own_clock};
     use super::{Backend, MatrixArguments};
+    use crate::judge::Judgement;
     use crate::live::sequence::START_MS;
     use crate::live::twin;
     use crate::matrix::situations::families;
@@ -49,8 +50,6 @@ mod live {
 
     /// Backends that are left out, separated by commas.
     const SKIP_VARIABLE: &str = "CLAIMLAB_SKIP";
-    /// Nothing was looked at.
-    const UNDECIDED: u8 = 3;
 
     pub(in super::super) fn matrix(
         arguments: &MatrixArguments,
@@ -67,7 +66,7 @@ mod live {
         let skipped = std::env::var(SKIP_VARIABLE).unwrap_or_default();
         if skipped.split(',').any(|skipped| skipped.trim() == name) {
             print(&format!("SKIPPED  {name}: {SKIP_VARIABLE}={skipped} leaves it out; nothing was compared\n"))?;
-            return Ok(UNDECIDED);
+            return Ok(Judgement::Undecided.exit_code());
         }
         let rows = match backend {
             Backend::Valkey => {

@@ -12,7 +12,7 @@ use super::deployment;
 use super::subject::{Error, Subject};
 use crate::call::{Answer, Call};
 use crate::live::lockstep::{fresh_model, ready};
-use crate::live::sequence::START_MS;
+use crate::staging::sequence::START_MS;
 
 /// The model.
 #[derive(Debug)]

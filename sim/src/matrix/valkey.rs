@@ -6,8 +6,8 @@ use claimlab_valkey::Server;
 use super::deployment;
 use super::subject::{Error, Subject};
 use crate::call::{Answer, Call};
-use crate::live::sequence::START_MS;
 use crate::live::twin::{self, Twin};
+use crate::staging::sequence::START_MS;
 
 /// A real Valkey.
 #[derive(Debug)]

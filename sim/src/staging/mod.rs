@@ -7,5 +7,6 @@
 #[cfg(feature = "strategies")]
 pub mod chance;
 pub mod crowd;
+mod ids;
 pub mod scanning;
 pub mod sequence;

@@ -2,7 +2,7 @@
 //! time, and the model repeats what came of it in the order in which the server performed the commands.
 //!
 //! Each task has a client, and so a connection, of its own; `MONITOR` says which command came from which
-//! ([`feed`]). The model's calls wait with their next message ([`port`]) and exactly the one is advanced
+//! ([`feed`]). The model's calls wait with their next message (`staging::crowd`) and exactly the one is advanced
 //! whose command the server performed next ([`replay`]), so that another call slips between a read and
 //! the script that relies on it just where it did on the server. The clock stands still in a round.
 
@@ -28,10 +28,10 @@ use super::sequence;
 use super::twin::Error;
 use super::{keyspace, minted};
 use crate::call::{Answer, Call};
-use crate::staging::chance::runner;
+use crate::staging::chance::{bytes_of, runner};
 use crate::staging::crowd::{Deed, Port, Storm, Table};
 use crate::staging::scanning::due;
-use crate::staging::sequence::{Memory, PARTITIONS, START_MS, Step, approach};
+use crate::staging::sequence::{LANES, Memory, PARTITIONS, START_MS, Step, approach};
 use feed::{Feed, Line};
 use replay::{Made, Replay, Tally};
 
@@ -74,7 +74,7 @@ impl Crowd {
     pub fn start(server: Server, count: u16, deviations: Deviations) -> Result<Self, Error> {
         let own = own_clock()?.ok_or(Error::OwnClock)?;
         let partitions = PartitionConfig { num_flow_partitions: PARTITIONS, ..PartitionConfig::default() };
-        let lanes = ["default", "other"].map(LaneId::new).to_vec();
+        let lanes = LANES.map(LaneId::new).to_vec();
         let deployment = Deployment { secret: SECRET, lanes, partitions };
         let now = ServerTime::from_ms(START_MS);
         let mut reads = connect(server.address())?;
@@ -146,8 +146,7 @@ impl Crowd {
     /// # Errors
     /// When the server cannot be used any more: no verdict.
     pub fn search(&mut self, seed: u64, calls: u64, mut told: impl FnMut(u64)) -> Result<Option<String>, Error> {
-        let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
-        let mut runner = runner(seed, Config::default());
+        let mut runner = runner(bytes_of(seed), Config::default());
         let storm = Storm::default();
         let mut memory = Arc::default();
         let mut rounds = 0_u64;

@@ -31,7 +31,7 @@ use super::sequence;
 use super::twin::Error;
 use crate::call::Call;
 use crate::engine::{Kind, Scanner};
-use crate::staging::chance::runner;
+use crate::staging::chance::{bytes_of, runner};
 use crate::staging::scanning::scene::attachment;
 use crate::staging::scanning::{due, moves as moves_of, schedule};
 use crate::staging::sequence::{Goal, LANES, Memory, PARTITIONS, ParkingStep, Pick, START_MS, Step};
@@ -253,8 +253,7 @@ impl Engines {
         mut told: impl FnMut(u64),
     ) -> Result<(Option<Found>, u64), Error> {
         let config = Config { failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
-        let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
-        let mut runner = runner(seed, config);
+        let mut runner = runner(bytes_of(seed), config);
         let strategy = moves_of(longest);
         let mut done = 0;
         while done < moves {

@@ -21,9 +21,9 @@ use proptest::test_runner::Config;
 
 use super::lockstep::{self, Lockstep};
 use super::twin::Error;
-use crate::staging::chance::runner;
+use crate::staging::chance::{bytes_of, runner};
 use crate::staging::sequence::call::boundaries;
-use crate::staging::sequence::{approach, execution as execution_of};
+use crate::staging::sequence::{LANES, approach, execution as execution_of};
 
 /// A whole comparison of all keys comes after so many steps, and at the end of a sequence.
 const STEPS_BETWEEN_FULL: usize = 40;
@@ -94,7 +94,7 @@ pub fn assert_same(steps: &[Step]) {
 /// When the server cannot be used.
 pub fn start(server: Server, deviations: Deviations) -> Result<Lockstep, Error> {
     let partitions = PartitionConfig { num_flow_partitions: PARTITIONS, ..PartitionConfig::default() };
-    let lanes = [LaneId::new("default"), LaneId::new("other")];
+    let lanes = LANES.map(LaneId::new);
     Lockstep::start(server, partitions, &lanes, deviations, ServerTime::from_ms(START_MS))
 }
 
@@ -192,8 +192,7 @@ pub fn search(
     steps: usize,
     mut told: impl FnMut(u64),
 ) -> Result<(Outcome, u64), Error> {
-    let seed: [u8; 32] = std::array::from_fn(|position| seed.to_be_bytes()[position % 8]);
-    let mut runner = runner(seed, Config { failure_persistence: None, ..Config::default() });
+    let mut runner = runner(bytes_of(seed), Config { failure_persistence: None, ..Config::default() });
     let strategy = sequences(steps);
     let before = lockstep.calls();
     while lockstep.calls() - before < calls {

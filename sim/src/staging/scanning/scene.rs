@@ -4,12 +4,13 @@
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use ff_core::contracts::*;
-use ff_core::partition::{Partition, PartitionConfig, PartitionFamily, flow_partition};
+use ff_core::partition::{Partition, PartitionConfig, PartitionFamily};
 use ff_core::types::*;
 use uuid::Uuid;
 
 use crate::call::Call;
-use crate::staging::sequence::{PARTITIONS, Pick};
+use crate::staging::ids::OF_SCENES;
+use crate::staging::sequence::{PARTITIONS, Pick, one};
 
 /// The member that waits for the others of its flow.
 const DOWNSTREAM: Pick = 3;
@@ -57,40 +58,20 @@ pub enum Scene {
     Attach { execution: Pick, budgets: Pick, quota: Pick },
 }
 
-fn one<T: Copy>(list: &[T], pick: Pick) -> T {
-    list[usize::from(pick) % list.len()]
-}
-
-fn numbered(kind: u128, number: u128) -> Uuid {
-    Uuid::from_u128((kind << 120) | number)
-}
-
-fn budget(pick: Pick) -> BudgetId {
-    BudgetId::from_uuid(numbered(0xb5, u128::from(pick % 2)))
-}
-
-fn quota(pick: Pick) -> QuotaPolicyId {
-    QuotaPolicyId::from_uuid(numbered(0xa5, u128::from(pick % 2)))
-}
-
 /// The flow of a pick, on the partition of the same number.
 fn flow(pick: Pick, partitions: &PartitionConfig) -> (FlowId, u16) {
     let index = u16::from(pick % 2);
-    let ids = (0..).map(|number| FlowId::from_uuid(numbered(0xf5, number)));
-    let on = |id: &FlowId| flow_partition(id, partitions).index == index;
-    let mut ids = ids.filter(on);
-    (ids.next().expect("ids spread over the partitions"), index)
+    (OF_SCENES.flow(index, 0, partitions), index)
 }
 
 /// A member of a flow.
 fn member(pick: Pick, member: Pick) -> ExecutionId {
-    let id = numbered(0xd5, u128::from(pick % 2) << 8 | u128::from(member % MEMBERS));
-    ExecutionId::parse(&format!("{{fp:{}}}:{id}", pick % 2)).expect("a partition and a UUID")
+    OF_SCENES.execution(u16::from(pick % 2), u128::from(pick % 2) << 8 | u128::from(member % MEMBERS))
 }
 
 /// The edge from a member to the one that waits.
 fn edge(pick: Pick, up: Pick) -> EdgeId {
-    EdgeId::from_uuid(numbered(0xe5, u128::from(pick % 2) << 8 | u128::from(up)))
+    OF_SCENES.edge(u128::from(pick % 2) << 8 | u128::from(up))
 }
 
 /// Whether nobody has made a flow yet.
@@ -101,7 +82,7 @@ fn is_missing(store: &Store, of: Pick, partitions: &PartitionConfig) -> bool {
 
 /// What is attached to an execution's core: `budget_ids` and `quota_policy_id`.
 pub fn attachment(budgets: Pick, with: Pick) -> (Option<String>, Option<String>) {
-    let (first, second) = (budget(0).to_string(), budget(1).to_string());
+    let (first, second) = (OF_SCENES.budget(0).to_string(), OF_SCENES.budget(1).to_string());
     let budgets = match budgets % 5 {
         0 => None,
         1 => Some(first),
@@ -111,7 +92,7 @@ pub fn attachment(budgets: Pick, with: Pick) -> (Option<String>, Option<String>)
     };
     let quota = match with % 4 {
         0 => None,
-        1 | 2 => Some(quota(with).to_string()),
+        1 | 2 => Some(OF_SCENES.quota(with).to_string()),
         _ => Some("no id".into()),
     };
     (budgets, quota)
@@ -288,7 +269,7 @@ impl Scene {
             }
             Self::Budget { budget: of, hard, interval } => vec![Call::CreateBudget {
                 args: CreateBudgetArgs {
-                    budget_id: budget(of),
+                    budget_id: OF_SCENES.budget(of),
                     scope_type: "lane".into(),
                     scope_id: "default".into(),
                     enforcement_mode: "strict".into(),
@@ -303,12 +284,12 @@ impl Scene {
             }],
             Self::Spend { budget: of, execution: who, amount } => {
                 let deltas = [(DIMENSION.to_owned(), one(&[1, 2, 20], amount))].into();
-                let args = RecordSpendArgs::new(budget(of), execution(who), deltas, mint().to_string());
+                let args = RecordSpendArgs::new(OF_SCENES.budget(of), execution(who), deltas, mint().to_string());
                 vec![Call::RecordSpend { args }]
             }
             Self::Quota { quota: of, window, rate, cap } => vec![Call::CreateQuotaPolicy {
                 args: CreateQuotaPolicyArgs {
-                    quota_policy_id: quota(of),
+                    quota_policy_id: OF_SCENES.quota(of),
                     window_seconds: one(&[1, 60, 0], window),
                     max_requests_per_window: one(&[1, 0, 3], rate),
                     max_concurrent: one(&[0, 1, 2], cap),
@@ -316,7 +297,7 @@ impl Scene {
                 },
             }],
             Self::Admit { quota: of, execution: who, dimension } => vec![Call::CheckAdmission {
-                quota: quota(of),
+                quota: OF_SCENES.quota(of),
                 dimension: one(&["requests_per_window", "default"], dimension).into(),
                 args: CheckAdmissionArgs {
                     execution_id: execution(who),

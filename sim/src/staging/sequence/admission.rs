@@ -7,7 +7,6 @@ use ff_core::backend::{CapabilitySet, ClaimPolicy, ScannerFilter, UsageDimension
 use ff_core::contracts::*;
 use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
 use ff_core::types::*;
-use uuid::Uuid;
 
 use super::memory::Memory;
 use super::step::{Pick, Who};
@@ -15,6 +14,7 @@ use super::value::{
     PARTITIONS, TTLS_MS, caller_now, capabilities, execution, instance, lane, one, source, text, worker,
 };
 use crate::call::Call;
+use crate::staging::ids::OF_SEQUENCES;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,14 +52,6 @@ const RETRIES: [&str; 5] = [
     "{}",
 ];
 
-fn quota(pick: Pick) -> QuotaPolicyId {
-    QuotaPolicyId::from_uuid(Uuid::from_u128((0xa0_u128 << 120) | u128::from(pick % 2)))
-}
-
-fn budget(pick: Pick) -> BudgetId {
-    BudgetId::from_uuid(Uuid::from_u128((0xb0_u128 << 120) | u128::from(pick % 2)))
-}
-
 fn dimensions(pick: Pick) -> Vec<String> {
     let list: &[&str] = match pick % 5 {
         0 | 1 => &["input_tokens"],
@@ -82,7 +74,7 @@ impl Memory {
         match *step {
             AdmissionStep::CreateQuota { quota: of, window, rate, cap, now: at } => Call::CreateQuotaPolicy {
                 args: CreateQuotaPolicyArgs {
-                    quota_policy_id: quota(of),
+                    quota_policy_id: OF_SEQUENCES.quota(of),
                     window_seconds: one(&AMOUNTS, window),
                     max_requests_per_window: one(&AMOUNTS, rate),
                     max_concurrent: one(&AMOUNTS, cap),
@@ -91,7 +83,7 @@ impl Memory {
             },
             AdmissionStep::Admit { quota: of, execution: who, dimension, window, rate, cap, now: at } => {
                 Call::CheckAdmission {
-                    quota: quota(of),
+                    quota: OF_SEQUENCES.quota(of),
                     dimension: one(&["default", "", "other"], dimension).into(),
                     args: CheckAdmissionArgs {
                         execution_id: execution(who),
@@ -104,9 +96,9 @@ impl Memory {
                 }
             }
             AdmissionStep::Release { quota: of, execution: who } => {
-                Call::ReleaseAdmission { args: ReleaseAdmissionArgs::new(quota(of), execution(who)) }
+                Call::ReleaseAdmission { args: ReleaseAdmissionArgs::new(OF_SEQUENCES.quota(of), execution(who)) }
             }
-            AdmissionStep::ReadQuota { quota: of } => Call::ReadQuotaPolicyLimits { quota: quota(of) },
+            AdmissionStep::ReadQuota { quota: of } => Call::ReadQuotaPolicyLimits { quota: OF_SEQUENCES.quota(of) },
             AdmissionStep::ReconcileQuotas { partition, now: at } => Call::ReconcileQuotaCounters {
                 partition: Partition { family: PartitionFamily::Quota, index: u16::from(partition % 4) },
                 now: caller_now(now, at),
@@ -116,7 +108,7 @@ impl Memory {
                 let limits = |pick| vec![one(&AMOUNTS, pick); dimensions.len()];
                 Call::CreateBudget {
                     args: CreateBudgetArgs {
-                        budget_id: budget(of),
+                        budget_id: OF_SEQUENCES.budget(of),
                         scope_type: "lane".into(),
                         scope_id: "default".into(),
                         enforcement_mode: "strict".into(),
@@ -137,14 +129,14 @@ impl Memory {
                 if tokens % 3 == 2 {
                     usage.custom.insert("cost".into(), one(&AMOUNTS, by));
                 }
-                Call::ReportUsage { handle: self.handle(handle), budget: budget(of), dimensions: usage }
+                Call::ReportUsage { handle: self.handle(handle), budget: OF_SEQUENCES.budget(of), dimensions: usage }
             }
             AdmissionStep::ReportAsAdmin { budget: of, dimensions: on, delta, key: by, now: at } => {
                 let dimensions = dimensions(on);
                 let deltas = vec![one(&AMOUNTS, delta); dimensions.len()];
                 let mut args = ReportUsageAdminArgs::new(dimensions, deltas, caller_now(now, at));
                 args.dedup_key = key(by);
-                Call::ReportUsageAdmin { budget: budget(of), args }
+                Call::ReportUsageAdmin { budget: OF_SEQUENCES.budget(of), args }
             }
             AdmissionStep::Spend { budget: of, execution: who, delta, key: by } => {
                 let mut deltas: BTreeMap<String, u64> =
@@ -153,17 +145,17 @@ impl Memory {
                     deltas.clear();
                 }
                 let key = key(by).unwrap_or_default();
-                Call::RecordSpend { args: RecordSpendArgs::new(budget(of), execution(who), deltas, key) }
+                Call::RecordSpend { args: RecordSpendArgs::new(OF_SEQUENCES.budget(of), execution(who), deltas, key) }
             }
             AdmissionStep::ReleaseBudget { budget: of, execution: who } => {
-                Call::ReleaseBudget { args: ReleaseBudgetArgs::new(budget(of), execution(who)) }
+                Call::ReleaseBudget { args: ReleaseBudgetArgs::new(OF_SEQUENCES.budget(of), execution(who)) }
             }
-            AdmissionStep::ResetBudget { budget: of, now: at } => {
-                Call::ResetBudget { args: ResetBudgetArgs { budget_id: budget(of), now: caller_now(now, at) } }
-            }
+            AdmissionStep::ResetBudget { budget: of, now: at } => Call::ResetBudget {
+                args: ResetBudgetArgs { budget_id: OF_SEQUENCES.budget(of), now: caller_now(now, at) },
+            },
             AdmissionStep::ReadBudget { budget: of, status } => match status {
-                true => Call::GetBudgetStatus { budget: budget(of) },
-                false => Call::ReadBudgetUsageAndLimits { budget: budget(of) },
+                true => Call::GetBudgetStatus { budget: OF_SEQUENCES.budget(of) },
+                false => Call::ReadBudgetUsageAndLimits { budget: OF_SEQUENCES.budget(of) },
             },
             AdmissionStep::ReconcileBudgets { partition, now: at } => Call::ReconcileBudgetCounters {
                 partition: Partition { family: PartitionFamily::Budget, index: u16::from(partition % 4) },

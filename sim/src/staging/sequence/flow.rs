@@ -3,14 +3,14 @@
 use claimlab_model::time::ServerTime;
 use ff_core::backend::{CancelFlowPolicy, CancelFlowWait, CompletionPayload};
 use ff_core::contracts::*;
-use ff_core::partition::{Partition, PartitionConfig, PartitionFamily, PartitionKey, flow_partition};
+use ff_core::partition::{Partition, PartitionConfig, PartitionFamily, PartitionKey};
 use ff_core::types::*;
-use uuid::Uuid;
 
 use super::memory::Memory;
 use super::step::Pick;
 use super::value::{PARTITIONS, caller_now, execution, lane, one, text};
 use crate::call::Call;
+use crate::staging::ids::OF_SEQUENCES;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,19 +37,15 @@ const OUTCOMES: [&str; 6] = ["success", "failed", "cancelled", "skipped", "expir
 /// The flow of a pick: each on the partition where the executions of the same pick live.
 pub(super) fn flow(pick: Pick) -> FlowId {
     let config = PartitionConfig { num_flow_partitions: PARTITIONS, ..PartitionConfig::default() };
-    let wanted = u16::from(pick % 2);
-    let nth = usize::from(pick % 4 / 2);
-    let ids = (0_u128..).map(|number| FlowId::from_uuid(Uuid::from_u128((0xf10_u128 << 116) | number)));
-    ids.filter(|id| flow_partition(id, &config).index == wanted).nth(nth).unwrap_or_default()
+    OF_SEQUENCES.flow(u16::from(pick % 2), usize::from(pick % 4 / 2), &config)
 }
 
 /// The edge of a pick: 0 is the one that joins these two.
 pub(super) fn edge(pick: Pick, up: Pick, down: Pick) -> EdgeId {
-    let number = match pick {
+    OF_SEQUENCES.edge(match pick {
         0 => 16 + u128::from(up % 4) * 4 + u128::from(down % 4),
         pick => u128::from(pick % 6),
-    };
-    EdgeId::from_uuid(Uuid::from_u128((0xed_u128 << 120) | number))
+    })
 }
 
 fn data(pick: Pick) -> Option<String> {

@@ -21,6 +21,7 @@ pub use flow::FlowStep;
 pub use memory::Memory;
 pub use parking::ParkingStep;
 pub use step::{Goal, Pick, Step, Who};
+pub(in crate::staging) use value::one;
 pub use value::{LANES, PARTITIONS, execution};
 
 /// Where every sequence begins, in milliseconds since the epoch.

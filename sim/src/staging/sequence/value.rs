@@ -6,9 +6,9 @@ use claimlab_model::time::ServerTime;
 use ff_core::partition::{Partition, PartitionFamily};
 use ff_core::policy::{BackoffStrategy, ExecutionPolicy, RetryPolicy, RoutingRequirements};
 use ff_core::types::*;
-use uuid::Uuid;
 
 use super::step::{Pick, Who};
+use crate::staging::ids::OF_SEQUENCES;
 
 /// Executions that a sequence knows.
 pub(super) const EXECUTIONS: u8 = 4;
@@ -32,7 +32,8 @@ pub(super) const REASONS: [&str; 7] = [
     "",
 ];
 
-pub(super) fn one<T: Copy>(list: &[T], pick: Pick) -> T {
+/// The entry of a list that a pick names.
+pub(in crate::staging) fn one<T: Copy>(list: &[T], pick: Pick) -> T {
     list[usize::from(pick) % list.len()]
 }
 
@@ -51,10 +52,8 @@ pub(super) fn lane(pick: Pick) -> LaneId {
 
 /// The execution of a pick; its partition follows from it.
 pub fn execution(pick: Pick) -> ExecutionId {
-    let number = u128::from(pick % EXECUTIONS);
-    let id = Uuid::from_u128((0xe << 124) | number);
-    let text = format!("{{fp:{}}}:{id}", number % u128::from(PARTITIONS - 1));
-    ExecutionId::parse(&text).expect("a partition and a UUID")
+    let number = pick % EXECUTIONS;
+    OF_SEQUENCES.execution(u16::from(number) % (PARTITIONS - 1), u128::from(number))
 }
 
 pub(super) fn partition_of(id: &ExecutionId, pick: Pick) -> Partition {
