@@ -71,8 +71,12 @@ pub fn root() -> &'static Path {
 /// When the command cannot be built.
 pub fn claimlab() -> Command {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    let plain =
-        || build(Command::new(env!("CARGO")).env("RUSTFLAGS", ""), &["--release", "--target-dir", "target/plain"]);
+    let plain = || {
+        build(
+            Command::new(env!("CARGO")).env("RUSTFLAGS", ""),
+            &["--package", "claimlab", "--release", "--target-dir", "target/plain"],
+        )
+    };
     let mut command = Command::new(EXECUTABLE.get_or_init(plain));
     // Whether colours are wanted is for each test to say, not for whoever runs the tests.
     command.env_remove("CLICOLOR_FORCE").env_remove("NO_COLOR").stdin(Stdio::null());
@@ -81,7 +85,7 @@ pub fn claimlab() -> Command {
 
 fn build(cargo: &mut Command, how: &[&str]) -> PathBuf {
     let built = cargo
-        .args(["build", "--package", "claimlab", "--bin", "claimlab", "--message-format=json"])
+        .args(["build", "--bin", "claimlab", "--message-format=json"])
         .args(how)
         .current_dir(root())
         .stdin(Stdio::null())
@@ -105,7 +109,10 @@ fn build(cargo: &mut Command, how: &[&str]) -> PathBuf {
 /// When the command cannot be built.
 pub fn with_backends() -> Command {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    let whole = || build(&mut Command::new(env!("CARGO")), &["--profile", "test", "--features", "databases,connect"]);
+    // The whole workspace is named, as the test command names it: otherwise its dependencies had other features.
+    let features = ["--features", "claimlab/databases,claimlab/connect"];
+    let whole =
+        || build(&mut Command::new(env!("CARGO")), &[&["--workspace", "--profile", "test"], &features[..]].concat());
     let mut command = Command::new(EXECUTABLE.get_or_init(whole));
     command.stdin(Stdio::null());
     command
