@@ -272,11 +272,6 @@ impl Hub {
         lock(&self.inner).waits.end(no, ended)
     }
 
-    /// The task of a wait that still stands.
-    pub fn waiting_task(&self, no: WaitNo) -> Option<TaskNo> {
-        lock(&self.inner).waits.task(no)
-    }
-
     /// What has ended a wait, which is none any more then.
     pub(super) fn take(&self, no: WaitNo) -> Option<Ended> {
         lock(&self.inner).waits.take(no)

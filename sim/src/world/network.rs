@@ -151,7 +151,7 @@ impl World {
                 let what = rate.kind.what(extent.map_or(0, |extent| of(extent, rate.by_ms)));
                 let is_named = self.is_watched() || self.options.keep_struck;
                 let address = if is_named { text(self) } else { String::new() };
-                let key = format!("{} {address}", what.name());
+                let key = if is_named { format!("{} {address}", what.name()) } else { String::new() };
                 self.strike_message(party, number, (&key, what), address, load, fate);
             }
         }
