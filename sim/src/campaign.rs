@@ -41,6 +41,8 @@ pub struct Options {
     pub time: Option<Duration>,
     /// Set to end early.
     pub stop: Arc<AtomicBool>,
+    /// Checks of one's own, beside the catalogue's.
+    pub checks: world::Checks,
 }
 
 /// One cause over all seeds.
@@ -218,7 +220,8 @@ pub fn run(scenario: &Scenario, options: &Options, mut progress: impl FnMut(&Sum
         if wanted && under_way < options.jobs {
             let (send, stop) = (send.clone(), Arc::clone(&options.stop));
             let seed = next;
-            let of_world = world::Options { stop, ..world::Options::default() };
+            let checks = options.checks.clone();
+            let of_world = world::Options { stop, checks, ..world::Options::default() };
             run::start(&Arc::new(draw(scenario, seed)), of_world, move |outcome| {
                 // Nobody listens any more when the campaign is over.
                 let _ = send.send((seed, outcome));
@@ -252,9 +255,10 @@ pub fn replay(plan: &Arc<Plan>, observers: Vec<Box<dyn Observer>>) -> Outcome {
     run::run(plan, world::Options { observers, ..world::Options::default() })
 }
 
-/// The story of a violation, from a second run of its plan.
-pub fn story(plan: &Arc<Plan>, violation: &Violation) -> Story {
+/// The story of a violation, from a second run of its plan with the checks that found it.
+pub fn story(plan: &Arc<Plan>, violation: &Violation, checks: &world::Checks) -> Story {
     let collector = Collector::of(violation.clone());
-    replay(plan, vec![Box::new(collector.clone())]);
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(collector.clone())];
+    run::run(plan, world::Options { observers, checks: checks.clone(), ..world::Options::default() });
     collector.story()
 }

@@ -9,7 +9,7 @@ mod scenarios;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use claimlab::campaign::{Summary, replay};
+use claimlab::campaign::{self, Summary, replay};
 use claimlab::clock::{Skew, TrueTime};
 use claimlab::history::{Event, Kind, Observer};
 use claimlab::judge::{self, Judgement, Verdict};
@@ -17,8 +17,10 @@ use claimlab::outcome::{End, Outcome};
 use claimlab::plan::{Fault, PartyKey, Plan, Strikes, Way, What, draw};
 use claimlab::run::run;
 use claimlab::scenario::{self, Entry, Scenario};
-use claimlab::world::Options;
+use claimlab::world::{Checks, Options};
 use claimlab_model::deviation::Deviation;
+use claimlab_model::invariant::{Check, Invariant, Look, Notes, Promise, Scope, Seen};
+use ff_core::state::TerminalOutcome;
 use history::history;
 
 fn scenario(name: &str, workers: u32) -> Scenario {
@@ -273,4 +275,35 @@ fn a_crash_right_after_a_message_drops_the_worker_at_that_await() {
     let outcome: Outcome = replay(&Arc::new(plan), vec![Box::new(seen.clone())]);
     assert_eq!(*seen.0.lock().unwrap(), [("crash", key); 3]);
     assert_eq!(outcome.counts.unfinished, 0, "its work is reclaimed and ends");
+}
+
+/// Somebody's own promise: no execution ends.
+struct NothingEnds;
+
+static NOTHING_ENDS: Promise = Promise::new("X01", Scope::State, &["ended"], "no execution ends");
+
+impl Check for NothingEnds {
+    fn invariants(&self) -> Vec<Invariant> {
+        vec![Invariant::of(&NOTHING_ENDS)]
+    }
+
+    fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
+        let Seen::State(execution, _) = seen else { return };
+        let ended = execution.core.vector.terminal_outcome != TerminalOutcome::None;
+        notes.look(Invariant::of(&NOTHING_ENDS), Look::at(!ended, "ended"), || "it has ended".to_owned());
+    }
+}
+
+#[test]
+fn a_check_of_ones_own_turns_a_world_red_and_has_its_story() {
+    let plan = Arc::new(draw(&scenario("steady", 3), 1));
+    let checks = Checks::new(|| vec![Box::new(NothingEnds)]);
+    let outcome = run(&plan, Options { checks: checks.clone(), ..Options::default() });
+    assert_eq!(outcome.violations.len() as u64, outcome.counts.created, "told once for each execution");
+    let violation = &outcome.violations[0];
+    assert_eq!(violation.cause().to_string(), "X01 ended worker:complete_execution=completed");
+    let looks = outcome.counts.checked.iter().find(|(invariant, _)| *invariant == Invariant::of(&NOTHING_ENDS));
+    assert!(looks.is_some_and(|(_, count)| *count > outcome.counts.created));
+    let story = campaign::story(&plan, violation, &checks);
+    assert!(story.lines.last().is_some_and(|line| line.contains("it has ended")), "{story}");
 }

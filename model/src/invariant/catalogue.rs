@@ -1,4 +1,4 @@
-//! The catalogue: id, scope and statement of every invariant.
+//! The catalogue: id, scope, cases and statement of every invariant, and the type of those that others add.
 
 /// What an invariant is evaluated on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,38 +28,116 @@ impl Scope {
     }
 }
 
+/// What an invariant promises, in words.
+#[derive(Debug)]
+pub struct Promise {
+    id: &'static str,
+    scope: Scope,
+    cases: &'static [&'static str],
+    statement: &'static str,
+    /// Its place in the catalogue; behind all of them where it is not from there.
+    place: usize,
+}
+
+impl Promise {
+    /// A promise that is not in the catalogue, for a check of one's own: an id that no other has, what it is evaluated
+    /// on, the ways in which it can be broken, each a word, and what must hold.
+    pub const fn new(id: &'static str, scope: Scope, cases: &'static [&'static str], statement: &'static str) -> Self {
+        Self { id, scope, cases, statement, place: usize::MAX }
+    }
+}
+
+/// An invariant of the claim protocol: one of the catalogue's, or one that a check of somebody else's promises.
+#[derive(Clone, Copy)]
+pub struct Invariant(&'static Promise);
+
+impl Invariant {
+    /// The invariant of a promise that is not in the catalogue.
+    pub const fn of(promise: &'static Promise) -> Self {
+        Self(promise)
+    }
+
+    /// `S01`, `L09` and so on.
+    pub const fn id(self) -> &'static str {
+        self.0.id
+    }
+
+    /// What it is evaluated on.
+    pub const fn scope(self) -> Scope {
+        self.0.scope
+    }
+
+    /// The ways in which it can be broken, each a word.
+    pub const fn cases(self) -> &'static [&'static str] {
+        self.0.cases
+    }
+
+    /// What must hold.
+    pub const fn statement(self) -> &'static str {
+        self.0.statement
+    }
+
+    /// Position in [`Self::ALL`], for one of the catalogue.
+    pub(super) const fn place(self) -> Option<usize> {
+        if self.0.place == usize::MAX { None } else { Some(self.0.place) }
+    }
+
+    /// The invariant of the catalogue with this id.
+    pub fn parse(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|invariant| invariant.id() == id)
+    }
+
+    /// What tells it from others: the catalogue's order, then ids.
+    const fn key(self) -> (usize, &'static str) {
+        (self.0.place, self.0.id)
+    }
+}
+
+impl PartialEq for Invariant {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Invariant {}
+
+impl PartialOrd for Invariant {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Invariant {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl std::fmt::Debug for Invariant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.id)
+    }
+}
+
 macro_rules! catalogue {
     ($($id:ident $scope:ident [$($case:literal),*] $text:literal,)*) => {
-        /// An invariant of the claim protocol.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs)]
-        pub enum Invariant { $($id,)* }
+        /// The order of the catalogue.
+        enum Place { $($id,)* }
 
         impl Invariant {
-            /// Every invariant, in order.
+            $(
+                #[doc = $text]
+                pub const $id: Self = Self(&Promise {
+                    id: stringify!($id),
+                    scope: Scope::$scope,
+                    cases: &[$($case),*],
+                    statement: $text,
+                    place: Place::$id as usize,
+                });
+            )*
+
+            /// The catalogue, in order.
             pub const ALL: &'static [Self] = &[$(Self::$id,)*];
-            /// How many there are.
-            pub const COUNT: usize = Self::ALL.len();
-
-            /// `S01`, `L09` and so on.
-            pub const fn id(self) -> &'static str {
-                match self { $(Self::$id => stringify!($id),)* }
-            }
-
-            /// What it is evaluated on.
-            pub const fn scope(self) -> Scope {
-                match self { $(Self::$id => Scope::$scope,)* }
-            }
-
-            /// The ways in which it can be broken, each a word.
-            pub const fn cases(self) -> &'static [&'static str] {
-                match self { $(Self::$id => &[$($case),*],)* }
-            }
-
-            /// What must hold.
-            pub const fn statement(self) -> &'static str {
-                match self { $(Self::$id => $text,)* }
-            }
         }
     };
 }
@@ -155,38 +233,6 @@ catalogue! {
         "a worker that finds nothing looks at every partition of every lane",
 }
 
-impl Invariant {
-    /// Position in [`Self::ALL`].
-    pub const fn position(self) -> usize {
-        self as usize
-    }
-
-    /// The invariant of an id.
-    pub fn parse(id: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|invariant| invariant.id() == id)
-    }
-}
-
-/// A small set of invariants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Set(u64);
-
-const _: () = assert!(Invariant::COUNT <= u64::BITS as usize, "a set is a word");
-
-impl Set {
-    pub(super) const fn put(&mut self, invariant: Invariant) {
-        self.0 |= 1 << invariant.position();
-    }
-
-    pub(super) const fn has(self, invariant: Invariant) -> bool {
-        self.0 & (1 << invariant.position()) != 0
-    }
-
-    pub(super) fn iter(self) -> impl Iterator<Item = Invariant> {
-        Invariant::ALL.iter().copied().filter(move |invariant| self.has(*invariant))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +243,7 @@ mod tests {
             assert_eq!(Invariant::parse(invariant.id()), Some(*invariant));
             assert!(!invariant.cases().is_empty());
             assert!(invariant.cases().iter().all(|case| !case.contains(' ')));
+            assert_eq!(invariant.place().map(|place| Invariant::ALL[place]), Some(*invariant));
         }
     }
 }

@@ -1,36 +1,39 @@
-//! What must never be seen, checked after every script.
+//! What must never be seen, and the checks that look for it.
 //!
-//! A [`Checker`] reads each message with its reply and the store's list of changes, and nothing else:
-//! it keeps a bounded shadow of each execution (who was told that it holds the lease, which grant was
-//! issued, how often it was retried) built from replies alone, so that a script that lies about what
-//! it did is caught by what it said. State invariants are evaluated for changed executions only;
-//! [`Checker::recheck`] evaluates all of them from scratch and must agree.
+//! A [`Checker`] shows every moment of a run to every [`Check`]: each message with its reply and the store's list of
+//! changes, each changed execution, and whatever a world tells of its workers and of the phase without faults. What
+//! earlier replies have promised about an execution ([`Promised`]) is kept here, from replies alone, so that a script
+//! that lies about what it did is caught by what it said. States are looked at where they change;
+//! [`Checker::recheck`] looks at all of them from scratch and must agree.
 
 mod catalogue;
+mod check;
 mod history;
 mod liveness;
 mod look;
-mod shadow;
+mod promised;
 mod state;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod waiting;
+mod worker;
 
-pub use catalogue::{Invariant, Scope};
-pub use liveness::{Overdue, Stuck, immovable, overdue, revoked, unfinished};
+pub use catalogue::{Invariant, Promise, Scope};
+pub use check::{Check, Notes, Seen, Step};
+pub use liveness::Passed;
 pub use look::Look;
+pub use promised::{Holder, Issued, Promised};
+pub use waiting::{Due, Overdue, Stuck, overdue, revoked, unfinished};
+pub use worker::WorkerFact;
 
 use std::collections::BTreeSet;
-
-use ff_core::types::LeaseId;
-use hashbrown::HashSet;
-use rustc_hash::FxBuildHasher;
 
 use crate::intern::ExecutionNo;
 use crate::message::{Message, Reply, Script};
 use crate::store::Store;
 use crate::time::ServerTime;
-use shadow::Shadow;
+use check::{Standing, Tally};
 
 /// One broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,129 +42,162 @@ pub struct Violation {
     pub invariant: Invariant,
     /// In which way: one of the invariant's cases.
     pub case: &'static str,
-    /// On which execution.
-    pub execution: ExecutionNo,
+    /// On which execution, where it is about one.
+    pub execution: Option<ExecutionNo>,
     /// What was seen, in one sentence.
     pub detail: String,
 }
 
-/// All safety invariants over one run, incrementally.
-#[derive(Debug)]
+/// All checks over one run, incrementally.
 pub struct Checker {
-    shadows: Vec<Option<Box<Shadow>>>,
-    lease_ids: HashSet<LeaseId, FxBuildHasher>,
-    checked: [u64; Invariant::COUNT],
-    found: Vec<Violation>,
+    checks: Vec<Box<dyn Check>>,
+    tally: Tally,
+    executions: Vec<Option<Box<Known>>>,
+}
+
+/// What is kept of one execution.
+#[derive(Default)]
+struct Known {
+    promised: Promised,
+    /// State violations that were reported and still stand.
+    standing: Standing,
 }
 
 impl Default for Checker {
     fn default() -> Self {
-        Self { shadows: Vec::new(), lease_ids: HashSet::default(), checked: [0; Invariant::COUNT], found: Vec::new() }
+        Self::with(Vec::new())
     }
 }
 
-/// One performed script, as the checks see it.
-struct Step<'a> {
-    store: &'a Store,
-    now: ServerTime,
-    script: &'a Script,
-    reply: &'a Reply,
-    execution: ExecutionNo,
-}
-
 impl Checker {
+    /// The catalogue's checks, and these besides.
+    ///
+    /// # Panics
+    /// When two checks promise an invariant of the same id, or all together more than fit.
+    pub fn with(others: Vec<Box<dyn Check>>) -> Self {
+        let mut tally = Tally { counts: Invariant::ALL.iter().map(|known| (*known, 0)).collect(), found: Vec::new() };
+        for invariant in others.iter().flat_map(|check| check.invariants()) {
+            let is_new = tally.counts.iter().all(|(known, _)| known.id() != invariant.id());
+            assert!(is_new, "two checks promise {}", invariant.id());
+            tally.counts.push((invariant, 0));
+        }
+        assert!(tally.counts.len() <= Standing::CAPACITY, "at most {} invariants", Standing::CAPACITY);
+        let mut checks = catalogue_checks();
+        checks.extend(others);
+        Self { checks, tally, executions: Vec::new() }
+    }
+
     /// Looks at one performed message; gives what it broke.
     pub fn observe(&mut self, store: &Store, now: ServerTime, message: &Message, reply: &Reply) -> &[Violation] {
-        self.found.clear();
+        self.tally.found.clear();
         match message {
             Message::Script(script) => self.observe_script(store, now, script, reply),
             Message::Range { partition, key, .. } => {
                 if let Reply::Members(members) = reply {
-                    history::check_scan_order(self, store, *partition, *key, members);
+                    let (partition, key) = (*partition, *key);
+                    let first = members.first().map(|(_, execution)| *execution);
+                    self.show(&Seen::Listing { store, partition, key, members }, first);
                 }
             }
             _ => {}
         }
-        &self.found
+        &self.tally.found
+    }
+
+    /// Looks at a moment that no message brought about; gives what it broke.
+    pub fn see(&mut self, seen: &Seen<'_>) -> &[Violation] {
+        self.tally.found.clear();
+        let execution = match seen {
+            Seen::Step(step, _) => Some(step.execution),
+            Seen::State(execution, _) | Seen::Unfinished { execution, .. } => Some(execution.no),
+            Seen::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
+            Seen::Passed { passed, .. } => Some(passed.overdue.execution),
+            Seen::Ended(_) => None,
+            Seen::Worker(fact) => fact.execution(),
+        };
+        self.show(seen, execution);
+        &self.tally.found
+    }
+
+    fn show(&mut self, seen: &Seen<'_>, execution: Option<ExecutionNo>) {
+        let (before, after) = (Standing::default(), Standing::default());
+        let mut notes = Notes { tally: &mut self.tally, execution, before, after };
+        for check in &mut self.checks {
+            check.look(seen, &mut notes);
+        }
     }
 
     fn observe_script(&mut self, store: &Store, now: ServerTime, script: &Script, reply: &Reply) {
         if let Some(execution) = script.execution() {
-            let mut shadow = self.take_shadow(execution);
+            let mut known = self.take(execution);
             let step = Step { store, now, script, reply, execution };
-            transition::check(self, &step);
-            history::check(self, &mut shadow, &step);
-            history::follow(&mut shadow, &step);
-            self.shadows[execution.index()] = Some(shadow);
+            self.show(&Seen::Step(&step, &known.promised), Some(execution));
+            known.promised.follow(&step);
+            self.executions[execution.index()] = Some(known);
         }
         for execution in store.changes().executions() {
-            self.check_state(store, execution);
+            self.look_at_state(store, execution);
         }
     }
 
-    fn take_shadow(&mut self, execution: ExecutionNo) -> Box<Shadow> {
-        if self.shadows.len() <= execution.index() {
-            self.shadows.resize_with(execution.index() + 1, || None);
+    fn take(&mut self, execution: ExecutionNo) -> Box<Known> {
+        if self.executions.len() <= execution.index() {
+            self.executions.resize_with(execution.index() + 1, || None);
         }
-        self.shadows[execution.index()].take().unwrap_or_default()
+        self.executions[execution.index()].take().unwrap_or_default()
     }
 
-    fn check_state(&mut self, store: &Store, execution: ExecutionNo) {
+    fn look_at_state(&mut self, store: &Store, execution: ExecutionNo) {
         let Some(found) = store.execution(execution) else { return };
-        let mut shadow = self.take_shadow(execution);
-        let before = std::mem::take(&mut shadow.standing);
-        for (invariant, predicate) in state::STATE {
-            let look = predicate(found, &shadow);
-            self.checked[invariant.position()] += u64::from(look != Look::Vacuous);
-            let Look::Broken(case) = look else { continue };
-            shadow.standing.put(invariant);
-            if !before.has(invariant) {
-                let detail = state::explain(invariant, found, &shadow);
-                self.found.push(Violation { invariant, case, execution, detail });
-            }
+        let mut known = self.take(execution);
+        let (before, after) = (known.standing, Standing::default());
+        let mut notes = Notes { tally: &mut self.tally, execution: Some(execution), before, after };
+        let seen = Seen::State(found, &known.promised);
+        for check in &mut self.checks {
+            check.look(&seen, &mut notes);
         }
-        self.shadows[execution.index()] = Some(shadow);
-    }
-
-    /// Counts a look that was not vacuous, and notes a violation where the invariant is broken.
-    fn note(&mut self, invariant: Invariant, execution: ExecutionNo, look: Look, detail: impl FnOnce() -> String) {
-        self.checked[invariant.position()] += u64::from(look != Look::Vacuous);
-        if let Look::Broken(case) = look {
-            self.found.push(Violation { invariant, case, execution, detail: detail() });
-        }
-    }
-
-    /// Notes that the liveness phase looked at an invariant so many times.
-    pub fn note_liveness(&mut self, invariant: Invariant, times: u64) {
-        self.checked[invariant.position()] += times;
+        known.standing = notes.after;
+        self.executions[execution.index()] = Some(known);
     }
 
     /// How often each invariant was looked at where there was something to look at.
     pub fn checked(&self) -> impl Iterator<Item = (Invariant, u64)> + '_ {
-        Invariant::ALL.iter().map(|invariant| (*invariant, self.checked[invariant.position()]))
+        self.tally.counts.iter().copied()
     }
 
-    /// The state violations that stand now, as the incremental checks know them.
+    /// The catalogue's state violations that stand now, as the incremental checks know them.
     pub fn standing(&self) -> BTreeSet<(Invariant, usize)> {
-        let shadows = self.shadows.iter().enumerate();
-        shadows
-            .filter_map(|(position, shadow)| Some((position, shadow.as_ref()?)))
-            .flat_map(|(position, shadow)| shadow.standing.iter().map(move |invariant| (invariant, position)))
+        let known = self.executions.iter().enumerate();
+        known
+            .filter_map(|(position, known)| Some((position, known.as_ref()?)))
+            .flat_map(|(position, known)| known.standing.iter().map(move |of| (of, position)))
+            .filter_map(|(of, position)| Some((*Invariant::ALL.get(of)?, position)))
             .collect()
     }
 
-    /// The state violations that stand now, from scratch over every execution.
+    /// The catalogue's state violations that stand now, from scratch over every execution.
     pub fn recheck(&self, store: &Store) -> BTreeSet<(Invariant, usize)> {
-        let blank = Shadow::default();
+        let blank = Known::default();
         store
             .executions()
             .flat_map(|found| {
                 let position = found.no.index();
-                let shadow = self.shadows.get(position).and_then(Option::as_deref).unwrap_or(&blank);
-                let broken =
-                    state::STATE.into_iter().filter(move |(_, look)| matches!(look(found, shadow), Look::Broken(_)));
-                broken.map(move |(invariant, _)| (invariant, position)).collect::<Vec<_>>()
+                let known = self.executions.get(position).and_then(Option::as_deref).unwrap_or(&blank);
+                let is_broken = |row: &&state::Row| matches!((row.look)(found, &known.promised), Look::Broken(_));
+                let broken: Vec<_> = state::STATE.iter().filter(is_broken).map(|row| row.invariant).collect();
+                broken.into_iter().map(move |invariant| (invariant, position))
             })
             .collect()
     }
+}
+
+/// The checks of everything in the catalogue.
+fn catalogue_checks() -> Vec<Box<dyn Check>> {
+    vec![
+        Box::new(transition::OfTransitions),
+        Box::new(history::OfHistories::default()),
+        Box::new(state::OfStates),
+        Box::new(liveness::OfLiveness::default()),
+        Box::new(worker::OfWorkers),
+    ]
 }

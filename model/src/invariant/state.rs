@@ -1,4 +1,4 @@
-//! The state invariants: predicates over one execution and its shadow.
+//! The state invariants: predicates over one execution and its promised.
 
 use ff_core::state::{
     AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState, StateVector,
@@ -7,106 +7,186 @@ use ff_core::state::{
 use ff_core::types::AttemptIndex;
 
 use super::catalogue::Invariant;
+use super::check::{Check, Notes, Seen};
 use super::look::Look;
-use super::shadow::{Shadow, digest};
+use super::promised::{Promised, digest};
 use crate::message::GrantKind;
 use crate::number::Score;
 use crate::spelling::word;
 use crate::store::{Execution, IndexKey};
 
-/// One state invariant: how an execution is looked at.
-type Predicate = fn(&Execution, &Shadow) -> Look;
+/// One state invariant.
+pub(super) struct Row {
+    pub invariant: Invariant,
+    /// How an execution is looked at, with what was promised about it.
+    pub look: fn(&Execution, &Promised) -> Look,
+    /// What was seen, in one sentence.
+    explain: fn(&Execution, &Promised) -> String,
+}
 
-/// Every state invariant with its predicate.
-pub(super) const STATE: [(Invariant, Predicate); 13] = [
-    (Invariant::S07, |found, _| lease_agrees(found)),
-    (Invariant::S15, grant_is_claimable),
-    (Invariant::S17, |found, _| attempts_add_up(found)),
-    (Invariant::S23, |found, _| terminal_attempt_ended(found)),
-    (Invariant::S24, |found, _| started_matches_phase(found)),
-    (Invariant::S25, |found, _| Look::at(is_legal(&found.core.vector), "illegal")),
-    (Invariant::S26, |found, _| public_state_is_derived(found)),
-    (Invariant::S27, |found, _| in_own_primary_index(found)),
-    (Invariant::S28, |found, _| lease_expiry_agrees(found)),
-    (Invariant::S29, |found, _| worker_leases_agree(found)),
-    (Invariant::S30, timeout_is_current),
-    (Invariant::S39, |found, _| terminal_has_no_lease(found)),
-    (Invariant::S40, result_is_of_success),
+/// Every state invariant.
+pub(super) const STATE: [Row; 13] = [
+    Row { invariant: Invariant::S07, look: |found, _| lease_agrees(found), explain: |found, _| leases(found) },
+    Row { invariant: Invariant::S15, look: grant_is_claimable, explain: |found, _| grant_and_state(found) },
+    Row {
+        invariant: Invariant::S17,
+        look: |found, _| attempts_add_up(found),
+        explain: |found, _| attempt_count(found),
+    },
+    Row {
+        invariant: Invariant::S23,
+        look: |found, _| terminal_attempt_ended(found),
+        explain: |found, _| records(found),
+    },
+    Row {
+        invariant: Invariant::S24,
+        look: |found, _| started_matches_phase(found),
+        explain: |found, _| records(found),
+    },
+    Row {
+        invariant: Invariant::S25,
+        look: |found, _| Look::at(is_legal(&found.core.vector), "illegal"),
+        explain: |found, _| vector_in_words(found),
+    },
+    Row {
+        invariant: Invariant::S26,
+        look: |found, _| public_state_is_derived(found),
+        explain: |found, _| public_states(found),
+    },
+    Row {
+        invariant: Invariant::S27,
+        look: |found, _| in_own_primary_index(found),
+        explain: |found, _| state_and_indexes(found),
+    },
+    Row {
+        invariant: Invariant::S28,
+        look: |found, _| lease_expiry_agrees(found),
+        explain: |found, _| state_and_indexes(found),
+    },
+    Row {
+        invariant: Invariant::S29,
+        look: |found, _| worker_leases_agree(found),
+        explain: |found, _| state_and_indexes(found),
+    },
+    Row { invariant: Invariant::S30, look: timeout_is_current, explain: timeout_and_attempt },
+    Row {
+        invariant: Invariant::S39,
+        look: |found, _| terminal_has_no_lease(found),
+        explain: |found, _| lease_of_ended(found),
+    },
+    Row { invariant: Invariant::S40, look: result_is_of_success, explain: results },
 ];
 
-/// What was seen, in one sentence.
-pub(super) fn explain(invariant: Invariant, found: &Execution, shadow: &Shadow) -> String {
-    let core = &found.core;
-    let vector = &core.vector;
-    let phase = word(vector.lifecycle_phase);
-    let number = |index: Option<AttemptIndex>| index.map_or_else(|| "none".to_owned(), |index| index.to_string());
-    match invariant {
-        Invariant::S07 => {
-            let core_says = match (&core.current_lease_id, core.lease_expires_at) {
-                (Some(id), Some(until)) => format!("lease {id} until {until}"),
-                (Some(id), None) => format!("lease {id} without an expiry"),
-                (None, _) => "no lease".to_owned(),
-            };
-            let record = found.lease.as_ref().map_or_else(
-                || "missing".to_owned(),
-                |lease| match &lease.holder {
-                    Some(holder) => format!("for lease {} until {}", holder.fence.lease_id, lease.expires_at),
-                    None => format!("for nobody until {}", lease.expires_at),
-                },
-            );
-            format!("the core names {core_says}, lease:current is {record}")
-        }
-        Invariant::S15 => format!(
-            "a claim grant stands until {} while the execution is {phase}, {}, and listed in {}",
-            found.grant.as_ref().map_or(0, |grant| grant.expires_at.ms()),
-            word(vector.eligibility_state),
-            index_names(found)
-        ),
-        Invariant::S17 => format!(
-            "total_attempt_count is {}, the current attempt {}, and there are records of {}",
-            core.total_attempt_count,
-            number(core.current_attempt_index),
-            attempts(found, |attempt| attempt.index.to_string())
-        ),
-        Invariant::S23 | Invariant::S24 => {
-            let records = attempts(found, |attempt| format!("attempt {} {}", attempt.index, word(attempt.state)));
-            format!("the execution is {phase}, and its records say {records}")
-        }
-        Invariant::S25 => format!(
-            "the vector is {phase}, {}, {}, {}, {}, {}",
-            word(vector.ownership_state),
-            word(vector.eligibility_state),
-            word(vector.blocking_reason),
-            word(vector.terminal_outcome),
-            word(vector.attempt_state)
-        ),
-        Invariant::S26 => {
-            format!(
-                "public_state is stored as {}, the vector derives {}",
-                vector.public_state,
-                vector.derive_public_state()
-            )
-        }
-        Invariant::S30 => format!(
-            "the timeout was set for attempt {}, and the execution is {phase} on attempt {}",
-            number(shadow.timeout_attempt),
-            number(core.current_attempt_index)
-        ),
-        Invariant::S39 => match &core.current_lease_id {
-            Some(id) => format!("the execution is terminal and its core names lease {id}"),
-            None => "the execution is terminal and lease:current is there".to_owned(),
-        },
-        Invariant::S40 => format!(
-            "the completion gave {}, and {} is stored",
-            shadow.success.map_or("no payload", |_| "a payload"),
-            found.result.as_ref().map_or("nothing", |_| "another result")
-        ),
-        _ => format!(
-            "the execution is {phase} and {}, and listed in {}",
-            word(vector.ownership_state),
-            index_names(found)
-        ),
+/// The checks of states.
+pub(super) struct OfStates;
+
+impl Check for OfStates {
+    fn invariants(&self) -> Vec<Invariant> {
+        STATE.iter().map(|row| row.invariant).collect()
     }
+
+    fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
+        let Seen::State(found, promised) = seen else { return };
+        for row in &STATE {
+            notes.look(row.invariant, (row.look)(found, promised), || (row.explain)(found, promised));
+        }
+    }
+}
+
+fn phase(found: &Execution) -> String {
+    word(found.core.vector.lifecycle_phase).to_string()
+}
+
+fn number(index: Option<AttemptIndex>) -> String {
+    index.map_or_else(|| "none".to_owned(), |index| index.to_string())
+}
+
+fn leases(found: &Execution) -> String {
+    let core = &found.core;
+    let core_says = match (&core.current_lease_id, core.lease_expires_at) {
+        (Some(id), Some(until)) => format!("lease {id} until {until}"),
+        (Some(id), None) => format!("lease {id} without an expiry"),
+        (None, _) => "no lease".to_owned(),
+    };
+    let record = found.lease.as_ref().map_or_else(
+        || "missing".to_owned(),
+        |lease| match &lease.holder {
+            Some(holder) => format!("for lease {} until {}", holder.fence.lease_id, lease.expires_at),
+            None => format!("for nobody until {}", lease.expires_at),
+        },
+    );
+    format!("the core names {core_says}, lease:current is {record}")
+}
+
+fn grant_and_state(found: &Execution) -> String {
+    format!(
+        "a claim grant stands until {} while the execution is {}, {}, and listed in {}",
+        found.grant.as_ref().map_or(0, |grant| grant.expires_at.ms()),
+        phase(found),
+        word(found.core.vector.eligibility_state),
+        index_names(found)
+    )
+}
+
+fn attempt_count(found: &Execution) -> String {
+    format!(
+        "total_attempt_count is {}, the current attempt {}, and there are records of {}",
+        found.core.total_attempt_count,
+        number(found.core.current_attempt_index),
+        attempts(found, |attempt| attempt.index.to_string())
+    )
+}
+
+fn records(found: &Execution) -> String {
+    let records = attempts(found, |attempt| format!("attempt {} {}", attempt.index, word(attempt.state)));
+    format!("the execution is {}, and its records say {records}", phase(found))
+}
+
+fn vector_in_words(found: &Execution) -> String {
+    let vector = &found.core.vector;
+    format!(
+        "the vector is {}, {}, {}, {}, {}, {}",
+        phase(found),
+        word(vector.ownership_state),
+        word(vector.eligibility_state),
+        word(vector.blocking_reason),
+        word(vector.terminal_outcome),
+        word(vector.attempt_state)
+    )
+}
+
+fn public_states(found: &Execution) -> String {
+    let vector = &found.core.vector;
+    format!("public_state is stored as {}, the vector derives {}", vector.public_state, vector.derive_public_state())
+}
+
+fn state_and_indexes(found: &Execution) -> String {
+    let ownership = word(found.core.vector.ownership_state);
+    format!("the execution is {} and {ownership}, and listed in {}", phase(found), index_names(found))
+}
+
+fn timeout_and_attempt(found: &Execution, promised: &Promised) -> String {
+    format!(
+        "the timeout was set for attempt {}, and the execution is {} on attempt {}",
+        number(promised.timeout_attempt),
+        phase(found),
+        number(found.core.current_attempt_index)
+    )
+}
+
+fn lease_of_ended(found: &Execution) -> String {
+    match &found.core.current_lease_id {
+        Some(id) => format!("the execution is terminal and its core names lease {id}"),
+        None => "the execution is terminal and lease:current is there".to_owned(),
+    }
+}
+
+fn results(found: &Execution, promised: &Promised) -> String {
+    format!(
+        "the completion gave {}, and {} is stored",
+        promised.success.map_or("no payload", |_| "a payload"),
+        found.result.as_ref().map_or("nothing", |_| "another result")
+    )
 }
 
 /// Something of every attempt record, or the word none.
@@ -133,8 +213,8 @@ fn lease_agrees(found: &Execution) -> Look {
     }
 }
 
-fn grant_is_claimable(found: &Execution, shadow: &Shadow) -> Look {
-    let issued_as_claim = shadow.grant.as_ref().is_some_and(|issued| issued.kind == GrantKind::Claim);
+fn grant_is_claimable(found: &Execution, promised: &Promised) -> Look {
+    let issued_as_claim = promised.grant.as_ref().is_some_and(|issued| issued.kind == GrantKind::Claim);
     let Some(grant) = found.grant.as_ref().filter(|_| issued_as_claim) else { return Look::Vacuous };
     let vector = &found.core.vector;
     match (vector.lifecycle_phase, vector.eligibility_state) {
@@ -325,14 +405,14 @@ fn worker_leases_agree(found: &Execution) -> Look {
     }
 }
 
-fn timeout_is_current(found: &Execution, shadow: &Shadow) -> Look {
+fn timeout_is_current(found: &Execution, promised: &Promised) -> Look {
     if found.score_in(IndexKey::AttemptTimeout).is_none() {
         return Look::Vacuous;
     }
     if found.core.vector.lifecycle_phase != LifecyclePhase::Active {
         return Look::Broken("not-active");
     }
-    Look::at(shadow.timeout_attempt == found.core.current_attempt_index, "earlier-attempt")
+    Look::at(promised.timeout_attempt == found.core.current_attempt_index, "earlier-attempt")
 }
 
 fn terminal_has_no_lease(found: &Execution) -> Look {
@@ -345,11 +425,11 @@ fn terminal_has_no_lease(found: &Execution) -> Look {
     Look::at(found.core.current_lease_id.is_none(), "lease-id")
 }
 
-fn result_is_of_success(found: &Execution, shadow: &Shadow) -> Look {
+fn result_is_of_success(found: &Execution, promised: &Promised) -> Look {
     if found.core.vector.terminal_outcome != TerminalOutcome::Success {
         return Look::Vacuous;
     }
-    match (found.result.as_deref().and_then(digest), shadow.success) {
+    match (found.result.as_deref().and_then(digest), promised.success) {
         (stored, given) if stored == given => Look::Holds,
         (Some(_), None) => Look::Broken("earlier-result"),
         (None, Some(_)) => Look::Broken("no-result"),

@@ -2,35 +2,60 @@
 
 use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, LifecyclePhase, OwnershipState, TerminalOutcome};
 
+use super::catalogue::Invariant;
+use super::check::{Check, Notes, Seen, Step};
 use super::look::Look;
-use super::{Checker, Invariant, Step};
 use crate::message::{Done, IssueGrant, Reply, Script};
 use crate::spelling::word;
 use crate::store::{Change, Core, Execution};
 
-/// Checks every transition invariant that the step concerns.
-pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
+/// The checks of transitions.
+pub(super) struct OfTransitions;
+
+impl Check for OfTransitions {
+    fn invariants(&self) -> Vec<Invariant> {
+        vec![
+            Invariant::S02,
+            Invariant::S05,
+            Invariant::S06,
+            Invariant::S13,
+            Invariant::S18,
+            Invariant::S19,
+            Invariant::S20,
+            Invariant::S22,
+            Invariant::S37,
+        ]
+    }
+
+    fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
+        if let Seen::Step(step, _) = seen {
+            check(notes, step);
+        }
+    }
+}
+
+fn check(notes: &mut Notes<'_>, step: &Step<'_>) {
     if let Script::IssueClaimGrant(args) | Script::IssueReclaimGrant(args) = step.script {
-        check_capabilities(checker, step, args);
+        check_capabilities(notes, step, args);
     }
     let Some(found) = step.store.execution(step.execution) else { return };
     // A script that wrote no core left it as it is, and must not have promised otherwise.
     let written = step.store.changes().core_of(step.execution);
     let (before, after) = written.unwrap_or((&found.core, &found.core));
-    check_terminal(checker, step, before, after);
-    check_epoch(checker, step, before, after);
-    check_cap(checker, step, before, after, found);
+    check_terminal(notes, step, before, after);
+    check_epoch(notes, step, before, after);
+    check_cap(notes, step, before, after, found);
     match (step.script, step.reply) {
-        (Script::Renew { .. }, Reply::Done(_)) => check_renewal(checker, step, before, after),
+        (Script::Renew { .. }, Reply::Done(_)) => check_renewal(notes, step, before, after),
         (script, Reply::Done(Done::Leased(_))) => {
             if let Some(takes) = script.facts().takes {
-                check_attempt(checker, step, before, after, takes.begins_attempt);
+                check_attempt(notes, before, after, takes.begins_attempt);
             }
             if matches!(script, Script::Claim(_) | Script::IssueGrantAndClaim(_)) {
-                check_type(checker, step, before, after, found);
+                check_type(notes, before, after, found);
             }
             if matches!(script, Script::Reclaim(_)) {
-                check_reclaim(checker, step, before, after, found);
+                check_reclaim(notes, before, after, found);
             }
         }
         _ => {}
@@ -38,7 +63,7 @@ pub(super) fn check(checker: &mut Checker, step: &Step<'_>) {
 }
 
 /// A reclaimable execution at its cap must fail, whatever the reply; below it, it may be reclaimed.
-fn check_cap(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
+fn check_cap(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
     let Script::Reclaim(args) = step.script else { return };
     let reclaimable = before.vector.lifecycle_phase == LifecyclePhase::Active
         && matches!(
@@ -56,22 +81,22 @@ fn check_cap(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core
         true => Look::at(failed && !leased, "reclaimed-at-cap"),
         false => Look::at(!failed, "failed-below-cap"),
     };
-    checker.note(Invariant::S22, step.execution, look, || {
+    notes.look(Invariant::S22, look, || {
         format!("{} reclaims with a cap of {cap}: {}", before.lease_reclaim_count, step.reply.label())
     });
 }
 
-fn check_capabilities(checker: &mut Checker, step: &Step<'_>, args: &IssueGrant) {
+fn check_capabilities(notes: &mut Notes<'_>, step: &Step<'_>, args: &IssueGrant) {
     let (Reply::Done(Done::Granted(_)), Some(found)) = (step.reply, step.store.execution(step.execution)) else {
         return;
     };
     let missing = found.submission.required.iter().find(|token| !args.capabilities.contains(*token));
-    checker.note(Invariant::S13, step.execution, Look::at(missing.is_none(), "incapable"), || {
+    notes.look(Invariant::S13, Look::at(missing.is_none(), "incapable"), || {
         format!("granted to a worker without {}", missing.map_or("", String::as_str))
     });
 }
 
-fn check_epoch(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
+fn check_epoch(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: &Core) {
     let installed = matches!(step.reply, Reply::Done(Done::Leased(_)));
     let expected = before.current_lease_epoch.0 + u64::from(installed);
     let case = match installed {
@@ -79,12 +104,12 @@ fn check_epoch(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Co
         true => "skipped",
         false => "moved",
     };
-    checker.note(Invariant::S02, step.execution, Look::at(after.current_lease_epoch.0 == expected, case), || {
+    notes.look(Invariant::S02, Look::at(after.current_lease_epoch.0 == expected, case), || {
         format!("epoch went from {} to {}", before.current_lease_epoch, after.current_lease_epoch)
     });
 }
 
-fn check_terminal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
+fn check_terminal(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: &Core) {
     if before.vector.lifecycle_phase != LifecyclePhase::Terminal || matches!(step.script, Script::Replay { .. }) {
         return;
     }
@@ -93,14 +118,14 @@ fn check_terminal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: 
     let same = after.vector.lifecycle_phase == before.vector.lifecycle_phase
         && after.vector.terminal_outcome == before.vector.terminal_outcome
         && !rewritten;
-    checker.note(Invariant::S37, step.execution, Look::at(same, "changed"), || {
+    notes.look(Invariant::S37, Look::at(same, "changed"), || {
         format!("{} changed a terminal execution", step.script.name())
     });
 }
 
-fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core) {
+fn check_renewal(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: &Core) {
     let alive = before.lease_expires_at.is_some_and(|expires| expires > step.now);
-    checker.note(Invariant::S05, step.execution, Look::at(alive, "expired"), || {
+    notes.look(Invariant::S05, Look::at(alive, "expired"), || {
         let expired = before.lease_expires_at.map_or_else(|| "some time".to_owned(), |at| at.to_string());
         format!("renewed at {} a lease that expired at {expired}", step.now)
     });
@@ -116,12 +141,12 @@ fn check_renewal(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         Change::Core(_) | Change::Lease | Change::GrantLapsed(_) => true,
         _ => false,
     });
-    checker.note(Invariant::S06, step.execution, Look::at(touches && expected == *after, "more"), || {
+    notes.look(Invariant::S06, Look::at(touches && expected == *after, "more"), || {
         "a renewal changed more than the lease's times".into()
     });
 }
 
-fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, fresh: bool) {
+fn check_attempt(notes: &mut Notes<'_>, before: &Core, after: &Core, fresh: bool) {
     let expected_total = before.total_attempt_count + u32::from(fresh);
     let expected_index =
         if fresh { Some(before.total_attempt_count) } else { before.current_attempt_index.map(|index| index.0) };
@@ -132,7 +157,7 @@ fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         () if index != expected_index => Look::Broken("index"),
         () => Look::at(kept, "other-attempt"),
     };
-    checker.note(Invariant::S18, step.execution, look, || {
+    notes.look(Invariant::S18, look, || {
         format!(
             "attempts went from {} to {}, and attempt {} is current",
             before.total_attempt_count,
@@ -142,20 +167,20 @@ fn check_attempt(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
     });
 }
 
-fn check_type(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
+fn check_type(notes: &mut Notes<'_>, before: &Core, after: &Core, found: &Execution) {
     let expected = match before.vector.attempt_state {
         AttemptState::PendingRetryAttempt => AttemptType::Retry,
         AttemptState::PendingReplayAttempt => AttemptType::Replay,
         _ => AttemptType::Initial,
     };
     let kind = after.current_attempt_index.and_then(|index| found.attempt(index)).and_then(|attempt| attempt.kind);
-    checker.note(Invariant::S20, step.execution, Look::at(kind == Some(expected), "other-type"), || {
+    notes.look(Invariant::S20, Look::at(kind == Some(expected), "other-type"), || {
         let given = kind.map_or("no", |kind| word(kind));
         format!("{} gave an attempt of {given} type", word(before.vector.attempt_state))
     });
 }
 
-fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &Core, found: &Execution) {
+fn check_reclaim(notes: &mut Notes<'_>, before: &Core, after: &Core, found: &Execution) {
     let old = before.current_attempt_index.and_then(|index| found.attempt(index));
     let new = after.current_attempt_index.and_then(|index| found.attempt(index));
     let look = match () {
@@ -165,7 +190,7 @@ fn check_reclaim(checker: &mut Checker, step: &Step<'_>, before: &Core, after: &
         }
         () => Look::at(new.is_some_and(|attempt| attempt.kind == Some(AttemptType::Reclaim)), "new-not-reclaim"),
     };
-    checker.note(Invariant::S19, step.execution, look, || {
+    notes.look(Invariant::S19, look, || {
         let state = |attempt: Option<&crate::store::Attempt>| attempt.map_or("missing", |attempt| word(attempt.state));
         format!(
             "reclaims went from {} to {}, the old attempt is {}, the new one {}",

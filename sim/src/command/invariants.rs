@@ -16,7 +16,8 @@ pub(super) fn print(arguments: &InvariantsArguments) -> Result<u8, CommandError>
     let text = match arguments.format {
         Format::Text => {
             let line = |invariant: &Invariant| {
-                format!("{}  {:<10}  {}\n", invariant.id(), invariant.scope().name(), invariant.statement())
+                let (id, scope, cases) = (invariant.id(), invariant.scope().name(), invariant.cases().join(", "));
+                format!("{id}  {scope:<10}  {}\n                 broken as: {cases}\n", invariant.statement())
             };
             Invariant::ALL.iter().map(line).collect()
         }
@@ -24,8 +25,8 @@ pub(super) fn print(arguments: &InvariantsArguments) -> Result<u8, CommandError>
             let catalogue: Vec<_> = Invariant::ALL
                 .iter()
                 .map(|invariant| {
-                    let (id, scope) = (invariant.id(), invariant.scope().name());
-                    serde_json::json!({ "id": id, "scope": scope, "statement": invariant.statement() })
+                    let (id, scope, cases) = (invariant.id(), invariant.scope().name(), invariant.cases());
+                    serde_json::json!({ "id": id, "scope": scope, "statement": invariant.statement(), "cases": cases })
                 })
                 .collect();
             format!("{}\n", serde_json::to_string_pretty(&catalogue).unwrap_or_default())

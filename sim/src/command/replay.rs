@@ -17,7 +17,7 @@ use crate::plan::{self, Plan, draw};
 use crate::report;
 use crate::run;
 use crate::stopwatch::Stopwatch;
-use crate::world::Options;
+use crate::world::{Checks, Options};
 
 pub(super) const EXAMPLES: &str = "Examples:
   claimlab replay scenarios/crash-and-skew.toml --seed 7
@@ -124,7 +124,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
             }
             let unexpected = verdict.unexpected.iter().filter_map(|cause| summary.causes.get(cause));
             for group in unexpected.take(3) {
-                let story = campaign::story(&plan, &group.first);
+                let story = campaign::story(&plan, &group.first, &Checks::default());
                 text.push('\n');
                 text.push_str(&report::story(group, &story, &command));
             }

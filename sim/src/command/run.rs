@@ -19,6 +19,7 @@ use crate::plan::draw;
 use crate::report;
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
+use crate::world::Checks;
 
 pub(super) const EXAMPLES: &str = "Examples:
   claimlab run scenarios/crash-and-skew.toml
@@ -111,7 +112,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
     let seeds = seeds(arguments)?;
     let folder = arguments.out.as_deref().map(|parent| Folder::create(parent, &scenario.name)).transpose()?;
     let stop = stop_on_interrupt();
-    let options = Options { seeds, jobs, time: arguments.time, stop: Arc::clone(&stop) };
+    let options = Options { seeds, jobs, time: arguments.time, stop: Arc::clone(&stop), checks: Checks::default() };
     let stopwatch = Stopwatch::start();
     let bar = progress_bar(seeds.count, arguments.format);
     let summary = campaign::run(&scenario, &options, |summary| {
@@ -188,7 +189,11 @@ fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, ver
     let stories: Vec<String> = told
         .map(|group| {
             let plan = Arc::new(draw(scenario, group.smallest_seed));
-            report::story(group, &campaign::story(&plan, &group.first), &replay_of(arguments, group.smallest_seed))
+            report::story(
+                group,
+                &campaign::story(&plan, &group.first, &Checks::default()),
+                &replay_of(arguments, group.smallest_seed),
+            )
         })
         .collect();
     stories.join("\n")

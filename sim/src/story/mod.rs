@@ -21,6 +21,12 @@ pub struct Story {
     pub events: usize,
 }
 
+impl std::fmt::Display for Story {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
 /// One event that a story may tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Moment {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use claimlab_model::deviation::Deviation;
-use claimlab_model::invariant::{Invariant, Look};
+use claimlab_model::invariant::WorkerFact;
 use claimlab_model::port::Server as _;
 use ff_core::contracts::{HeartbeatWorkerArgs, RegisterWorkerArgs};
 use ff_core::engine_backend::EngineBackend;
@@ -21,7 +21,7 @@ use super::listener::listen;
 use super::{Identity, Surroundings, namespace};
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
-use crate::world::{Broken, Party, Pass};
+use crate::world::{Party, Pass};
 
 /// So many partitions are looked at in one poll.
 const SCAN_CHUNK: u16 = 32;
@@ -155,11 +155,7 @@ impl Worker {
         self.party.hub().passed(Pass::IdlePoll, self.party.no());
         let Some(judged) = coverage.found_nothing(self.lanes.len(), partitions, SCAN_CHUNK) else { return };
         let Judged { missed, all, polls } = judged;
-        let look = Look::at(missed == 0, "unseen");
-        self.party.hub().looked_at(Invariant::W04, look, || {
-            let detail = format!("{polls} polls found nothing and never looked at {missed} of {all} lanes' partitions");
-            Broken { execution: None, script: "claim_next", result: "nothing", detail }
-        });
+        self.party.hub().told(WorkerFact::FoundNothing { polls, missed: missed as u64, all: all as u64 });
     }
 
     /// Whether it runs less than it may.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use claimlab_model::deviation::Deviation;
-use claimlab_model::invariant::{Invariant, Look};
+use claimlab_model::invariant::WorkerFact;
 use claimlab_model::port::Server as _;
 use ff_core::backend::{FailureClass, FailureReason, Handle, HandleKind};
 use ff_core::contracts::{
@@ -27,7 +27,7 @@ use super::Surroundings;
 use super::application::{Application, Held, Parked, WAITPOINT_KEY, Waitpoint};
 use super::native::Permit;
 use crate::scenario::Player;
-use crate::world::{Broken, Party, RunNo};
+use crate::world::{Party, RunNo};
 
 /// So many renewals must fail in a row before a lease is called unhealthy.
 const DOUBTFUL_FAILURES: u32 = 3;
@@ -124,9 +124,7 @@ pub(super) fn note_health(party: &Party, run: RunNo, is_refused: bool, is_health
     party.hub().run_doubted(run, !is_healthy);
     // Beside its own end a renewal is refused as it should be.
     if is_refused && !party.hub().is_run_ending(run) {
-        let detail = "a renewal was refused for good, and the lease still counts as healthy".to_owned();
-        let broken = || Broken { execution: Some(run.execution()), script: "renew_lease", result: "refused", detail };
-        party.hub().looked_at(Invariant::W01, Look::at(!is_healthy, "healthy"), broken);
+        party.hub().told(WorkerFact::RenewalRefused { execution: run.execution(), is_healthy });
     }
 }
 

@@ -1,5 +1,6 @@
 //! From plan to world: everybody is seated, every start and every planned fault is put on the heap.
 
+use claimlab_model::invariant::Checker;
 use std::sync::Arc;
 
 use claimlab_model::deviation::Deviations;
@@ -26,6 +27,7 @@ impl World {
         };
         let hub = Hub::new(plan, ears);
         let secret = Secret::new(FIRST_KID, secret_of(plan.seed).to_vec());
+        let checker = Checker::with(options.checks.of_a_run());
         let mut world = Self {
             cast: cast(&hub),
             plan: Arc::clone(plan),
@@ -42,7 +44,7 @@ impl World {
             news: Slab::default(),
             server_clock: ServerClock::new(plan.world.server),
             store: Store::new(secret, deviations),
-            checker: claimlab_model::invariant::Checker::default(),
+            checker,
             last_writes: Vec::new(),
             of_messages: hashbrown::HashMap::default(),
             has_struck: vec![false; plan.faults.len()],
@@ -54,7 +56,6 @@ impl World {
             over: false,
             undecided: Vec::new(),
             overdue: liveness::Overdue::default(),
-            told_overdue: std::collections::BTreeSet::new(),
             awaited: std::collections::BTreeMap::new(),
             outbox: Vec::new(),
             ready: Vec::new(),

@@ -13,7 +13,7 @@ use claimlab_model::backend::Method;
 use claimlab_model::completion::SubscriptionNo;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::invariant::{Invariant, Look};
+use claimlab_model::invariant::WorkerFact;
 use ff_core::backend::CompletionPayload;
 use ff_core::types::LeaseEpoch;
 use hashbrown::HashMap;
@@ -21,7 +21,7 @@ use rustc_hash::FxBuildHasher;
 use uuid::Uuid;
 
 use super::beside::Beside;
-use super::outgoing::{Broken, Outgoing};
+use super::outgoing::Outgoing;
 use super::run::{RunBook, RunNo};
 use super::subscription::Subscriptions;
 use super::wait::{Ended, WaitNo, Waits};
@@ -69,8 +69,6 @@ struct Inner {
     runs: RunBook,
     permitted_calls: u64,
     saturated_calls: u64,
-    /// How often each of the holders' own promises was looked at.
-    looked: BTreeMap<Invariant, u64>,
     subscriptions: Subscriptions,
 }
 
@@ -122,7 +120,6 @@ impl Hub {
                 runs: RunBook::default(),
                 permitted_calls: 0,
                 saturated_calls: 0,
-                looked: BTreeMap::new(),
                 subscriptions: Subscriptions::default(),
             }),
             ids: Mutex::default(),
@@ -369,13 +366,9 @@ impl Hub {
         lock(&self.inner).runs.counts()
     }
 
-    /// Counts a look at a promise that a party itself has to keep; a broken one is reported.
-    pub fn looked_at(&self, invariant: Invariant, look: Look, broken: impl FnOnce() -> Broken) {
-        let mut inner = lock(&self.inner);
-        *inner.looked.entry(invariant).or_default() += u64::from(look != Look::Vacuous);
-        if let Look::Broken(case) = look {
-            inner.out.push(Outgoing::Found { invariant, case, broken: broken() });
-        }
+    /// Tells the checks what a worker's process did or said.
+    pub fn told(&self, fact: WorkerFact) {
+        lock(&self.inner).out.push(Outgoing::Told(fact));
     }
 
     /// Somebody has gone once by all the work that is theirs to move.
@@ -389,24 +382,19 @@ impl Hub {
         inner.passes.range((pass, 0)..=(pass, PartyNo::MAX)).map(|(_, count)| *count).max().unwrap_or_default()
     }
 
-    /// Ends every wait for a time without a world, and gives the promises that were found broken.
+    /// Ends every wait for a time without a world, and gives what the checks were told.
     #[cfg(all(test, feature = "sdk"))]
-    pub fn end_sleeps(&self) -> Vec<Invariant> {
+    pub fn end_sleeps(&self) -> Vec<WorkerFact> {
         let out = std::mem::take(&mut lock(&self.inner).out);
-        let mut found = Vec::new();
+        let mut told = Vec::new();
         for outgoing in out {
             match outgoing {
                 Outgoing::Sleep { wait, .. } => drop(self.end(wait, Ended::Elapsed)),
-                Outgoing::Found { invariant, .. } => found.push(invariant),
+                Outgoing::Told(fact) => told.push(fact),
                 _ => {}
             }
         }
-        found
-    }
-
-    /// How often such a promise was looked at.
-    pub fn looks(&self, invariant: Invariant) -> u64 {
-        lock(&self.inner).looked.get(&invariant).copied().unwrap_or_default()
+        told
     }
 
     /// Begins to listen to completions; the server knows of it after one latency.

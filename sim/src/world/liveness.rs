@@ -1,13 +1,12 @@
 //! The phase after the faults: everything must end, and nothing may be passed over meanwhile.
 //!
-//! How long anything takes depends on the plan's latencies and amounts, so no bound here is a time. Work is overdue
-//! when whoever has to move it has gone by all its work so many times and has left it where it was. What is merely
-//! slow stays undecided.
+//! Here is counted how often whoever has to move work has gone by it; what that means the checks say. Work that they
+//! do not call broken and that has not ended is merely slow, which leaves the run undecided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use claimlab_model::intern::ExecutionNo;
-use claimlab_model::invariant::{self, Invariant};
+use claimlab_model::intern::{ExecutionNo, LaneNo};
+use claimlab_model::invariant::{self, Due, Passed, Seen};
 use claimlab_model::store::IndexKey;
 use ff_core::state::EligibilityState;
 use ff_core::types::LaneId;
@@ -17,19 +16,11 @@ use super::{Pass, World};
 
 /// How often the phase looks around, in milliseconds.
 pub(super) const LOOK_MS: u64 = 2_000;
-/// So many scanner passes may go by due work: one that began before, one that meets it, and one more.
-const SCANNER_PASSES: u64 = 3;
-/// A reclaimer has all that it remembers before it once in ten passes, and another's grant can be in its way.
-const RECLAIMER_PASSES: u64 = 30;
-/// So many polls of one worker that found nothing have been everywhere, whatever its lanes and windows.
-const IDLE_POLLS: u64 = 64;
-/// Work that was blocked so often after it had been unblocked is blocked for good.
-const BLOCKS: u32 = 8;
 
 /// Work that is due, with how many passes had gone by when it was first seen so.
 #[derive(Default)]
 pub(super) struct Overdue {
-    since: BTreeMap<(Invariant, ExecutionNo, i64), u64>,
+    since: BTreeMap<invariant::Overdue, u64>,
     blocks: BTreeMap<ExecutionNo, u32>,
     /// How many idle polls and reclaimer passes there had been at each look, by the server's time.
     passes: Vec<(i64, u64, u64)>,
@@ -49,12 +40,12 @@ impl Overdue {
     }
 }
 
-/// Whose passes move the work that an invariant speaks of, and how many may go by it.
-const fn mover(invariant: Invariant) -> (Pass, u64) {
-    match invariant {
-        Invariant::L03 => (Pass::LeaseExpiry, SCANNER_PASSES),
-        Invariant::L05 => (Pass::DelayedPromoter, SCANNER_PASSES),
-        _ => (Pass::Reclaimer, RECLAIMER_PASSES),
+/// Whose passes make the step that due work waits for.
+const fn mover(due: Due) -> Pass {
+    match due {
+        Due::Marking => Pass::LeaseExpiry,
+        Due::Promotion => Pass::DelayedPromoter,
+        Due::ReclaimOfExpired | Due::ReclaimOfRevoked => Pass::Reclaimer,
     }
 }
 
@@ -66,8 +57,7 @@ impl World {
         // Zombies are waited for: what they still write, late, is looked at like anything else.
         let submitted = self.cast.has_submitted_all();
         if self.unfinished == 0 && submitted && self.hub.runs_under_way() == 0 {
-            let created = self.store.execution_count() as u64;
-            self.checker.note_liveness(Invariant::L09, created);
+            self.see(&Seen::Ended(self.store.execution_count() as u64));
             self.over = true;
         } else if is_late {
             self.judge_unfinished();
@@ -83,85 +73,60 @@ impl World {
 
     fn look_for_passed_over(&mut self) {
         let now = self.server_clock.at(self.now);
-        let lanes: Vec<_> = {
+        let lanes: Vec<LaneNo> = {
             let mut ids = self.hub.ids();
             self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
         };
-        let found = invariant::overdue(&self.store, self.plan.world.partitions, &lanes, now);
-        let before = std::mem::take(&mut self.overdue.since);
-        for overdue in found {
-            let violation = overdue.violation;
-            let (pass, allowed) = mover(violation.invariant);
-            let passes = self.hub.passes(pass);
-            let key = (violation.invariant, violation.execution, overdue.due_ms);
-            let since = before.get(&key).copied().unwrap_or(passes);
-            self.overdue.since.insert(key, since);
-            if passes < since + allowed {
-                continue;
-            }
-            self.checker.note_liveness(violation.invariant, 1);
-            if self.told_overdue.insert((violation.invariant, violation.execution)) {
-                let detail = format!("{}; {} passes have gone by it", violation.detail, passes - since);
-                let deed = self.last_write(violation.execution);
-                self.found(0, violation.invariant, violation.case, deed, Some(violation.execution), detail);
-            }
+        let mut gone = std::mem::take(&mut self.overdue.since);
+        for overdue in invariant::overdue(&self.store, self.plan.world.partitions, &lanes, now) {
+            let passes = self.hub.passes(mover(overdue.due));
+            let since = gone.remove(&overdue).unwrap_or(passes);
+            self.overdue.since.insert(overdue.clone(), since);
+            self.see_passed(&Passed { overdue, passes: passes - since, moved: false });
         }
-        // What was due and is not any more was moved in time.
-        for (invariant, execution, due_ms) in before.into_keys() {
-            if !self.overdue.since.contains_key(&(invariant, execution, due_ms)) {
-                self.checker.note_liveness(invariant, 1);
-            }
+        for (overdue, since) in gone {
+            let passes = self.hub.passes(mover(overdue.due)) - since;
+            self.see_passed(&Passed { overdue, passes, moved: true });
         }
         let (idle, reclaims) = (self.hub.passes(Pass::IdlePoll), self.hub.passes(Pass::Reclaimer));
         self.overdue.passes.push((now.ms(), idle, reclaims));
+    }
+
+    fn see_passed(&mut self, passed: &Passed) {
+        let now = self.server_clock.at(self.now);
+        let found = self.checker.see(&Seen::Passed { passed, store: &self.store, now }).to_vec();
+        self.report(found);
     }
 
     /// The end of the phase: what has not ended is lost, was passed over again and again, or is slow.
     fn judge_unfinished(&mut self) {
         let now = self.server_clock.at(self.now);
         let (polls, reclaims) = (self.hub.passes(Pass::IdlePoll), self.hub.passes(Pass::Reclaimer));
-        let mut broken = Vec::new();
         for overdue in invariant::revoked(&self.store) {
-            let passed = reclaims.saturating_sub(self.overdue.passes_at(overdue.due_ms).1);
-            if passed >= RECLAIMER_PASSES {
-                let violation = overdue.violation;
-                let detail = format!("{}; {passed} passes have gone by it", violation.detail);
-                broken.push((violation.invariant, violation.case, violation.execution, detail));
-            }
+            let passes = reclaims.saturating_sub(self.overdue.passes_at(overdue.since_ms).1);
+            self.see_passed(&Passed { overdue, passes, moved: false });
         }
-        let mut slow: BTreeMap<String, u64> = BTreeMap::new();
+        let mut slow = BTreeSet::new();
+        let mut broken = Vec::new();
         for (execution, stuck) in invariant::unfinished(&self.store, now) {
-            let no = execution.no;
             let is_listed = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
                 && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
             let since = self.overdue.passes_at(execution.core.last_mutation_at.0).0;
-            let idle = if is_listed { polls.saturating_sub(since) } else { 0 };
-            let blocks = self.overdue.blocks.get(&no).copied().unwrap_or_default();
-            let lost = invariant::immovable(execution, &stuck);
-            if !lost.is_empty() {
-                broken.extend(lost.into_iter().map(|of| (of.invariant, of.case, no, of.detail)));
-            } else if idle >= IDLE_POLLS {
-                let detail = format!("{idle} polls of one worker found nothing while it was eligible");
-                broken.push((Invariant::L09, "unclaimed", no, detail));
-            } else if blocks >= BLOCKS {
-                let detail = format!("it was blocked {blocks} times after the faults had stopped");
-                broken.push((Invariant::L09, "blocked", no, detail));
-            } else {
+            let idle_polls = if is_listed { polls.saturating_sub(since) } else { 0 };
+            let blocks = self.overdue.blocks.get(&execution.no).copied().unwrap_or_default();
+            let found = self.checker.see(&Seen::Unfinished { execution, stuck: &stuck, idle_polls, blocks });
+            broken.extend_from_slice(found);
+            if found.is_empty() {
                 // What differs from one execution to the next is left out, so that reasons can be counted.
                 let waits_for = stuck.waits_for.split([',', ';']).next().unwrap_or_default();
                 let plain: String = waits_for.chars().filter(|letter| !letter.is_ascii_digit()).collect();
-                *slow.entry(plain.trim().to_owned()).or_default() += 1;
+                slow.insert(plain.trim().to_owned());
             }
         }
-        let created = self.store.execution_count() as u64;
-        self.checker.note_liveness(Invariant::L09, created - slow.values().sum::<u64>());
-        self.checker.note_liveness(Invariant::L10, self.unfinished);
-        for (invariant, case, execution, detail) in broken {
-            let deed = self.last_write(execution);
-            self.found(0, invariant, case, deed, Some(execution), detail);
-        }
+        self.report(broken);
+        self.see(&Seen::Ended(self.store.execution_count() as u64 - self.unfinished));
         // The reason is the same for one execution and for many, so that seeds can be counted under it.
-        for waits_for in slow.into_keys() {
+        for waits_for in slow {
             self.undecided.push(format!("some work was still moving when the time was up, waiting for {waits_for}"));
         }
     }

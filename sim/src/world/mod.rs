@@ -25,18 +25,16 @@ mod wait;
 
 pub use beside::{Beside, Conversation, Inline, Performed, Tag, WholeCall};
 pub use hub::{Ears, Hub, PartyNo, TaskFuture};
-pub use options::{Options, Overhears};
-pub use outgoing::Broken;
+pub use options::{Checks, Options, Overhears};
 pub use party::Party;
 pub use run::RunNo;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use claimlab_model::backend::ModelBackend;
 use claimlab_model::completion::SubscriptionNo;
-use claimlab_model::intern::ExecutionNo;
-use claimlab_model::invariant::{Checker, Invariant};
+use claimlab_model::invariant::Checker;
 use claimlab_model::store::Store;
 use ff_core::backend::CompletionPayload;
 use hashbrown::HashMap;
@@ -108,7 +106,6 @@ pub struct World {
     over: bool,
     undecided: Vec<String>,
     overdue: liveness::Overdue,
-    told_overdue: BTreeSet<(Invariant, ExecutionNo)>,
     /// Messages that somebody waits for, while the world is watched.
     awaited: BTreeMap<WaitNo, u64>,
     outbox: Vec<Outgoing>,

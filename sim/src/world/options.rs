@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use claimlab_model::invariant::Check;
 use ff_core::engine_backend::EngineBackend;
 
 use super::beside::Beside;
@@ -23,12 +24,31 @@ pub struct Options {
     pub until: Option<TrueTime>,
     /// Keeps which messages were struck, each with its address.
     pub keep_struck: bool,
+    /// Checks of one's own, beside the catalogue's.
+    pub checks: Checks,
     /// Another server that performs what this world's server does.
     pub beside: Option<Arc<dyn Beside>>,
     /// Who sees every call of the trait.
     pub overhears: Option<Arc<dyn Overhears>>,
     /// Runs the bare substrate: every worker sends empty requests one after the other, nobody performs them.
     pub bare: bool,
+}
+
+/// Makes the checks of one's own for each run anew, since a check may remember what it saw.
+#[derive(Clone, Default)]
+pub struct Checks(Option<Arc<MakeChecks>>);
+
+type MakeChecks = dyn Fn() -> Vec<Box<dyn Check>> + Send + Sync;
+
+impl Checks {
+    /// Checks that are made like this.
+    pub fn new(make: impl Fn() -> Vec<Box<dyn Check>> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(make)))
+    }
+
+    pub(super) fn of_a_run(&self) -> Vec<Box<dyn Check>> {
+        self.0.as_ref().map_or_else(Vec::new, |make| make())
+    }
 }
 
 /// Sees every call that a party makes of the trait.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use claimlab_model::backend::Method;
 use claimlab_model::intern::ExecutionNo;
-use claimlab_model::invariant::Invariant;
+use claimlab_model::invariant::WorkerFact;
 use claimlab_model::message::Message;
 
 use super::beside::{Tag, WholeCall};
@@ -77,19 +77,6 @@ pub enum Outgoing {
     RunStarted { execution: ExecutionNo, epoch: u64, running: u32 },
     /// A party no longer runs an execution; only sent while recording.
     RunEnded { execution: ExecutionNo, running: u32 },
-    /// The party has broken a promise of its own.
-    Found { invariant: Invariant, case: &'static str, broken: Broken },
-}
-
-/// A promise that a party itself has to keep, and has not.
-#[derive(Clone, Debug)]
-pub struct Broken {
-    /// On which execution, where it is about one.
-    pub execution: Option<ExecutionNo>,
-    /// What the party did or was answered, as a script and its result.
-    pub script: &'static str,
-    /// The result.
-    pub result: &'static str,
-    /// What was seen, in one sentence.
-    pub detail: String,
+    /// What a worker's process did or said, for the checks of its own promises.
+    Told(WorkerFact),
 }

@@ -2,7 +2,7 @@
 
 use claimlab_model::completion;
 use claimlab_model::intern::ExecutionNo;
-use claimlab_model::invariant::Invariant;
+use claimlab_model::invariant::{self, Seen, WorkerFact};
 use claimlab_model::message::{Message, Reply};
 use claimlab_model::script;
 use claimlab_model::store::{Change, Core};
@@ -16,6 +16,9 @@ use crate::outcome::Violation;
 
 /// Who did what with which result: role, script, result.
 pub(super) type Deed = (&'static str, &'static str, &'static str);
+
+/// Nobody has done anything.
+const NOBODY: Deed = ("nobody", "nothing", "none");
 
 impl World {
     /// Performs a message on the model and lets every check look at it.
@@ -35,8 +38,7 @@ impl World {
         let found = self.checker.observe(&self.store, now, message, &reply).to_vec();
         self.tell_performed(party, number, message, &reply);
         for violation in found {
-            let claimlab_model::invariant::Violation { invariant, case, execution, detail } = violation;
-            self.found(party, invariant, case, deed, Some(execution), detail);
+            self.found(party, deed, violation);
         }
         self.recheck();
         reply
@@ -95,19 +97,34 @@ impl World {
 
     /// Who changed an execution last.
     pub(super) fn last_write(&self, execution: ExecutionNo) -> Deed {
-        self.last_writes.get(execution.index()).copied().flatten().unwrap_or(("nobody", "nothing", "none"))
+        self.last_writes.get(execution.index()).copied().flatten().unwrap_or(NOBODY)
+    }
+
+    /// Shows the checks something that no message brought about.
+    pub(super) fn see(&mut self, seen: &Seen<'_>) {
+        let found = self.checker.see(seen).to_vec();
+        self.report(found);
+    }
+
+    /// Keeps violations that no message brought about, beside who wrote to their executions last.
+    pub(super) fn report(&mut self, found: Vec<invariant::Violation>) {
+        for violation in found {
+            let deed = violation.execution.map_or(NOBODY, |execution| self.last_write(execution));
+            self.found(0, deed, violation);
+        }
+    }
+
+    /// Shows the checks what a worker's process did or said.
+    pub(super) fn see_worker(&mut self, party: PartyNo, fact: &WorkerFact) {
+        let (script, result) = fact.deed();
+        for violation in self.checker.see(&Seen::Worker(fact)).to_vec() {
+            self.found(party, (self.seats[party].key.role(), script, result), violation);
+        }
     }
 
     /// Keeps a violation and tells the observers.
-    pub(super) fn found(
-        &mut self,
-        party: PartyNo,
-        invariant: Invariant,
-        case: &'static str,
-        (role, script, result): Deed,
-        execution: Option<ExecutionNo>,
-        detail: String,
-    ) {
+    pub(super) fn found(&mut self, party: PartyNo, (role, script, result): Deed, violation: invariant::Violation) {
+        let invariant::Violation { invariant, case, execution, detail } = violation;
         let name = execution.and_then(|no| self.store.name(no)).map_or_else(String::new, |name| name.to_string());
         let at_us = self.now.us();
         let violation = Violation { invariant, case, role, script, result, execution: name, detail, at_us };

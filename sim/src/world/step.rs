@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use claimlab_model::invariant::{Invariant, Look};
+use claimlab_model::invariant::{Seen, WorkerFact};
 use ff_core::state::OwnershipState;
 
 use super::World;
@@ -40,20 +40,13 @@ impl World {
 
     fn finish(mut self) -> Outcome {
         self.finish_comparison();
-        let (permitted, saturated) = self.hub.permitted_calls();
-        if let Look::Broken(case) = Look::at(saturated == 0, "saturated") {
-            let detail = format!("{saturated} granting or claiming calls without a free permit");
-            self.found(0, Invariant::S14, case, ("worker", "claim", "called"), None, detail);
-        }
+        let (calls, saturated) = self.hub.permitted_calls();
+        self.see(&Seen::Worker(&WorkerFact::Claimed { calls, saturated }));
         if self.store.execution_count() == 0 && !self.options.bare {
             self.undecided.push("nothing was created".to_owned());
         }
-        let looked_at = |(invariant, count): (Invariant, u64)| match invariant {
-            Invariant::S14 => (invariant, permitted),
-            _ => (invariant, count + self.hub.looks(invariant)),
-        };
         let mut counts = std::mem::take(&mut self.counts);
-        counts.checked = self.checker.checked().map(looked_at).collect();
+        counts.checked = self.checker.checked().collect();
         counts.methods = self.hub.method_counts();
         counts.runs = self.hub.run_counts();
         counts.completions = self.hub.completions();

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use super::World;
 use super::heap::Event;
 use super::hub::{PartyNo, TaskFuture, TaskNo};
-use super::outgoing::{Broken, Outgoing};
+use super::outgoing::Outgoing;
 use super::party::Party;
 use super::wait::WaitNo;
 use crate::address::{About, Address, Draw};
@@ -144,10 +144,7 @@ impl World {
                 Outgoing::RunEnded { execution, running } => {
                     self.tell_about(party, execution, |execution| Kind::RunEnded { execution, running });
                 }
-                Outgoing::Found { invariant, case, broken: Broken { execution, script, result, detail } } => {
-                    let role = self.seats[party].key.role();
-                    self.found(party, invariant, case, (role, script, result), execution, detail);
-                }
+                Outgoing::Told(fact) => self.see_worker(party, &fact),
             }
         }
         self.outbox = outbox;

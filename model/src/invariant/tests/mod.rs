@@ -12,7 +12,10 @@ use ff_core::types::{
 };
 use uuid::Uuid;
 
-use super::{Checker, Invariant, Violation, immovable, overdue, revoked, unfinished};
+use super::{
+    Check, Checker, Invariant, Look, Notes, Passed, Promise, Scope, Seen, Violation, WorkerFact, catalogue_checks,
+    overdue, revoked, unfinished,
+};
 use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, Interner, LaneNo, WorkerNo};
 use crate::message::{
@@ -173,15 +176,31 @@ impl World {
         self.wait(GRANT_MS + 1);
     }
 
-    fn overdue(&self) -> Vec<Invariant> {
+    /// What is broken when everybody has gone so often by the work that is due.
+    fn passed_over(&mut self, passes: u64) -> Vec<Invariant> {
         let listed = overdue(&self.store, PARTITION + 1, &[self.lane], self.now);
-        listed.into_iter().chain(revoked(&self.store)).map(|overdue| overdue.violation.invariant).collect()
+        let mut broken = Vec::new();
+        for overdue in listed.into_iter().chain(revoked(&self.store)) {
+            let passed = Passed { overdue, passes, moved: false };
+            let seen = Seen::Passed { passed: &passed, store: &self.store, now: self.now };
+            broken.extend(invariants(self.checker.see(&seen)));
+        }
+        broken
     }
 
-    /// What is broken because nothing can move the execution any more.
-    fn immovable(&self) -> Vec<Invariant> {
-        let open = unfinished(&self.store, self.now);
-        open.flat_map(|(execution, stuck)| invariants(&immovable(execution, &stuck))).collect()
+    /// What is broken at the end of the phase without faults, after so many idle polls and blocks of an execution.
+    fn unfinished(&mut self, idle_polls: u64, blocks: u32) -> Vec<Invariant> {
+        let mut broken = Vec::new();
+        for (execution, stuck) in unfinished(&self.store, self.now) {
+            let seen = Seen::Unfinished { execution, stuck: &stuck, idle_polls, blocks };
+            broken.extend(invariants(self.checker.see(&seen)));
+        }
+        broken
+    }
+
+    /// What is broken by what a worker's process did.
+    fn worker(&mut self, fact: WorkerFact) -> Vec<Invariant> {
+        invariants(self.checker.see(&Seen::Worker(&fact)))
     }
 
     fn found(&self) -> &Execution {
@@ -365,5 +384,5 @@ fn a_normal_life_breaks_nothing() {
     world.fine(completing(&held, b"out"));
     assert!(world.checker.standing().is_empty());
     assert_eq!(world.checker.standing(), world.checker.recheck(&world.store));
-    assert!(world.overdue().is_empty() && unfinished(&world.store, world.now).next().is_none());
+    assert!(world.passed_over(100).is_empty() && world.unfinished(100, 100).is_empty());
 }

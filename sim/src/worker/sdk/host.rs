@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use claimlab_model::invariant::{Invariant, Look};
+use claimlab_model::invariant::WorkerFact;
 use tokio::runtime::{RngSeed, Runtime};
 use tokio::time::Instant;
 
 use super::RuntimeSeed;
 use super::bridge::{Bridge, Ends, Outside, Request};
 use super::ward::Wards;
-use crate::world::{Broken, Party};
+use crate::world::Party;
 
 /// One round lets every task run until none can go on, or so many have been polled.
 const POLLS_IN_ROUND: usize = 32;
@@ -158,10 +158,7 @@ impl Host {
         let is_busy = self.party.hub().running(self.party.no()) > 0;
         if std::mem::replace(&mut self.was_busy, is_busy) && !is_busy {
             let left = self.inner.runtime.metrics().num_alive_tasks().saturating_sub(self.inner.own_tasks);
-            self.party.hub().looked_at(Invariant::W03, Look::at(left == 0, "remains"), || {
-                let detail = format!("{left} tasks go on in a process whose worker has nothing to do");
-                Broken { execution: None, script: "drop", result: "remains", detail }
-            });
+            self.party.hub().told(WorkerFact::LastTaskEnded { left: left as u64 });
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) use direct::{ShippedReclaims, deliver_signal};
 
 use std::sync::{Arc, PoisonError};
 
-use claimlab_model::invariant::{Invariant, Look};
+use claimlab_model::invariant::WorkerFact;
 use ff_sdk::{FlowFabricWorker, SdkError, WorkerConfig};
 
 use super::listener::listen;
@@ -28,7 +28,7 @@ use super::{Identity, Surroundings, namespace, native};
 use crate::call::Caller;
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
-use crate::world::{Broken, Party};
+use crate::world::Party;
 use bridge::{Bridge, Inside};
 use claim::Process;
 use completion::Completions;
@@ -142,13 +142,9 @@ async fn application(
 
 /// Notes whether a worker that runs less than it may was refused a permit.
 fn note_permits(own: &Worker, refused: bool) {
-    if !own.has_room() {
-        return;
+    if own.has_room() {
+        own.party.hub().told(WorkerFact::PermitAsked { refused });
     }
-    own.party.hub().looked_at(Invariant::W02, Look::at(!refused, "refused"), || {
-        let detail = "a worker that runs less than it may was refused a permit".to_owned();
-        Broken { execution: None, script: "permit", result: "refused", detail }
-    });
 }
 
 #[cfg(test)]
@@ -200,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_that_does_not_come_back_is_found() {
+    fn a_permit_that_does_not_come_back_is_told() {
         let party = party();
         let own = own(&party);
         let run = run(&party);
@@ -209,13 +205,13 @@ mod tests {
         party.hub().run_ended(party.no(), run);
         note_permits(&own, false);
         note_permits(&own, true);
-        assert_eq!(party.hub().end_sleeps(), [Invariant::W02]);
-        assert_eq!(party.hub().looks(Invariant::W02), 2);
+        let asked = [false, true].map(|refused| WorkerFact::PermitAsked { refused });
+        assert_eq!(party.hub().end_sleeps(), asked);
     }
 
     #[test]
-    fn what_goes_on_when_the_last_task_has_ended_is_found() {
-        for (leaves_a_task, expected) in [(false, Vec::new()), (true, vec![Invariant::W03])] {
+    fn what_goes_on_when_the_last_task_has_ended_is_told() {
+        for (leaves_a_task, left) in [(false, 0), (true, 1)] {
             let party = party();
             let bridge = Bridge::default();
             let inside = bridge.clone();
@@ -243,8 +239,7 @@ mod tests {
             poll(5);
             party.hub().run_ended(party.no(), run);
             poll(10);
-            assert_eq!(party.hub().end_sleeps(), expected);
-            assert_eq!(party.hub().looks(Invariant::W03), 1);
+            assert_eq!(party.hub().end_sleeps(), [WorkerFact::LastTaskEnded { left }]);
         }
     }
 }

@@ -1,0 +1,148 @@
+//! What the replies so far have promised about one execution; bounded, whatever happens to it.
+
+use ff_core::state::{LifecyclePhase, OwnershipState};
+use ff_core::types::{AttemptIndex, LeaseFence, LeaseId};
+
+use super::check::Step;
+use crate::intern::{InstanceNo, LaneNo, WorkerNo};
+use crate::message::{Done, GrantKind, IssueGrant, Reply, Script};
+use crate::store::{Change, IndexKey};
+use crate::time::ServerTime;
+
+/// The last grant that was issued.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// Whether it is for a claim or for a reclaim.
+    pub kind: GrantKind,
+    /// The worker that it was issued for.
+    pub worker: WorkerNo,
+    /// That worker's instance.
+    pub instance: InstanceNo,
+    /// The lane that it was issued for.
+    pub lane: LaneNo,
+    /// Until when it may be used, by the server's clock.
+    pub expires_at: ServerTime,
+    /// How many leases it was used for.
+    pub uses: u32,
+    /// A grant told to expire at once is answered but never stored.
+    pub stored: bool,
+}
+
+/// The last lease that somebody was given.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// Its id, epoch and attempt.
+    pub fence: LeaseFence,
+    /// Until when it holds, by the server's clock, as its holder was told.
+    pub expires_at: ServerTime,
+    /// Why nobody holds it any more, as a case of S04.
+    pub ended: Option<&'static str>,
+}
+
+/// One execution's promises.
+#[derive(Debug, Default)]
+pub struct Promised {
+    /// The last lease.
+    pub holder: Option<Holder>,
+    /// The last lease that was revoked.
+    pub revoked: Option<LeaseId>,
+    /// The last grant, unless the server dropped it at its expiry.
+    pub grant: Option<Issued>,
+    /// Retries scheduled so far.
+    pub retries: u32,
+    /// The attempt that was current when the timeout entry was written.
+    pub timeout_attempt: Option<AttemptIndex>,
+    /// A digest of the last successful completion's payload; none when it gave none.
+    pub success: Option<u64>,
+}
+
+impl Promised {
+    /// Adds what a step promised.
+    pub(super) fn follow(&mut self, step: &Step<'_>) {
+        let mut renewed = false;
+        match (step.script, step.reply) {
+            (Script::IssueClaimGrant(args), Reply::Done(Done::Granted(expires_at))) => {
+                self.grant = Some(issued(GrantKind::Claim, args, *expires_at));
+            }
+            (Script::IssueReclaimGrant(args), Reply::Done(Done::Granted(expires_at))) => {
+                self.grant = Some(issued(GrantKind::Reclaim, args, *expires_at));
+            }
+            (_, Reply::Done(Done::Leased(lease))) => {
+                self.holder = Some(Holder { fence: lease.fence.clone(), expires_at: lease.expires_at, ended: None });
+                if let Some(grant) = &mut self.grant {
+                    grant.uses += 1;
+                }
+            }
+            (Script::Renew { held, .. }, Reply::Done(Done::Renewed(expires_at))) => {
+                // A successful renewal makes its caller the holder, even if the lease had been marked expired.
+                if let Some(holder) = &mut self.holder
+                    && held.fence.as_ref() == Some(&holder.fence)
+                {
+                    holder.expires_at = *expires_at;
+                    renewed = true;
+                }
+            }
+            (Script::Fail { .. }, Reply::Done(Done::RetryScheduled(_))) => self.retries += 1,
+            (Script::Revoke { .. }, Reply::Done(Done::Revoked(lease_id, _))) => self.revoked = lease_id.clone(),
+            (Script::Complete { payload, .. }, Reply::Done(_)) => self.success = digest(payload),
+            _ => {}
+        }
+        self.forget_deleted_grant(step);
+        let Some(found) = step.store.execution(step.execution) else { return };
+        let vector = &found.core.vector;
+        let ended = match (vector.lifecycle_phase, vector.ownership_state) {
+            (LifecyclePhase::Active, OwnershipState::Leased) => None,
+            (LifecyclePhase::Active, OwnershipState::LeaseExpiredReclaimable) => Some("marked"),
+            (LifecyclePhase::Active, OwnershipState::LeaseRevoked) => Some("revoked"),
+            _ => Some("ended"),
+        };
+        if let Some(holder) = &mut self.holder {
+            holder.ended = if renewed { None } else { holder.ended.or(ended) };
+        }
+        let entered = step.store.changes().items.iter().any(|(no, change)| {
+            *no == step.execution
+                && matches!(change, Change::Member { key: IndexKey::AttemptTimeout, after: Some(_), .. })
+        });
+        if entered {
+            self.timeout_attempt = found.core.current_attempt_index;
+        }
+    }
+
+    /// A grant that was dropped at its expiry stays gone when the server's clock steps back.
+    fn forget_deleted_grant(&mut self, step: &Step<'_>) {
+        let lapsed = step
+            .store
+            .changes()
+            .items
+            .iter()
+            .any(|(no, change)| *no == step.execution && matches!(change, Change::GrantLapsed(_)));
+        let issued_now = matches!(step.reply, Reply::Done(Done::Granted(_)));
+        if lapsed && !issued_now {
+            self.grant = None;
+        }
+    }
+}
+
+fn issued(kind: GrantKind, args: &IssueGrant, expires_at: ServerTime) -> Issued {
+    Issued {
+        kind,
+        worker: args.worker,
+        instance: args.instance,
+        lane: args.lane,
+        expires_at,
+        uses: 0,
+        stored: args.ttl_ms > 0,
+    }
+}
+
+/// A digest for comparing payloads.
+pub(super) fn digest(payload: &[u8]) -> Option<u64> {
+    use std::hash::Hasher as _;
+    if payload.is_empty() {
+        return None;
+    }
+    let mut hasher = rustc_hash::FxHasher::default();
+    hasher.write(payload);
+    hasher.write_usize(payload.len());
+    Some(hasher.finish())
+}

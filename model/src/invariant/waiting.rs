@@ -1,0 +1,164 @@
+//! What work waits for, read from the store: what is due and has not been moved, and what has not ended.
+//!
+//! Meant for a world whose faults have stopped and whose clocks are honest, with scanners, workers
+//! and a reclaimer running. Server times only.
+
+use ff_core::state::{BlockingReason, EligibilityState, LifecyclePhase, OwnershipState};
+
+use crate::intern::{ExecutionNo, LaneNo};
+use crate::spelling::word;
+use crate::store::{Execution, IndexKey, Store};
+use crate::time::ServerTime;
+
+/// What a non-terminal execution waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Who or what has to move it next.
+    pub waits_for: String,
+    /// Why nobody can, as a case of L10; none where somebody can.
+    pub lost: Option<&'static str>,
+}
+
+/// The step that due work waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Due {
+    /// A lease past its expiry waits to be marked.
+    Marking,
+    /// An execution whose lease was marked expired waits to be reclaimed.
+    ReclaimOfExpired,
+    /// An execution whose lease was revoked waits to be reclaimed.
+    ReclaimOfRevoked,
+    /// A delay that has passed waits to be taken off.
+    Promotion,
+}
+
+/// Work that is due and has not been moved yet. That alone breaks nothing: who watches has to tell how many passes
+/// of those who should have moved it have gone by it since.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Overdue {
+    /// The execution.
+    pub execution: ExecutionNo,
+    /// What it waits for.
+    pub due: Due,
+    /// When that became due, in milliseconds of the server's clock.
+    pub since_ms: i64,
+}
+
+/// Leases past their expiry, marked leases, and delays that have passed, read from the indexes' heads.
+pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime) -> Vec<Overdue> {
+    let mut found = Vec::new();
+    let mut add = |due, execution, since_ms| found.push(Overdue { execution, due, since_ms });
+    for partition in 0..partitions {
+        let due = store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(now.ms()));
+        for (score, no) in due {
+            let Some(execution) = store.execution(no) else { continue };
+            let core = &execution.core;
+            if core.vector.ownership_state == OwnershipState::Leased {
+                add(Due::Marking, no, score.whole());
+            } else if let Some(at) = core.lease_expired_at {
+                add(Due::ReclaimOfExpired, no, at.ms());
+            }
+        }
+        for lane in lanes {
+            let due = store.range(partition, IndexKey::Delayed(*lane)).take_while(|(score, _)| score.is_due(now.ms()));
+            for (score, no) in due {
+                add(Due::Promotion, no, score.whole());
+            }
+        }
+    }
+    found
+}
+
+/// Executions whose lease was revoked and that nobody has reclaimed; no listing shows them.
+pub fn revoked(store: &Store) -> Vec<Overdue> {
+    let of = |execution: &Execution| {
+        let at = execution.core.lease_revoked_at?;
+        let is_revoked = execution.core.vector.ownership_state == OwnershipState::LeaseRevoked;
+        is_revoked.then_some(Overdue { execution: execution.no, due: Due::ReclaimOfRevoked, since_ms: at.ms() })
+    };
+    store.executions().filter_map(of).collect()
+}
+
+/// Every execution that is not terminal, with what it waits for.
+pub fn unfinished(store: &Store, now: ServerTime) -> impl Iterator<Item = (&Execution, Stuck)> {
+    let open = store.executions().filter(|found| found.core.vector.lifecycle_phase != LifecyclePhase::Terminal);
+    open.map(move |execution| (execution, waits_for(execution, now)))
+}
+
+/// Who has to move an execution next, and whether they can. A timeout scanner ends whatever still has
+/// an entry, however lost it is otherwise.
+pub(super) fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
+    let stuck = waits_first_for(execution, now);
+    let timed = [IndexKey::AttemptTimeout, IndexKey::ExecutionDeadline].map(|key| execution.score_in(key));
+    match timed.into_iter().flatten().next() {
+        Some(due) if stuck.lost.is_some() => {
+            let waits_for = format!("{}; its timeout at {} ends it", stuck.waits_for, due.whole());
+            Stuck { waits_for, lost: None }
+        }
+        _ => stuck,
+    }
+}
+
+fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
+    let core = &execution.core;
+    let lane = execution.submission.lane;
+    let held = |key: IndexKey| execution.score_in(key).is_some();
+    let movable = |waits_for: String| Stuck { waits_for, lost: None };
+    let lost = |case, waits_for: String| Stuck { waits_for, lost: Some(case) };
+    match core.vector.lifecycle_phase {
+        LifecyclePhase::Terminal => movable("nothing".into()),
+        LifecyclePhase::Suspended => match execution.suspension.as_ref().and_then(|open| open.timeout_at) {
+            Some(at) if held(IndexKey::SuspensionTimeout) => movable(format!("a signal, or its timeout at {}", at.0)),
+            _ => movable("a signal, without any timeout".into()),
+        },
+        LifecyclePhase::Active => match core.vector.ownership_state {
+            OwnershipState::Leased => {
+                let expires = core.lease_expires_at.map_or(0, ServerTime::ms);
+                if held(IndexKey::LeaseExpiry) {
+                    movable(format!("its holder, or the marking of the lease that expires at {expires}"))
+                } else {
+                    lost(
+                        "unmarkable",
+                        format!("its holder only: lease_expiry lacks the lease that expires at {expires}"),
+                    )
+                }
+            }
+            OwnershipState::LeaseExpiredReclaimable if held(IndexKey::LeaseExpiry) => {
+                movable("a reclaim of the expired lease".into())
+            }
+            OwnershipState::LeaseExpiredReclaimable => {
+                lost("unlisted", "a reclaim of the expired lease, but lease_expiry does not list it".into())
+            }
+            _ => movable("a reclaim of the revoked lease, which no listing shows".into()),
+        },
+        LifecyclePhase::Runnable | LifecyclePhase::Submitted => match core.vector.eligibility_state {
+            EligibilityState::EligibleNow if held(IndexKey::Eligible(lane)) => {
+                let grant = execution.grant.as_ref().filter(|grant| grant.expires_at >= now);
+                movable(match grant {
+                    Some(grant) => format!("a worker, after the grant that stands until {}", grant.expires_at),
+                    None => "a worker".into(),
+                })
+            }
+            EligibilityState::EligibleNow => lost("unlisted", "a worker, but no eligible index holds it".into()),
+            EligibilityState::NotEligibleUntilTime => match core.delay_until {
+                Some(due) if held(IndexKey::Delayed(lane)) => {
+                    movable(format!("its delay until {}", due.to_lua_string()))
+                }
+                Some(_) => lost("unlisted", "its delay, but no delayed index holds it".into()),
+                None => lost("no-delay", "a promotion that fails each time: delay_until is empty".into()),
+            },
+            other => match IndexKey::blocked_by(other, lane) {
+                Some(key) if held(key) => movable(match core.vector.blocking_reason {
+                    BlockingReason::WaitingForCapableWorker => {
+                        "a registered worker with the required capabilities".into()
+                    }
+                    reason => format!("the end of {}", word(reason)),
+                }),
+                _ => lost(
+                    "unlisted",
+                    format!("the end of {}, but no blocked index holds it", word(core.vector.blocking_reason)),
+                ),
+            },
+        },
+    }
+}
