@@ -40,6 +40,7 @@ pub mod live;
 pub mod matrix;
 pub mod outcome;
 pub mod plan;
+pub mod printed;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod run;

@@ -520,9 +520,10 @@ fn the_catalogue_lists_every_invariant_once() {
     let json = folder().run("invariants --format json");
     let catalogue: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();
     let id = |entry: &Value| entry["id"].as_str().unwrap_or_default().to_owned();
-    for (finished, ids) in
-        [(&text, text.stdout.lines().map(first_word).collect::<Vec<_>>()), (&json, catalogue.iter().map(id).collect())]
-    {
+    for (finished, ids) in [
+        (&text, text.stdout.lines().filter(|line| !line.starts_with(' ')).map(first_word).collect::<Vec<_>>()),
+        (&json, catalogue.iter().map(id).collect()),
+    ] {
         assert_eq!(finished.code, Some(0), "{finished:?}");
         assert_eq!(ids.len(), expected.len(), "{ids:?}");
         assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), expected);

@@ -1,5 +1,9 @@
 //! One call of a trait method, and one word for how it ended.
 
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::Pin;
+
 use ff_core::engine_error::{ContentionKind, EngineError, StateKind};
 
 use crate::method::Method;
@@ -13,22 +17,37 @@ pub(super) struct Call<'a, S: Server> {
 }
 
 impl<'a, S: Server> Call<'a, S> {
-    pub(super) fn begin(server: &'a S, method: Method) -> Self {
-        Self { server, method, number: server.method_started(method) }
+    pub(super) fn begin(server: &'a S, method: Method, arguments: &dyn Fn() -> String) -> Self {
+        Self { server, method, number: server.method_started(method, arguments) }
     }
 
-    pub(super) fn end<T>(
+    /// Holds the conversation that answers the call; what it sends meanwhile belongs to the call.
+    pub(super) async fn hold<T: Debug>(
         self,
-        result: Result<T, EngineError>,
+        mut conversation: Pin<&mut impl Future<Output = Result<T, EngineError>>>,
         label: impl FnOnce(&T) -> &'static str,
     ) -> Result<T, EngineError> {
+        let result = poll_fn(|context| {
+            let around = self.server.within_call(Some(self.number));
+            let polled = conversation.as_mut().poll(context);
+            self.server.within_call(around);
+            polled
+        })
+        .await;
         let outcome = match &result {
             Ok(value) => label(value),
             Err(error) => error_label(error),
         };
-        self.server.method_ended(self.number, self.method, outcome);
+        self.server.method_ended(self.number, self.method, outcome, &|| format!("{result:?}"));
         result
     }
+}
+
+/// The arguments of a call as one text.
+pub(super) fn arguments(named: &[(&str, &dyn Debug)]) -> String {
+    let texts: Vec<String> =
+        named.iter().map(|(name, value)| format!("{}: {value:?}", name.trim_start_matches('&'))).collect();
+    texts.join(", ")
 }
 
 /// One word for an error, for counts and traces.

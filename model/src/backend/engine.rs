@@ -2,6 +2,8 @@
 //!
 //! Methods that are not modelled answer `Unavailable`, as the trait's own defaults do.
 
+use std::fmt::Debug;
+use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,20 +22,21 @@ use ff_core::types::{
     AttemptIndex, BudgetId, EdgeId, ExecutionId, FlowId, LaneId, LeaseFence, QuotaPolicyId, TimestampMs, WaitpointId,
 };
 
-use super::call::Call;
+use super::call::{Call, arguments};
 use super::{ModelBackend, error};
 use crate::message::Script;
 use crate::method::Method;
 use crate::port::Server;
 
-/// Runs a method's body between the port's notes of its start and end.
+/// Answers a method with a conversation, between the port's notes of its start and end.
 macro_rules! method {
-    ($self:ident, $method:ident, $body:expr) => {
-        method!($self, $method, $body, |_| "ok")
+    ($self:ident, $method:ident, $client:ident.$conversation:ident($($argument:expr),*)) => {
+        method!($self, $method, $client.$conversation($($argument),*), |_| "ok")
     };
-    ($self:ident, $method:ident, $body:expr, $label:expr) => {{
-        let call = Call::begin(&$self.server, Method::$method);
-        call.end($body.await, $label)
+    ($self:ident, $method:ident, $client:ident.$conversation:ident($($argument:expr),*), $label:expr) => {{
+        let named = || arguments(&[$((stringify!($argument), &$argument as &dyn Debug)),*]);
+        let call = Call::begin(&$self.server, Method::$method, &named);
+        call.hold(pin!($client.$conversation($($argument),*)), $label).await
     }};
 }
 
@@ -674,7 +677,7 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         &self,
         args: RotateWaitpointHmacSecretAllArgs,
     ) -> Result<RotateWaitpointHmacSecretAllResult, EngineError> {
-        method!(self, RotateWaitpointSecrets, async { Ok(self.rotate_secrets(args).await) })
+        method!(self, RotateWaitpointSecrets, self.rotate_secrets(args))
     }
 
     async fn seed_waitpoint_hmac_secret(&self, args: SeedWaitpointHmacSecretArgs) -> Result<SeedOutcome, EngineError> {

@@ -28,7 +28,7 @@ impl<S: Server> ModelBackend<S> {
     pub(super) async fn rotate_secrets(
         &self,
         args: RotateWaitpointHmacSecretAllArgs,
-    ) -> RotateWaitpointHmacSecretAllResult {
+    ) -> Result<RotateWaitpointHmacSecretAllResult, EngineError> {
         let mut entries = Vec::new();
         for partition in 0..self.partitions.num_flow_partitions {
             let script = Script::RotateSecret(Box::new(RotateSecret {
@@ -49,7 +49,7 @@ impl<S: Server> ModelBackend<S> {
             };
             entries.push(RotateWaitpointHmacSecretAllEntry::new(partition, result));
         }
-        RotateWaitpointHmacSecretAllResult::new(entries)
+        Ok(RotateWaitpointHmacSecretAllResult::new(entries))
     }
 
     /// Installs the secret wherever a partition has none; every partition is looked at before any answer.

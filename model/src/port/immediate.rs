@@ -164,13 +164,13 @@ impl Server for std::sync::Arc<Immediate> {
         inner.caller_now.unwrap_or(inner.now.to_wire())
     }
 
-    fn method_started(&self, method: Method) -> u64 {
+    fn method_started(&self, method: Method, _: &dyn Fn() -> String) -> u64 {
         let mut inner = lock(&self.inner);
         inner.methods.push(method);
         inner.methods.len() as u64
     }
 
-    fn method_ended(&self, _call: u64, _method: Method, _outcome: &'static str) {}
+    fn method_ended(&self, _: u64, _: Method, _: &'static str, _: &dyn Fn() -> String) {}
 }
 
 impl Publishes for std::sync::Arc<Immediate> {

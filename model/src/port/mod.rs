@@ -54,9 +54,16 @@ pub trait Server: Send + Sync + 'static {
     /// The client's own wall clock, where the client library reads it itself.
     fn wall_clock(&self) -> TimestampMs;
 
-    /// The start of a trait method; its number comes back with [`Self::method_ended`].
-    fn method_started(&self, method: Method) -> u64;
+    /// The start of a trait method, with its arguments as a text for whoever writes them down; the call's number comes
+    /// back with [`Self::method_ended`].
+    fn method_started(&self, method: Method, arguments: &dyn Fn() -> String) -> u64;
 
-    /// The end of a trait method, with one word for its outcome. Not called for a dropped call.
-    fn method_ended(&self, call: u64, method: Method, outcome: &'static str);
+    /// The end of a trait method, with one word for its outcome and the answer as a text for whoever writes it down.
+    /// Not called for a dropped call.
+    fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String);
+
+    /// Messages sent from now on belong to this call, or to none; gives the call that they belonged to.
+    fn within_call(&self, _call: Option<u64>) -> Option<u64> {
+        None
+    }
 }

@@ -9,10 +9,12 @@ use std::fmt::Debug;
 use ff_core::engine_error::EngineError;
 use ff_script::error::ScriptError;
 
+use crate::printed;
+
 /// The whole answer.
 pub(super) fn text<T: Debug>(result: &Result<T, EngineError>) -> String {
     match result {
-        Ok(value) => format!("Ok({})", in_order(&format!("{value:?}"))),
+        Ok(value) => format!("Ok({})", printed::in_order(&format!("{value:?}"))),
         Err(error) => format!("Err({})", error_text(error)),
     }
 }
@@ -59,61 +61,9 @@ fn error_text(error: &EngineError) -> String {
     }
 }
 
-/// A text in which the entries of every `{"key": …}` map stand in order: hash maps print in any.
-fn in_order(text: &str) -> String {
-    let Some(start) = text.find("{\"") else { return text.to_owned() };
-    let Some(length) = closing(&text[start..]) else { return text.to_owned() };
-    let inside = &text[start + 1..start + length];
-    let mut entries = split_entries(inside);
-    entries.sort_unstable();
-    format!("{}{{{}}}{}", &text[..start], entries.join(", "), in_order(&text[start + length + 1..]))
-}
-
-/// Where the brace that opens a text is closed.
-fn closing(text: &str) -> Option<usize> {
-    depths(text).find(|(_, byte, depth)| *byte == b'}' && *depth == 0).map(|(at, _, _)| at)
-}
-
-fn split_entries(text: &str) -> Vec<&str> {
-    let commas: Vec<usize> =
-        depths(text).filter(|(_, byte, depth)| *byte == b',' && *depth == 0).map(|(at, _, _)| at).collect();
-    let mut entries = Vec::with_capacity(commas.len() + 1);
-    let mut from = 0;
-    for comma in commas {
-        entries.push(text[from..comma].trim());
-        from = comma + 1;
-    }
-    entries.push(text[from..].trim());
-    entries
-}
-
-/// Bytes outside of quotes, with the depth of brackets after them.
-fn depths(text: &str) -> impl Iterator<Item = (usize, u8, usize)> + '_ {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    text.bytes().enumerate().filter_map(move |(at, byte)| {
-        if quoted {
-            (escaped, quoted) = (byte == b'\\' && !escaped, byte != b'"' || escaped);
-            return None;
-        }
-        match byte {
-            b'"' => quoted = true,
-            b'{' | b'[' | b'(' => depth += 1,
-            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        Some((at, byte, depth))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn maps_print_in_order_whatever_they_hold() {
-        let text = r#"Context { payload: [1], tags: {"b": "x, \"y\"}", "a": "1"}, kind: "k" }"#;
-        assert_eq!(in_order(text), r#"Context { payload: [1], tags: {"a": "1", "b": "x, \"y\"}"}, kind: "k" }"#);
-    }
 
     #[test]
     fn a_label_is_the_variant_or_the_kind_of_error() {

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use ff_core::backend::HandleOpaque;
 use ff_core::engine_backend::EngineBackend;
-use ff_core::handle_codec;
 
 use super::{Answer, Answerer, Call, Caller};
 use crate::clock::WorkerTime;
 use crate::plan::PartyKey;
+use crate::printed;
 use crate::world::{Overhears, Party};
 
 /// One call.
@@ -50,7 +49,7 @@ impl CallLog {
         let own = entries.iter().enumerate().filter(|(_, entry)| entry.party == party);
         own.map(|(place, entry)| {
             let answer = entry.answer.as_deref().unwrap_or("no answer");
-            (place, numbered(&opened(&format!("{} {} -> {answer}", entry.at.ms(), entry.call)), &mut ids))
+            (place, numbered(&printed::opened(&format!("{} {} -> {answer}", entry.at.ms(), entry.call)), &mut ids))
         })
         .collect()
     }
@@ -89,17 +88,6 @@ impl Answerer for Overheard {
     }
 }
 
-/// A text in which handles show what is in them.
-fn opened(text: &str) -> String {
-    const BEGINS: &str = "HandleOpaque([";
-    let Some((before, rest)) = text.split_once(BEGINS) else { return text.to_owned() };
-    let Some((bytes, after)) = rest.split_once("])") else { return text.to_owned() };
-    let parsed: Result<Vec<u8>, _> = bytes.split(", ").map(str::parse).collect();
-    let payload = parsed.ok().and_then(|bytes| handle_codec::decode(&HandleOpaque::new(bytes.into())).ok());
-    let shown = payload.map_or_else(|| "unreadable".to_owned(), |decoded| format!("{:?}", decoded.payload));
-    format!("{before}{shown}{}", opened(after))
-}
-
 /// A text in which each id is the number of its first appearance.
 fn numbered(text: &str, ids: &mut BTreeMap<uuid::Uuid, usize>) -> String {
     const LENGTH: usize = 36;
@@ -132,11 +120,5 @@ mod tests {
         let mut ids = BTreeMap::new();
         assert_eq!(numbered(&format!("é {other} {one} {other}-"), &mut ids), "é #0 #1 #0-");
         assert_eq!(numbered(one, &mut ids), "#1");
-    }
-
-    #[test]
-    fn what_is_no_handle_is_left_as_it_is() {
-        assert_eq!(opened("plain"), "plain");
-        assert_eq!(opened("x HandleOpaque([1, 2]) y"), "x unreadable y");
     }
 }

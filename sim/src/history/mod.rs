@@ -48,6 +48,8 @@ pub enum Kind<'a> {
         call: u64,
         /// Its name.
         method: &'static str,
+        /// Its arguments, each by name, with handles open.
+        arguments: &'a str,
     },
     /// A trait method ended.
     Returned {
@@ -57,11 +59,16 @@ pub enum Kind<'a> {
         method: &'static str,
         /// One word for how.
         outcome: &'static str,
+        /// The answer, with handles open.
+        answer: &'a str,
     },
     /// A message was sent.
     Sent {
         /// The party's number for it.
         message: u64,
+        /// The call of the trait that it belongs to, if it belongs to one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        call: Option<u64>,
         /// Command or function.
         name: &'static str,
         /// Its address, as a plan names it.

@@ -30,6 +30,7 @@ use crate::address::{About, Address, AddressBook, Draw, Draws, Scope};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
 use crate::outcome::{Completions, MethodCounts, Runs};
 use crate::plan::{PartyKey, Plan};
+use crate::printed;
 use crate::stream::Range;
 
 /// A party's position in the world's tables.
@@ -65,7 +66,8 @@ struct Inner {
     out: Vec<Outgoing>,
     parties: Vec<PartyState>,
     counts: MethodCounts,
-    recording: bool,
+    /// The call that the current task is within; only known while recording.
+    call: Option<u64>,
     runs: RunBook,
     permitted_calls: u64,
     saturated_calls: u64,
@@ -79,6 +81,8 @@ pub struct Hub {
     given: Mutex<VecDeque<Uuid>>,
     deviations: Deviations,
     draws: Draws,
+    /// Whether the outbox carries what only a history needs.
+    recording: bool,
     /// One way between a party and the server.
     latency_us: Range,
     beside: Option<Arc<dyn Beside>>,
@@ -116,7 +120,7 @@ impl Hub {
                 out: Vec::new(),
                 parties: Vec::new(),
                 counts: vec![Vec::new(); Method::ALL.len()],
-                recording: ears.recording,
+                call: None,
                 runs: RunBook::default(),
                 permitted_calls: 0,
                 saturated_calls: 0,
@@ -126,6 +130,7 @@ impl Hub {
             given: Mutex::default(),
             deviations: plan.world.deviations.iter().copied().collect(),
             draws: Draws::of(plan.seed),
+            recording: ears.recording,
             latency_us: plan.world.latency_us,
             beside: ears.beside,
             overhears: ears.overhears,
@@ -303,7 +308,7 @@ impl Hub {
     pub fn run_started(&self, party: PartyNo, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
         let mut inner = lock(&self.inner);
         inner.parties[party].running += 1;
-        if inner.recording {
+        if self.recording {
             let running = inner.parties[party].running;
             inner.out.push(Outgoing::RunStarted { execution, epoch: epoch.0, running });
         }
@@ -333,7 +338,7 @@ impl Hub {
         let now = inner.now;
         inner.parties[party].running -= 1;
         // A run that ends with its process ends outside of its party's turn; the crash is told instead.
-        if inner.recording && inner.party == party {
+        if self.recording && inner.party == party {
             let running = inner.parties[party].running;
             inner.out.push(Outgoing::RunEnded { execution: run.execution(), running });
         }
@@ -455,7 +460,7 @@ impl Hub {
         lock(&self.inner).counts.clone()
     }
 
-    pub(super) fn method_started(&self, party: PartyNo, method: Method) -> u64 {
+    pub(super) fn method_started(&self, party: PartyNo, method: Method, arguments: &dyn Fn() -> String) -> u64 {
         let mut inner = lock(&self.inner);
         inner.parties[party].calls += 1;
         let call = inner.parties[party].calls;
@@ -470,22 +475,34 @@ impl Hub {
             inner.permitted_calls += 1;
             inner.saturated_calls += u64::from(inner.parties[party].running >= capacity);
         }
-        if inner.recording {
-            inner.out.push(Outgoing::MethodStarted { call, method });
+        if self.recording {
+            let arguments = printed::opened(&printed::in_order(&arguments()));
+            inner.out.push(Outgoing::MethodStarted { call, method, arguments });
         }
         call
     }
 
-    pub(super) fn method_ended(&self, call: u64, method: Method, outcome: &'static str) {
+    pub(super) fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String) {
         let mut inner = lock(&self.inner);
         let counts = &mut inner.counts[method as usize];
         match counts.iter_mut().find(|(known, _)| *known == outcome) {
             Some((_, count)) => *count += 1,
             None => counts.push((outcome, 1)),
         }
-        if inner.recording {
-            inner.out.push(Outgoing::MethodEnded { call, method, outcome });
+        if self.recording {
+            let answer = printed::opened(&printed::in_order(&answer()));
+            inner.out.push(Outgoing::MethodEnded { call, method, outcome, answer });
         }
+    }
+
+    /// What the current task sends from now on belongs to this call; gives the call that it belonged to.
+    pub(super) fn within_call(&self, call: Option<u64>) -> Option<u64> {
+        if !self.recording {
+            return None;
+        }
+        let mut inner = lock(&self.inner);
+        inner.out.push(Outgoing::Within(call));
+        std::mem::replace(&mut inner.call, call)
     }
 }
 
@@ -503,17 +520,18 @@ mod tests {
         let reclaimer = hub.add_party(PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
         let epoch = ff_core::types::LeaseEpoch(1);
+        let none = String::new;
         hub.run_started(reclaimer, execution, epoch);
-        hub.method_started(reclaimer, Method::IssueClaimGrant);
-        hub.method_started(worker, Method::IssueClaimGrant);
+        hub.method_started(reclaimer, Method::IssueClaimGrant, &none);
+        hub.method_started(worker, Method::IssueClaimGrant, &none);
         assert_eq!(hub.permitted_calls().1, 0);
         let run = hub.run_started(worker, execution, epoch);
-        hub.method_started(worker, Method::Complete);
+        hub.method_started(worker, Method::Complete, &none);
         assert_eq!(hub.permitted_calls().1, 0, "ending a task needs no free permit");
-        hub.method_started(worker, Method::ClaimExecution);
+        hub.method_started(worker, Method::ClaimExecution, &none);
         assert_eq!(hub.permitted_calls().1, 1);
         hub.run_ended(worker, run);
-        hub.method_started(worker, Method::ClaimExecution);
+        hub.method_started(worker, Method::ClaimExecution, &none);
         assert_eq!(hub.permitted_calls().1, 1);
     }
 }

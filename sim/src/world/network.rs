@@ -39,8 +39,9 @@ struct Fate {
 }
 
 impl World {
-    /// Sends a party's message: its address decides how long both ways take and what befalls it.
-    pub(super) fn send(&mut self, task: TaskNo, party: PartyNo, wait: WaitNo, load: Load) {
+    /// Sends a party's message: its address decides how long both ways take and what befalls it. The call that it
+    /// belongs to is known while the world is watched.
+    pub(super) fn send(&mut self, (task, party): (TaskNo, PartyNo), wait: WaitNo, load: Load, call: Option<u64>) {
         let address = self.hub.address(task, party, load.about(), load.name());
         let out_us = self.hub.latency_us(&address, Draw::LatencyOut);
         let back_us = self.hub.latency_us(&address, Draw::LatencyBack);
@@ -51,7 +52,15 @@ impl World {
             let text = self.hub.write(task, party, &address);
             let (name, execution) = (load.name(), execution.as_deref());
             self.awaited.insert(wait, number);
-            self.tell(party, |_| Kind::Sent { message: number, name, address: &text, execution, out_us, back_us });
+            self.tell(party, |_| Kind::Sent {
+                message: number,
+                call,
+                name,
+                address: &text,
+                execution,
+                out_us,
+                back_us,
+            });
         }
         let mut fate = Fate::default();
         if !self.healed {

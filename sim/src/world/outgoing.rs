@@ -70,9 +70,11 @@ pub enum Outgoing {
     /// An answer to another party's wait.
     Respond { wait: WaitNo, to: PartyNo, value: Box<dyn Any + Send> },
     /// A trait method began; only sent while recording.
-    MethodStarted { call: u64, method: Method },
+    MethodStarted { call: u64, method: Method, arguments: String },
     /// A trait method ended; only sent while recording.
-    MethodEnded { call: u64, method: Method, outcome: &'static str },
+    MethodEnded { call: u64, method: Method, outcome: &'static str, answer: String },
+    /// What follows belongs to this call, or to none; only sent while recording.
+    Within(Option<u64>),
     /// A party began to run an execution; only sent while recording.
     RunStarted { execution: ExecutionNo, epoch: u64, running: u32 },
     /// A party no longer runs an execution; only sent while recording.

@@ -230,11 +230,15 @@ impl Server for Party {
         self.now().to_wire()
     }
 
-    fn method_started(&self, method: Method) -> u64 {
-        self.hub.method_started(self.no, method)
+    fn method_started(&self, method: Method, arguments: &dyn Fn() -> String) -> u64 {
+        self.hub.method_started(self.no, method, arguments)
     }
 
-    fn method_ended(&self, call: u64, method: Method, outcome: &'static str) {
-        self.hub.method_ended(call, method, outcome);
+    fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String) {
+        self.hub.method_ended(call, method, outcome, answer);
+    }
+
+    fn within_call(&self, call: Option<u64>) -> Option<u64> {
+        self.hub.within_call(call)
     }
 }

@@ -99,13 +99,15 @@ impl World {
     fn carry_out(&mut self, task: TaskNo, party: PartyNo) {
         let mut outbox = std::mem::take(&mut self.outbox);
         self.hub.drain(&mut outbox);
+        let mut call = None;
         for outgoing in outbox.drain(..) {
             // A process that died while its wishes were carried out has none left.
             if !self.seats[party].alive {
                 continue;
             }
             match outgoing {
-                Outgoing::Send { wait, load } => self.send(task, party, wait, load),
+                Outgoing::Send { wait, load } => self.send((task, party), wait, load, call),
+                Outgoing::Within(now) => call = now,
                 Outgoing::Sleep { wait, timer_us } => {
                     let clock = self.hub.clock(party);
                     let until = clock.when_timer_reads(clock.timer_us(self.now).saturating_add(timer_us)).max(self.now);
@@ -132,11 +134,11 @@ impl World {
                     let response = self.responses.insert((wait, value));
                     self.schedule(self.now.plus_us(latency_us), party, Event::Respond(to as u32, response));
                 }
-                Outgoing::MethodStarted { call, method } => {
-                    self.tell(party, |_| Kind::Called { call, method: method.name() });
+                Outgoing::MethodStarted { call, method, arguments } => {
+                    self.tell(party, |_| Kind::Called { call, method: method.name(), arguments: &arguments });
                 }
-                Outgoing::MethodEnded { call, method, outcome } => {
-                    self.tell(party, |_| Kind::Returned { call, method: method.name(), outcome });
+                Outgoing::MethodEnded { call, method, outcome, answer } => {
+                    self.tell(party, |_| Kind::Returned { call, method: method.name(), outcome, answer: &answer });
                 }
                 Outgoing::RunStarted { execution, epoch, running } => {
                     self.tell_about(party, execution, |execution| Kind::RunStarted { execution, epoch, running });

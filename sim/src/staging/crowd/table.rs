@@ -139,9 +139,9 @@ impl Server for Port {
         self.table.now().to_wire()
     }
 
-    fn method_started(&self, _: Method) -> u64 {
+    fn method_started(&self, _: Method, _: &dyn Fn() -> String) -> u64 {
         0
     }
 
-    fn method_ended(&self, _: u64, _: Method, _: &'static str) {}
+    fn method_ended(&self, _: u64, _: Method, _: &'static str, _: &dyn Fn() -> String) {}
 }
