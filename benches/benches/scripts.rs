@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::Interner;
-use claimlab_model::message::{Claim, Create, Done, Held, IssueGrant, Message, Place, Reply, Script, Taker};
+use claimlab_model::message::{Claim, Create, Done, HandleFields, IssueGrant, Message, Place, Reply, Script, Taker};
 use claimlab_model::script::perform;
 use claimlab_model::store::{Store, Submission};
 use claimlab_model::time::ServerTime;
@@ -82,8 +82,13 @@ impl Lives {
             deadline_at: None,
         };
         let Done::Leased(lease) = self.run(Script::Claim(Box::new(claim))) else { panic!("not claimed") };
-        let held =
-            Held { execution, attempt_index: lease.attempt_index, fence: Some(lease.fence.clone()), lane, instance };
+        let held = HandleFields {
+            execution,
+            attempt_index: lease.attempt_index,
+            fence: Some(lease.fence.clone()),
+            lane,
+            instance,
+        };
         self.run(Script::Complete { held, payload: b"done".to_vec(), overriding: false });
     }
 }

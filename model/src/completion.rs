@@ -44,8 +44,8 @@ impl<S: Publishes> ModelBackend<S> {
             }
         }
         if let Some((tag, wanted)) = &filter.instance_tag {
-            let no = self.server().ids().execution(id);
-            let found = self.text(Command::Tag(no, tag.clone())).await;
+            let number = self.server().ids().execution(id);
+            let found = self.text(Command::Tag(number, tag.clone())).await;
             return matches!(found, Ok(Some(found)) if found == *wanted);
         }
         true

@@ -110,38 +110,38 @@ impl Interner {
     }
 
     /// The execution id behind a number.
-    pub fn execution_id(&self, no: ExecutionNo) -> &ExecutionId {
-        &self.executions.values[no.index()].0
+    pub fn execution_id(&self, number: ExecutionNo) -> &ExecutionId {
+        &self.executions.values[number.index()].0
     }
 
     /// The exact string of an execution id, shared.
-    pub fn execution_name(&self, no: ExecutionNo) -> &Arc<str> {
-        &self.executions.values[no.index()].1
+    pub fn execution_name(&self, number: ExecutionNo) -> &Arc<str> {
+        &self.executions.values[number.index()].1
     }
 
     /// The partition that an execution id names.
-    pub fn partition(&self, no: ExecutionNo) -> u16 {
-        self.executions.values[no.index()].2
+    pub fn partition(&self, number: ExecutionNo) -> u16 {
+        self.executions.values[number.index()].2
     }
 
     /// The lane behind a number.
-    pub fn lane_id(&self, no: LaneNo) -> &LaneId {
-        &self.lanes.values[no.index()]
+    pub fn lane_id(&self, number: LaneNo) -> &LaneId {
+        &self.lanes.values[number.index()]
     }
 
     /// The worker id behind a number.
-    pub fn worker_id(&self, no: WorkerNo) -> &WorkerId {
-        &self.workers.values[no.index()]
+    pub fn worker_id(&self, number: WorkerNo) -> &WorkerId {
+        &self.workers.values[number.index()]
     }
 
     /// The worker instance id behind a number.
-    pub fn instance_id(&self, no: InstanceNo) -> &WorkerInstanceId {
-        &self.instances.values[no.index()]
+    pub fn instance_id(&self, number: InstanceNo) -> &WorkerInstanceId {
+        &self.instances.values[number.index()]
     }
 
     /// The namespace behind a number.
-    pub fn namespace_id(&self, no: NamespaceNo) -> &Namespace {
-        &self.namespaces.values[no.index()]
+    pub fn namespace_id(&self, number: NamespaceNo) -> &Namespace {
+        &self.namespaces.values[number.index()]
     }
 }
 

@@ -136,15 +136,15 @@ impl AddressKey {
 #[allow(missing_docs)]
 pub enum Draw {
     LatencyOut = 1,
-    LatencyBack,
-    LosesRequest,
-    LosesReply,
-    IsLate,
-    LateBy,
-    ArrivesTwice,
-    TwiceAfter,
-    Id,
-    IdRest,
+    LatencyBack = 2,
+    LosesRequest = 3,
+    LosesReply = 4,
+    IsLate = 5,
+    LateBy = 6,
+    ArrivesTwice = 7,
+    TwiceAfter = 8,
+    Id = 9,
+    IdRest = 10,
 }
 
 /// All that a seed has to draw from.

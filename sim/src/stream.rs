@@ -15,13 +15,13 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Purpose {
-    Work,
-    Workers,
-    Swarm,
-    Faults,
-    Operators,
-    Resampling,
-    Extras,
+    Work = 0,
+    Workers = 1,
+    Swarm = 2,
+    Faults = 3,
+    Operators = 4,
+    Resampling = 5,
+    Extras = 6,
 }
 
 /// What a stream of [`Purpose::Extras`] draws: what a plan has beside what its other streams draw, so that asking for

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use claimlab::campaign::replay;
-use claimlab::history::{Event, Kind, Observer};
+use claimlab::history::{Event, Happening, Observer};
 use claimlab::outcome::Outcome;
 use claimlab::plan::{Element, Fault, PartyKey, Plan, Strikes, What, draw, read};
 use claimlab::run::run;
@@ -49,7 +49,7 @@ impl Observer for Watcher {
         let seen = &mut *guard;
         let (at, party) = (event.at.us(), event.party);
         let (text, is_heard) = match &event.kind {
-            Kind::Sent { message, address, out_us, back_us, .. } => {
+            Happening::Sent { message, address, out_us, back_us, .. } => {
                 seen.latencies.insert((*address).to_owned(), (*out_us, *back_us));
                 if !seen.is_healed {
                     seen.before_healing.insert((*address).to_owned());
@@ -57,12 +57,12 @@ impl Observer for Watcher {
                 seen.addresses.insert((party, *message), (*address).to_owned());
                 (format!("sends {address}"), false)
             }
-            Kind::Struck { message: Some((message, _)), what, .. } => {
+            Happening::Struck { message: Some((message, _)), what, .. } => {
                 let address = seen.addresses[&(party, *message)].clone();
                 seen.fates.entry(address).or_default().push(what.describe());
                 return;
             }
-            Kind::Performed { message, name, outcome, lease, .. } => {
+            Happening::Performed { message, name, outcome, lease, .. } => {
                 seen.performed.entry((party, *message)).or_insert(at);
                 let address = seen.addresses.get(&(party, *message)).cloned().unwrap_or_default();
                 if let (Some(lease), "leased") = (lease, *outcome) {
@@ -71,17 +71,17 @@ impl Observer for Watcher {
                 seen.server.push((at, format!("{address} {name} {outcome}")));
                 return;
             }
-            Kind::Answered { message, .. } => {
+            Happening::Answered { message, .. } => {
                 let performed = seen.performed.get(&(party, *message)).copied().unwrap_or_default();
                 seen.heard.entry(party).or_default().push((at, performed));
                 (format!("hears {}", seen.addresses[&(party, *message)]), true)
             }
-            Kind::GaveUp { .. } => ("gives up".to_owned(), true),
-            Kind::Asked { request } => (format!("is asked {request}"), true),
-            Kind::Responded => ("hears another party".to_owned(), true),
-            Kind::Struck { key, .. } => (format!("is struck by {key}"), true),
-            Kind::Resumed | Kind::Reconnected => ("goes on".to_owned(), true),
-            Kind::Healed => {
+            Happening::GaveUp { .. } => ("gives up".to_owned(), true),
+            Happening::Asked { request } => (format!("is asked {request}"), true),
+            Happening::Responded => ("hears another party".to_owned(), true),
+            Happening::Struck { key, .. } => (format!("is struck by {key}"), true),
+            Happening::Resumed | Happening::Reconnected => ("goes on".to_owned(), true),
+            Happening::Healed => {
                 seen.is_healed = true;
                 return;
             }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use claimlab::campaign::{self, Summary, replay};
 use claimlab::clock::{Skew, TrueTime};
-use claimlab::history::{Event, Kind, Observer};
+use claimlab::history::{Event, Happening, Observer};
 use claimlab::judge::{self, Judgement, Verdict};
 use claimlab::outcome::{End, Outcome};
 use claimlab::plan::{Fault, PartyKey, Plan, Strikes, Way, What, draw};
@@ -257,7 +257,7 @@ struct FaultsSeen(Arc<Mutex<Vec<(&'static str, PartyKey)>>>);
 
 impl Observer for FaultsSeen {
     fn observe(&mut self, event: &Event<'_>) {
-        if let Kind::Struck { what, .. } = event.kind {
+        if let Happening::Struck { what, .. } = event.kind {
             self.0.lock().unwrap().push((what.name(), event.party));
         }
     }

@@ -53,8 +53,8 @@ impl<S: Server> ModelBackend<S> {
             Done::Created(public_state) => {
                 Ok(CreateExecutionResult::Created { execution_id: args.execution_id, public_state })
             }
-            Done::DuplicateExecution(no) => {
-                let execution_id = self.server.ids().execution_id(no).clone();
+            Done::DuplicateExecution(number) => {
+                let execution_id = self.server.ids().execution_id(number).clone();
                 Ok(CreateExecutionResult::Duplicate { execution_id })
             }
             other => Err(error::unexpected_done(&other)),

@@ -11,78 +11,16 @@ use ff_script::engine_error_ext::transport_script;
 
 use crate::message::{Answered, Done, Refusal, Reply};
 use crate::port::Unanswered;
-use crate::spelling::word;
 
-/// The script error of a refusal. Of `execution_not_active`'s four details only the first survives
-/// the client's parser.
+/// The script error that the client's own parser makes of a refusal (`ff-script/src/error.rs`,
+/// `ScriptError::from_code_with_detail`); a runtime error is none. Of `execution_not_active`'s four details only the
+/// first survives the parser.
 fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
-    Ok(match refusal {
-        Refusal::ExecutionNotFound => ScriptError::ExecutionNotFound,
-        Refusal::ExecutionNotActive { outcome, .. } => ScriptError::ExecutionNotActive {
-            terminal_outcome: word(outcome).into(),
-            lease_epoch: String::new(),
-            lifecycle_phase: String::new(),
-            attempt_id: String::new(),
-        },
-        Refusal::ExecutionNotEligible => ScriptError::ExecutionNotEligible,
-        Refusal::ExecutionNotInEligibleSet => ScriptError::ExecutionNotInEligibleSet,
-        Refusal::ExecutionNotLeaseable => ScriptError::ExecutionNotLeaseable,
-        Refusal::ExecutionNotReclaimable => ScriptError::ExecutionNotReclaimable,
-        Refusal::ExecutionNotTerminal => ScriptError::ExecutionNotTerminal,
-        Refusal::LeaseConflict => ScriptError::LeaseConflict,
-        Refusal::LeaseExpired => ScriptError::LeaseExpired,
-        Refusal::LeaseRevoked => ScriptError::LeaseRevoked,
-        Refusal::StaleLease => ScriptError::StaleLease,
-        Refusal::NoActiveLease => ScriptError::NoActiveLease,
-        Refusal::ActiveAttemptExists => ScriptError::ActiveAttemptExists,
-        Refusal::UseClaimResumedExecution => ScriptError::UseClaimResumedExecution,
-        Refusal::NotAResumedExecution => ScriptError::NotAResumedExecution,
-        Refusal::GrantAlreadyExists => ScriptError::GrantAlreadyExists,
-        Refusal::InvalidClaimGrant => ScriptError::InvalidClaimGrant,
-        Refusal::FenceRequired => ScriptError::FenceRequired,
-        Refusal::InvalidCapabilities(detail) => ScriptError::InvalidCapabilities(detail.into()),
-        Refusal::CapabilityMismatch(missing) => ScriptError::CapabilityMismatch(missing),
-        Refusal::InvalidBlockingReason => ScriptError::InvalidBlockingReason,
-        Refusal::InvalidLeaseForSuspend => ScriptError::InvalidLeaseForSuspend,
-        Refusal::AlreadySuspended => ScriptError::AlreadySuspended,
-        Refusal::MissingToken
-        | Refusal::TokenExpired
-        | Refusal::HmacSecretNotInitialized
-        | Refusal::UsePendingWithExtrasUnsupported => unknown_code(refusal.code()),
-        Refusal::InvalidToken => ScriptError::InvalidToken,
-        Refusal::TargetNotSignalable => ScriptError::TargetNotSignalable,
-        Refusal::WaitpointClosed => ScriptError::WaitpointClosed,
-        Refusal::SignalLimitExceeded => ScriptError::SignalLimitExceeded,
-        Refusal::MaxReplaysExhausted => ScriptError::MaxReplaysExhausted,
-        Refusal::MaxRetriesExhausted(_) => ScriptError::MaxRetriesExhausted,
-        Refusal::RuntimeError(message) => return Err(message),
-        Refusal::FlowNotFound => ScriptError::FlowNotFound,
-        Refusal::FlowAlreadyTerminal => ScriptError::FlowAlreadyTerminal,
-        Refusal::AlreadyMemberOfDifferentFlow(flow) => {
-            unknown_code(&format!("already_member_of_different_flow:{flow}"))
-        }
-        Refusal::ExecutionAlreadyInFlow => ScriptError::ExecutionAlreadyInFlow,
-        Refusal::ExecutionNotInFlow => ScriptError::ExecutionNotInFlow,
-        Refusal::SelfReferencingEdge => ScriptError::SelfReferencingEdge,
-        Refusal::StaleGraphRevision => ScriptError::StaleGraphRevision,
-        Refusal::CycleDetected => ScriptError::CycleDetected,
-        Refusal::DependencyAlreadyExists => ScriptError::DependencyAlreadyExists,
-        Refusal::InvalidDependency => ScriptError::InvalidDependency,
-        Refusal::InvalidInput(detail) => ScriptError::InvalidInput(detail),
-        Refusal::ExecutionNotSuspended => ScriptError::ExecutionNotSuspended,
-        Refusal::WaitpointNotFound => ScriptError::WaitpointNotFound,
-        Refusal::WaitpointNotPending => ScriptError::WaitpointNotPending,
-        Refusal::WaitpointNotOpen => ScriptError::WaitpointNotOpen,
-        Refusal::WaitpointAlreadyExists => ScriptError::WaitpointAlreadyExists,
-        Refusal::WaitpointPendingUseBufferScript => ScriptError::WaitpointPendingUseBufferScript,
-        Refusal::PendingWaitpointExpired => ScriptError::PendingWaitpointExpired,
-        Refusal::InvalidWaitpointForExecution => ScriptError::InvalidWaitpointForExecution,
-        Refusal::InvalidKid => ScriptError::InvalidKid,
-        Refusal::InvalidSecretHex => ScriptError::InvalidSecretHex,
-        Refusal::InvalidGraceMs => ScriptError::InvalidGraceMs,
-        Refusal::RotationConflict(kid) => ScriptError::RotationConflict(kid),
-        Refusal::InvariantViolation(_) => unknown_code("invariant_violation"),
-    })
+    if let Refusal::RuntimeError(message) = refusal {
+        return Err(message);
+    }
+    let (code, detail) = (refusal.spelled(), refusal.detail());
+    Ok(ScriptError::from_code_with_detail(&code, &detail).unwrap_or_else(|| unknown_code(&code)))
 }
 
 /// A code that the client's parser does not know; its details are lost.

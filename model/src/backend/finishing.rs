@@ -12,7 +12,7 @@ use ff_core::types::{AttemptIndex, CancelSource, ExecutionId, LaneId, TimestampM
 use super::ModelBackend;
 use super::error::{self, during};
 use crate::intern::LaneNo;
-use crate::message::{Cancel, Done, FlowRead, Held, Message, Reply, Script};
+use crate::message::{Cancel, Done, FlowRead, HandleFields, Message, Reply, Script};
 use crate::port::Server;
 
 impl<S: Server> ModelBackend<S> {
@@ -40,7 +40,7 @@ impl<S: Server> ModelBackend<S> {
             let what = "current_worker_instance_id missing — no active lease";
             return Err(refused(ValidationKind::InvalidLeaseForSuspend, what));
         };
-        let held = Held {
+        let held = HandleFields {
             execution: self.number(&id),
             attempt_index: args.attempt_index,
             fence: args.fence,

@@ -112,6 +112,6 @@ impl<S: Server> ModelBackend<S> {
 
     fn names(&self, members: &[ExecutionNo]) -> Vec<String> {
         let ids = self.server.ids();
-        members.iter().map(|no| ids.execution_id(*no).to_string()).collect()
+        members.iter().map(|number| ids.execution_id(*number).to_string()).collect()
     }
 }

@@ -110,7 +110,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     fn decode_edge(&self, flow: &FlowId, edge: &Edge) -> Result<EdgeSnapshot, EngineError> {
-        let fields = edge.fields(|no| self.server.ids().execution_name(no).clone());
+        let fields = edge.fields(|number| self.server.ids().execution_name(number).clone());
         let raw = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
         build_edge_snapshot(flow, &edge.id, &raw)
     }

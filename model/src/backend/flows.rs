@@ -308,8 +308,8 @@ impl<S: Server> ModelBackend<S> {
         })
     }
 
-    async fn core_of(&self, no: ExecutionNo) -> Result<Option<Box<crate::message::CoreView>>, EngineError> {
-        match self.ask(Message::Core(no)).await? {
+    async fn core_of(&self, number: ExecutionNo) -> Result<Option<Box<crate::message::CoreView>>, EngineError> {
+        match self.ask(Message::Core(number)).await? {
             Reply::Core(view) => Ok(view),
             other => Err(error::unexpected(&other)),
         }

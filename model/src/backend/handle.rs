@@ -6,12 +6,12 @@ use ff_core::handle_codec::{self, HandlePayload};
 use ff_core::types::{ExecutionId, LaneId, LeaseFence, WorkerInstanceId};
 
 use super::ModelBackend;
-use crate::message::{Held, NewLease};
+use crate::message::{HandleFields, NewLease};
 use crate::port::Server;
 
 /// A decoded handle: dense ids, and the lease length that renewals repeat.
 pub(super) struct Opened {
-    pub held: Held,
+    pub held: HandleFields,
     pub lease_ttl_ms: u64,
     pub payload: HandlePayload,
 }
@@ -29,7 +29,7 @@ impl<S: Server> ModelBackend<S> {
         }
         let payload = decoded.payload;
         let mut ids = self.server.ids();
-        let held = Held {
+        let held = HandleFields {
             execution: ids.execution(&payload.execution_id),
             attempt_index: payload.attempt_index,
             fence: Some(LeaseFence {

@@ -160,7 +160,7 @@ impl<S: Server> ModelBackend<S> {
         let members = self.all_executions(partition).await.map_err(context)?;
         let mut ids: Vec<ExecutionId> = {
             let interner = self.server.ids();
-            members.into_iter().map(|no| interner.execution_id(no).clone()).collect()
+            members.into_iter().map(|number| interner.execution_id(number).clone()).collect()
         };
         ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         if let Some(cursor) = cursor {

@@ -148,9 +148,9 @@ impl<S: Server> ModelBackend<S> {
         }
         let page_full = self.order_page(&mut merged, args.after.as_ref(), limit as usize);
         let mut entries = Vec::with_capacity(merged.len());
-        for (score, no) in merged {
+        for (score, number) in merged {
             let context = during("list_expired_leases: HMGET exec_core");
-            let view = match self.ask(Message::Core(no)).await.map_err(context)? {
+            let view = match self.ask(Message::Core(number)).await.map_err(context)? {
                 Reply::Core(view) => view,
                 other => return Err(error::unexpected(&other)),
             };
@@ -160,7 +160,7 @@ impl<S: Server> ModelBackend<S> {
             };
             let ids = self.server.ids();
             entries.push(ExpiredLeaseInfo::new(
-                ids.execution_id(no).clone(),
+                ids.execution_id(number).clone(),
                 lease_id,
                 view.lease_epoch,
                 ids.instance_id(instance).clone(),
@@ -181,7 +181,7 @@ impl<S: Server> ModelBackend<S> {
         limit: usize,
     ) -> bool {
         let ids = self.server.ids();
-        let key = |(score, no): &(Score, ExecutionNo)| (score.whole(), ids.execution_name(*no).clone());
+        let key = |(score, number): &(Score, ExecutionNo)| (score.whole(), ids.execution_name(*number).clone());
         merged.sort_by_cached_key(key);
         if let Some(cursor) = after {
             merged.retain(|entry| {

@@ -20,7 +20,7 @@ use super::claiming::leased;
 use super::error::{self, during};
 use super::handle::seal;
 use crate::message::{
-    Claim, Done, Held, IssueGrant, IssueGrantAndClaim, Message, Place, Refusal, Reply, Script, Taker,
+    Claim, Done, HandleFields, IssueGrant, IssueGrantAndClaim, Message, Place, Refusal, Reply, Script, Taker,
 };
 use crate::port::Server;
 use crate::store::IndexKey;
@@ -142,7 +142,7 @@ impl<S: Server> ModelBackend<S> {
             let what = "current_worker_instance_id missing — no active lease";
             return Err(refused(ValidationKind::InvalidLeaseForSuspend, what));
         };
-        let held = Held {
+        let held = HandleFields {
             execution: self.number(&id),
             attempt_index: args.attempt_index,
             fence: args.fence,
@@ -171,7 +171,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     pub(super) async fn renew_by_fence(&self, args: RenewLeaseArgs) -> Result<RenewLeaseResult, EngineError> {
-        let held = Held {
+        let held = HandleFields {
             execution: self.number(&args.execution_id),
             attempt_index: args.attempt_index,
             fence: args.fence,

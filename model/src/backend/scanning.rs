@@ -78,7 +78,7 @@ impl<S: Server> ModelBackend<S> {
         match self.ask(Message::Range { partition, key, up_to_ms, limit }).await? {
             Reply::Members(members) => {
                 let ids = self.server.ids();
-                Ok(members.into_iter().map(|(_, no)| ids.execution_id(no).clone()).collect())
+                Ok(members.into_iter().map(|(_, number)| ids.execution_id(number).clone()).collect())
             }
             other => Err(error::unexpected(&other)),
         }

@@ -128,11 +128,11 @@ impl<S: Server> ModelBackend<S> {
         else {
             return Ok(None);
         };
-        let Some((_, no)) = best.first() else {
+        let Some((_, number)) = best.first() else {
             return Ok(None);
         };
-        let id = self.server.ids().execution_id(*no).clone();
-        let required = match self.ask(Message::Required(*no)).await {
+        let id = self.server.ids().execution_id(*number).clone();
+        let required = match self.ask(Message::Required(*number)).await {
             Ok(Reply::Required(required)) => required,
             Ok(other) => return Err(error::unexpected(&other)),
             Err(_) => return Ok(None),
@@ -149,7 +149,7 @@ impl<S: Server> ModelBackend<S> {
             block(BlockingReason::WaitingForCapableWorker, INCAPABLE).await;
             return Ok(None);
         }
-        let place = Place { execution: *no, partition: index };
+        let place = Place { execution: *number, partition: index };
         if let Some(detail) = self.breached_budget(place, budgets).await? {
             block(BlockingReason::WaitingForBudget, &detail).await;
             return Ok(None);

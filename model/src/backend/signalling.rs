@@ -103,8 +103,8 @@ impl<S: Server> ModelBackend<S> {
     pub(super) async fn observe(&self, handle: &Handle) -> Result<Vec<ResumeSignal>, EngineError> {
         let held = self.open(handle)?.held;
         let context = during("observe_signals: HGETALL suspension + HMGET matcher slots");
-        let no = held.execution;
-        let view = match self.ask(Message::Suspension(no)).await.map_err(&context)? {
+        let number = held.execution;
+        let view = match self.ask(Message::Suspension(number)).await.map_err(&context)? {
             Reply::Suspension(view) => view,
             other => return Err(error::unexpected(&other)),
         };
@@ -112,12 +112,13 @@ impl<S: Server> ModelBackend<S> {
         let Some(view) = resumed else { return Ok(Vec::new()) };
         let mut ids = view.satisfiers;
         if ids.is_empty() {
-            let total = match self.ask(Message::TotalMatchers(no, view.waitpoint.clone())).await.map_err(&context)? {
-                Reply::Count(total) => total,
-                other => return Err(error::unexpected(&other)),
-            };
+            let total =
+                match self.ask(Message::TotalMatchers(number, view.waitpoint.clone())).await.map_err(&context)? {
+                    Reply::Count(total) => total,
+                    other => return Err(error::unexpected(&other)),
+                };
             for position in 0..total {
-                let message = Message::Matcher(no, view.waitpoint.clone(), position);
+                let message = Message::Matcher(number, view.waitpoint.clone(), position);
                 match self.ask(message).await.map_err(&context)? {
                     Reply::Matched(signal) => ids.extend(signal),
                     other => return Err(error::unexpected(&other)),
@@ -127,11 +128,11 @@ impl<S: Server> ModelBackend<S> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.recorded(no, ids).await.map_err(&context)
+        self.recorded(number, ids).await.map_err(&context)
     }
 
-    async fn recorded(&self, no: ExecutionNo, ids: Vec<SignalId>) -> Result<Vec<ResumeSignal>, EngineError> {
-        let records = match self.ask(Message::Signals(no, ids.clone())).await? {
+    async fn recorded(&self, number: ExecutionNo, ids: Vec<SignalId>) -> Result<Vec<ResumeSignal>, EngineError> {
+        let records = match self.ask(Message::Signals(number, ids.clone())).await? {
             Reply::Signals(records) => records,
             other => return Err(error::unexpected(&other)),
         };

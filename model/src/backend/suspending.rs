@@ -15,7 +15,7 @@ use ff_core::types::{ExecutionId, LeaseFence, WorkerInstanceId};
 use super::ModelBackend;
 use super::error::{self, during};
 use super::handle::seal_payload;
-use crate::message::{Done, Held, Script, Suspend};
+use crate::message::{Done, HandleFields, Script, Suspend};
 use crate::port::Server;
 use crate::store::{SuspendDone, Terms};
 
@@ -63,7 +63,7 @@ impl<S: Server> ModelBackend<S> {
                 Some(instance) => ids.instance_id(instance).clone(),
                 None => WorkerInstanceId::new(""),
             };
-            let held = Held {
+            let held = HandleFields {
                 execution: ids.execution(&id),
                 attempt_index,
                 fence: Some(fence.clone()),
@@ -81,7 +81,7 @@ impl<S: Server> ModelBackend<S> {
 
     async fn suspend_with(
         &self,
-        held: Held,
+        held: HandleFields,
         payload: &HandlePayload,
         args: SuspendArgs,
     ) -> Result<SuspendOutcome, EngineError> {

@@ -167,7 +167,7 @@ impl<S: Server> ModelBackend<S> {
             _ => None,
         };
         let ids = self.server.ids();
-        let members = members.into_iter().map(|no| ids.execution_id(no).clone()).collect();
+        let members = members.into_iter().map(|number| ids.execution_id(number).clone()).collect();
         Ok((members, reason.map(|cancelled| cancelled.reason)))
     }
 
@@ -179,7 +179,7 @@ impl<S: Server> ModelBackend<S> {
         let found = self.read_flow(FlowRead::PendingGroups(partition)).await?;
         let FlowFound::Groups(groups) = found else { return Ok(Vec::new()) };
         let ids = self.server.ids();
-        let owed = |(flow, no)| OwedGroup { flow, downstream: ids.execution_id(no).clone() };
+        let owed = |(flow, number)| OwedGroup { flow, downstream: ids.execution_id(number).clone() };
         Ok(groups.into_iter().map(owed).collect())
     }
 
@@ -198,13 +198,13 @@ impl<S: Server> ModelBackend<S> {
         let FlowFound::Group(Some(group)) = found else { return Ok(None) };
         let Some(siblings) = group.cancel_pending else { return Ok(None) };
         let ids = self.server.ids();
-        let siblings = siblings.into_iter().map(|no| ids.execution_id(no).clone()).collect();
+        let siblings = siblings.into_iter().map(|number| ids.execution_id(number).clone()).collect();
         Ok(Some((siblings, group.cancel_reason)))
     }
 
     fn first(&self, found: FlowFound) -> Option<ExecutionId> {
         let FlowFound::Executions(found) = found else { return None };
         let ids = self.server.ids();
-        found.first().map(|no| ids.execution_id(*no).clone())
+        found.first().map(|number| ids.execution_id(*number).clone())
     }
 }

@@ -90,9 +90,9 @@ impl<S: Server> ModelBackend<S> {
         if view.is_none() {
             return Err(EngineError::NotFound { entity: "execution" });
         }
-        let no = self.number(&id);
+        let number = self.number(&id);
         let context = during("list_pending_waitpoints: SSCAN waitpoints");
-        let mut ids = match self.ask(Message::Waitpoints(no)).await.map_err(context)? {
+        let mut ids = match self.ask(Message::Waitpoints(number)).await.map_err(context)? {
             Reply::Waitpoints(ids) => ids,
             other => return Err(error::unexpected(&other)),
         };
@@ -106,7 +106,7 @@ impl<S: Server> ModelBackend<S> {
         let has_more = ids.len() > limit;
         ids.truncate(limit + 1);
         let context = during("list_pending_waitpoints: pipeline HMGET waitpoints + HGET total_matchers");
-        let heads = match self.ask(Message::WaitpointHeads(no, ids.clone())).await.map_err(context)? {
+        let heads = match self.ask(Message::WaitpointHeads(number, ids.clone())).await.map_err(context)? {
             Reply::WaitpointHeads(heads) => heads,
             other => return Err(error::unexpected(&other)),
         };
@@ -123,7 +123,7 @@ impl<S: Server> ModelBackend<S> {
         let mut names = Vec::new();
         if !named.is_empty() {
             let context = during("list_pending_waitpoints: pipeline HMGET wp_condition matchers");
-            names = match self.ask(Message::MatcherNames(no, named)).await.map_err(context)? {
+            names = match self.ask(Message::MatcherNames(number, named)).await.map_err(context)? {
                 Reply::Names(names) => names,
                 other => return Err(error::unexpected(&other)),
             };
@@ -174,7 +174,9 @@ impl<S: Server> ModelBackend<S> {
         };
         let mut merged: Vec<_> = {
             let ids = self.server.ids();
-            let entry = |(score, no): (crate::number::Score, _)| (score.whole(), ids.execution_name(no).clone(), no);
+            let entry = |(score, number): (crate::number::Score, _)| {
+                (score.whole(), ids.execution_name(number).clone(), number)
+            };
             members.into_iter().map(entry).collect()
         };
         merged.sort_unstable();
@@ -189,20 +191,20 @@ impl<S: Server> ModelBackend<S> {
         };
         let end = start.saturating_add(limit).min(merged.len());
         let page = &merged[start..end];
-        let last = page.last().map(|(_, _, no)| self.server.ids().execution_id(*no).clone());
+        let last = page.last().map(|(_, _, number)| self.server.ids().execution_id(*number).clone());
         let next_cursor = last.filter(|_| end < merged.len());
         if page.is_empty() {
             return Ok(ListSuspendedPage::new(Vec::new(), next_cursor));
         }
-        let executions = page.iter().map(|(_, _, no)| *no).collect();
+        let executions = page.iter().map(|(_, _, number)| *number).collect();
         let reasons = match self.ask(Message::SuspensionReasons(executions)).await.map_err(&context)? {
             Reply::Reasons(reasons) => reasons,
             other => return Err(error::unexpected(&other)),
         };
         let ids = self.server.ids();
-        let entries = page.iter().zip(reasons).map(|((score, _, no), reason)| {
+        let entries = page.iter().zip(reasons).map(|((score, _, number), reason)| {
             let reason = reason.map_or_else(String::new, |reason| reason.as_wire_str().to_owned());
-            SuspendedExecutionEntry::new(ids.execution_id(*no).clone(), *score, reason)
+            SuspendedExecutionEntry::new(ids.execution_id(*number).clone(), *score, reason)
         });
         Ok(ListSuspendedPage::new(entries.collect(), next_cursor))
     }
@@ -233,7 +235,7 @@ impl<S: Server> ModelBackend<S> {
         waitpoint: &WaitpointId,
     ) -> Result<Option<ExecutionId>, EngineError> {
         match self.ask(Message::WaitpointOwner(partition, waitpoint.clone())).await? {
-            Reply::Owner(owner) => Ok(owner.map(|no| self.server.ids().execution_id(no).clone())),
+            Reply::Owner(owner) => Ok(owner.map(|number| self.server.ids().execution_id(number).clone())),
             other => Err(error::unexpected(&other)),
         }
     }

@@ -54,15 +54,16 @@ impl<S: Server> ModelBackend<S> {
                 op: "list_workers (cross-namespace on Valkey — Phase 3 follow-up)",
             });
         };
-        let no = self.server.ids().namespace(&namespace);
+        let number = self.server.ids().namespace(&namespace);
         let context = during("list_workers: SSCAN index");
-        let mut instances: Vec<WorkerInstanceId> = match self.command(Command::Workers(no)).await.map_err(context)? {
-            Answered::Instances(instances) => {
-                let ids = self.server.ids();
-                instances.into_iter().map(|instance| ids.instance_id(instance).clone()).collect()
-            }
-            other => return Err(error::unanswerable(&other)),
-        };
+        let mut instances: Vec<WorkerInstanceId> =
+            match self.command(Command::Workers(number)).await.map_err(context)? {
+                Answered::Instances(instances) => {
+                    let ids = self.server.ids();
+                    instances.into_iter().map(|instance| ids.instance_id(instance).clone()).collect()
+                }
+                other => return Err(error::unanswerable(&other)),
+            };
         instances.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         if let Some(after) = &args.after {
             instances.retain(|instance| instance.as_str() > after.as_str());
@@ -72,7 +73,7 @@ impl<S: Server> ModelBackend<S> {
         instances.truncate(limit);
         let mut entries = Vec::with_capacity(instances.len());
         for instance in instances {
-            let command = Command::Worker(no, self.server.ids().instance(&instance));
+            let command = Command::Worker(number, self.server.ids().instance(&instance));
             match self.command(command).await.map_err(during("list_workers: HGETALL caps"))? {
                 Answered::Worker(Some(held)) => entries.push(self.worker_info(&namespace, instance, *held)),
                 Answered::Worker(None) => {}

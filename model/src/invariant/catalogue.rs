@@ -122,7 +122,7 @@ impl std::fmt::Debug for Invariant {
 macro_rules! catalogue {
     ($($id:ident $scope:ident [$($case:literal),*] $text:literal,)*) => {
         /// The order of the catalogue.
-        enum Place { $($id,)* }
+        enum Order { $($id,)* }
 
         impl Invariant {
             $(
@@ -132,7 +132,7 @@ macro_rules! catalogue {
                     scope: Scope::$scope,
                     cases: &[$($case),*],
                     statement: $text,
-                    place: Place::$id as usize,
+                    place: Order::$id as usize,
                 });
             )*
 

@@ -187,14 +187,14 @@ pub(super) fn check_scan_order(
     if members.is_empty() {
         return;
     }
-    let rank = |no: ExecutionNo| {
+    let rank = |number: ExecutionNo| {
         store
-            .execution(no)
+            .execution(number)
             .map(|found| (std::cmp::Reverse(found.core.priority), found.core.created_at, found.name.clone()))
     };
     let listed = members.windows(2).all(|pair| rank(pair[0].1) < rank(pair[1].1));
-    let next = store.range(partition, key).nth(members.len()).map(|(_, no)| no);
-    let last = members.last().map(|(_, no)| *no);
+    let next = store.range(partition, key).nth(members.len()).map(|(_, number)| number);
+    let last = members.last().map(|(_, number)| *number);
     let complete = next.is_none_or(|next| last.is_none_or(|last| rank(last) < rank(next)));
     let look = Look::at(listed && complete, "out-of-order");
     notes.look(Invariant::S31, look, || "an eligible listing is out of order".into());

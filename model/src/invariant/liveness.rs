@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::catalogue::Invariant;
 use super::check::{Check, Notes, Seen};
 use super::look::Look;
-use super::waiting::{Due, Overdue, waits_for};
+use super::waiting::{DueStep, Overdue, waits_for};
 use crate::intern::ExecutionNo;
 use crate::store::Store;
 use crate::time::ServerTime;
@@ -34,7 +34,7 @@ pub struct Passed {
     pub moved: bool,
 }
 
-impl Due {
+impl DueStep {
     /// The invariant that is broken, and how, when the step is not made.
     const fn promise(self) -> (Invariant, &'static str) {
         match self {
@@ -67,7 +67,7 @@ impl Due {
 #[derive(Default)]
 pub(super) struct OfLiveness {
     /// What was told already: work stays overdue.
-    told: BTreeSet<(Due, ExecutionNo)>,
+    told: BTreeSet<(DueStep, ExecutionNo)>,
 }
 
 impl Check for OfLiveness {

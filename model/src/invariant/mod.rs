@@ -23,8 +23,8 @@ pub use catalogue::{Invariant, Promise, Scope};
 pub use check::{Check, Notes, Seen, Step};
 pub use liveness::Passed;
 pub use look::Look;
-pub use promised::{Holder, Issued, Promised};
-pub use waiting::{Due, Overdue, Stuck, overdue, revoked, unfinished};
+pub use promised::{Promised, PromisedGrant, PromisedLease};
+pub use waiting::{DueStep, Overdue, Stuck, overdue, revoked, unfinished};
 pub use worker::WorkerFact;
 
 use std::collections::BTreeSet;
@@ -109,7 +109,7 @@ impl Checker {
         self.tally.found.clear();
         let execution = match seen {
             Seen::Step(step, _) => Some(step.execution),
-            Seen::State(execution, _) | Seen::Unfinished { execution, .. } => Some(execution.no),
+            Seen::State(execution, _) | Seen::Unfinished { execution, .. } => Some(execution.number),
             Seen::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
             Seen::Passed { passed, .. } => Some(passed.overdue.execution),
             Seen::Ended(_) => None,
@@ -181,7 +181,7 @@ impl Checker {
         store
             .executions()
             .flat_map(|found| {
-                let position = found.no.index();
+                let position = found.number.index();
                 let known = self.executions.get(position).and_then(Option::as_deref).unwrap_or(&blank);
                 let is_broken = |row: &&state::Row| matches!((row.look)(found, &known.promised), Look::Broken(_));
                 let broken: Vec<_> = state::STATE.iter().filter(is_broken).map(|row| row.invariant).collect();

@@ -11,7 +11,7 @@ use crate::time::ServerTime;
 
 /// The last grant that was issued.
 #[derive(Clone, Debug)]
-pub struct Issued {
+pub struct PromisedGrant {
     /// Whether it is for a claim or for a reclaim.
     pub kind: GrantKind,
     /// The worker that it was issued for.
@@ -30,7 +30,7 @@ pub struct Issued {
 
 /// The last lease that somebody was given.
 #[derive(Clone, Debug)]
-pub struct Holder {
+pub struct PromisedLease {
     /// Its id, epoch and attempt.
     pub fence: LeaseFence,
     /// Until when it holds, by the server's clock, as its holder was told.
@@ -43,11 +43,11 @@ pub struct Holder {
 #[derive(Debug, Default)]
 pub struct Promised {
     /// The last lease.
-    pub holder: Option<Holder>,
+    pub holder: Option<PromisedLease>,
     /// The last lease that was revoked.
     pub revoked: Option<LeaseId>,
     /// The last grant, unless the server dropped it at its expiry.
-    pub grant: Option<Issued>,
+    pub grant: Option<PromisedGrant>,
     /// Retries scheduled so far.
     pub retries: u32,
     /// The attempt that was current when the timeout entry was written.
@@ -68,7 +68,8 @@ impl Promised {
                 self.grant = Some(issued(GrantKind::Reclaim, args, *expires_at));
             }
             (_, Reply::Done(Done::Leased(lease))) => {
-                self.holder = Some(Holder { fence: lease.fence.clone(), expires_at: lease.expires_at, ended: None });
+                self.holder =
+                    Some(PromisedLease { fence: lease.fence.clone(), expires_at: lease.expires_at, ended: None });
                 if let Some(grant) = &mut self.grant {
                     grant.uses += 1;
                 }
@@ -99,8 +100,8 @@ impl Promised {
         if let Some(holder) = &mut self.holder {
             holder.ended = if renewed { None } else { holder.ended.or(ended) };
         }
-        let entered = step.store.changes().items.iter().any(|(no, change)| {
-            *no == step.execution
+        let entered = step.store.changes().items.iter().any(|(number, change)| {
+            *number == step.execution
                 && matches!(change, Change::Member { key: IndexKey::AttemptTimeout, after: Some(_), .. })
         });
         if entered {
@@ -115,7 +116,7 @@ impl Promised {
             .changes()
             .items
             .iter()
-            .any(|(no, change)| *no == step.execution && matches!(change, Change::GrantLapsed(_)));
+            .any(|(number, change)| *number == step.execution && matches!(change, Change::GrantLapsed(_)));
         let issued_now = matches!(step.reply, Reply::Done(Done::Granted(_)));
         if lapsed && !issued_now {
             self.grant = None;
@@ -123,8 +124,8 @@ impl Promised {
     }
 }
 
-fn issued(kind: GrantKind, args: &IssueGrant, expires_at: ServerTime) -> Issued {
-    Issued {
+fn issued(kind: GrantKind, args: &IssueGrant, expires_at: ServerTime) -> PromisedGrant {
+    PromisedGrant {
         kind,
         worker: args.worker,
         instance: args.instance,

@@ -113,8 +113,12 @@ fn check_terminal(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: 
     if before.vector.lifecycle_phase != LifecyclePhase::Terminal || matches!(step.script, Script::Replay { .. }) {
         return;
     }
-    let rewritten =
-        step.store.changes().items.iter().any(|(no, change)| *no == step.execution && matches!(change, Change::Result));
+    let rewritten = step
+        .store
+        .changes()
+        .items
+        .iter()
+        .any(|(number, change)| *number == step.execution && matches!(change, Change::Result));
     let same = after.vector.lifecycle_phase == before.vector.lifecycle_phase
         && after.vector.terminal_outcome == before.vector.terminal_outcome
         && !rewritten;

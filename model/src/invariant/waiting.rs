@@ -21,7 +21,7 @@ pub struct Stuck {
 
 /// The step that due work waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Due {
+pub enum DueStep {
     /// A lease past its expiry waits to be marked.
     Marking,
     /// An execution whose lease was marked expired waits to be reclaimed.
@@ -39,7 +39,7 @@ pub struct Overdue {
     /// The execution.
     pub execution: ExecutionNo,
     /// What it waits for.
-    pub due: Due,
+    pub due: DueStep,
     /// When that became due, in milliseconds of the server's clock.
     pub since_ms: i64,
 }
@@ -50,19 +50,19 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime
     let mut add = |due, execution, since_ms| found.push(Overdue { execution, due, since_ms });
     for partition in 0..partitions {
         let due = store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(now.ms()));
-        for (score, no) in due {
-            let Some(execution) = store.execution(no) else { continue };
+        for (score, number) in due {
+            let Some(execution) = store.execution(number) else { continue };
             let core = &execution.core;
             if core.vector.ownership_state == OwnershipState::Leased {
-                add(Due::Marking, no, score.whole());
+                add(DueStep::Marking, number, score.whole());
             } else if let Some(at) = core.lease_expired_at {
-                add(Due::ReclaimOfExpired, no, at.ms());
+                add(DueStep::ReclaimOfExpired, number, at.ms());
             }
         }
         for lane in lanes {
             let due = store.range(partition, IndexKey::Delayed(*lane)).take_while(|(score, _)| score.is_due(now.ms()));
-            for (score, no) in due {
-                add(Due::Promotion, no, score.whole());
+            for (score, number) in due {
+                add(DueStep::Promotion, number, score.whole());
             }
         }
     }
@@ -74,7 +74,7 @@ pub fn revoked(store: &Store) -> Vec<Overdue> {
     let of = |execution: &Execution| {
         let at = execution.core.lease_revoked_at?;
         let is_revoked = execution.core.vector.ownership_state == OwnershipState::LeaseRevoked;
-        is_revoked.then_some(Overdue { execution: execution.no, due: Due::ReclaimOfRevoked, since_ms: at.ms() })
+        is_revoked.then_some(Overdue { execution: execution.number, due: DueStep::ReclaimOfRevoked, since_ms: at.ms() })
     };
     store.executions().filter_map(of).collect()
 }

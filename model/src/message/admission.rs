@@ -243,10 +243,10 @@ impl Command {
     /// The execution that the command is about.
     pub const fn execution(&self) -> Option<ExecutionNo> {
         match self {
-            Self::GuardExists(_, no)
-            | Self::ForgetAdmitted(_, no)
-            | Self::Tag(no, _)
-            | Self::Attach { execution: no, .. } => Some(*no),
+            Self::GuardExists(_, number)
+            | Self::ForgetAdmitted(_, number)
+            | Self::Tag(number, _)
+            | Self::Attach { execution: number, .. } => Some(*number),
             Self::CoreHash(place) | Self::BudgetIds(place) | Self::QuotaPolicyId(place) | Self::Score { place, .. } => {
                 Some(place.execution)
             }

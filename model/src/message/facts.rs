@@ -5,7 +5,7 @@
 
 use ff_core::types::{AttemptIndex, LeaseEpoch, LeaseFence};
 
-use super::{Held, Script, Taker};
+use super::{HandleFields, Script, Taker};
 use crate::intern::ExecutionNo;
 
 /// Which call issued a grant; the server itself does not keep it.
@@ -66,7 +66,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A write that the holder of a lease makes.
-    fn held(held: &'a Held) -> Self {
+    fn held(held: &'a HandleFields) -> Self {
         let under = held.fence.as_ref().map(|fence| UnderLease {
             attempt: held.attempt_index,
             epoch: fence.lease_epoch,

@@ -81,7 +81,7 @@ impl FlowRead {
     /// The execution that the read is about.
     pub const fn execution(&self) -> Option<ExecutionNo> {
         match self {
-            Self::Outgoing(_, no) | Self::Incoming(_, no) | Self::Group(_, no) => Some(*no),
+            Self::Outgoing(_, number) | Self::Incoming(_, number) | Self::Group(_, number) => Some(*number),
             Self::Dependencies(place) | Self::Unresolved(place) | Self::Upstream(place, _) => Some(place.execution),
             Self::Cores(..)
             | Self::Members(_)

@@ -19,7 +19,9 @@ pub use facts::{Facts, GrantKind, NewLeaseFor, UnderLease};
 pub use flow::{ApplyDependency, FlowFound, FlowPlace, FlowRead, FlowScript, ResolveDependency, StageEdge};
 pub use refusal::Refusal;
 pub use reply::{CoreView, Described, Done, NewLease, Reply};
-pub use script::{Cancel, Claim, ClaimResumed, Create, Expiry, Held, IssueGrant, Place, Reclaim, Script, Taker};
+pub use script::{
+    Cancel, Claim, ClaimResumed, Create, Expiry, HandleFields, IssueGrant, Place, Reclaim, Script, Taker,
+};
 pub use suspension::{CreateWaitpoint, RotateSecret, Signal, Suspend, SuspensionView, WaitpointView};
 
 use ff_core::types::{SignalId, WaitpointId};
@@ -156,19 +158,19 @@ impl Message {
     /// The execution that the message is about.
     pub fn execution(&self) -> Option<ExecutionNo> {
         match self {
-            Self::Core(no)
-            | Self::Context(no)
-            | Self::Description(no)
-            | Self::Policy(no)
-            | Self::Required(no)
-            | Self::Result(no)
-            | Self::Suspension(no)
-            | Self::TotalMatchers(no, _)
-            | Self::Matcher(no, _, _)
-            | Self::Signals(no, _)
-            | Self::Waitpoints(no)
-            | Self::WaitpointHeads(no, _)
-            | Self::MatcherNames(no, _) => Some(*no),
+            Self::Core(number)
+            | Self::Context(number)
+            | Self::Description(number)
+            | Self::Policy(number)
+            | Self::Required(number)
+            | Self::Result(number)
+            | Self::Suspension(number)
+            | Self::TotalMatchers(number, _)
+            | Self::Matcher(number, _, _)
+            | Self::Signals(number, _)
+            | Self::Waitpoints(number)
+            | Self::WaitpointHeads(number, _)
+            | Self::MatcherNames(number, _) => Some(*number),
             Self::Script(script) => script.execution(),
             Self::Command(command) => command.execution(),
             Self::Flow(read) => read.execution(),

@@ -1,8 +1,11 @@
 //! A script's error codes, and the one runtime error that callers can provoke.
 
+use std::borrow::Cow;
+
 use ff_core::state::{LifecyclePhase, TerminalOutcome};
 use ff_core::types::{AttemptId, FlowId, LeaseEpoch};
 
+use crate::spelling::word;
 use crate::store::TokenError;
 
 /// Why a script answered with an error; names are the library's codes.
@@ -143,6 +146,28 @@ impl Refusal {
             Self::InvalidSecretHex => "invalid_secret_hex",
             Self::InvalidGraceMs => "invalid_grace_ms",
             Self::RotationConflict(_) => "rotation_conflict",
+        }
+    }
+
+    /// The code as it goes over the wire: the library glues one detail to its code.
+    pub(crate) fn spelled(&self) -> Cow<'static, str> {
+        match self {
+            Self::AlreadyMemberOfDifferentFlow(flow) => Cow::Owned(format!("{}:{flow}", self.code())),
+            _ => Cow::Borrowed(self.code()),
+        }
+    }
+
+    /// The first detail beside the code; empty where there is none.
+    pub(crate) fn detail(&self) -> Cow<'_, str> {
+        match self {
+            Self::ExecutionNotActive { outcome, .. } => Cow::Borrowed(word(outcome)),
+            Self::InvalidCapabilities(detail) => Cow::Borrowed(detail),
+            Self::CapabilityMismatch(detail)
+            | Self::InvalidInput(detail)
+            | Self::InvariantViolation(detail)
+            | Self::RotationConflict(detail) => Cow::Borrowed(detail),
+            Self::MaxRetriesExhausted(cap) => Cow::Owned(cap.to_string()),
+            _ => Cow::Borrowed(""),
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Place {
 
 /// What a handle carries besides its execution: enough to form every key and the fence.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct HandleFields {
     /// The execution.
     pub execution: ExecutionNo,
     /// Attempt index that keys are formed with.
@@ -182,7 +182,7 @@ pub enum Script {
     /// `ff_renew_lease`.
     Renew {
         /// What the handle says.
-        held: Held,
+        held: HandleFields,
         /// New length from now.
         ttl_ms: u64,
         /// How long `lease:current` outlives it.
@@ -204,7 +204,7 @@ pub enum Script {
     /// `ff_complete_execution`.
     Complete {
         /// What the handle or the fence says.
-        held: Held,
+        held: HandleFields,
         /// Result; empty writes none.
         payload: Vec<u8>,
         /// Whether `source` is `operator_override`.
@@ -213,7 +213,7 @@ pub enum Script {
     /// `ff_fail_execution`.
     Fail {
         /// What the handle says.
-        held: Held,
+        held: HandleFields,
         /// Why.
         reason: String,
         /// What kind of failure, as text; it decides nothing.
@@ -226,14 +226,14 @@ pub enum Script {
     /// `ff_delay_execution`.
     Delay {
         /// What the handle says.
-        held: Held,
+        held: HandleFields,
         /// Absolute time by the caller's clock.
         until: TimestampMs,
     },
     /// `ff_update_progress`.
     Progress {
         /// What the handle says.
-        held: Held,
+        held: HandleFields,
         /// Percent done.
         percent: Option<u8>,
         /// Text.
@@ -389,7 +389,7 @@ pub enum Script {
     /// A function about flows.
     Flow(Box<FlowScript>),
     /// `ff_move_to_waiting_children`, with what the handle says.
-    WaitChildren(Held),
+    WaitChildren(HandleFields),
     /// `ff_create_pending_waitpoint`.
     CreateWaitpoint(Box<CreateWaitpoint>),
     /// `ff_resume_execution`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ff_core::contracts::{SuspensionReasonCode, SuspensionRequester};
 use ff_core::types::{AttemptIndex, SignalId, SuspensionId, TimestampMs, WaitpointId};
 
-use super::Held;
+use super::HandleFields;
 use crate::intern::{ExecutionNo, LaneNo};
 use crate::store::{Terms, WaitpointState};
 use crate::time::ServerTime;
@@ -14,7 +14,7 @@ use crate::time::ServerTime;
 #[derive(Clone, Debug)]
 pub struct Suspend {
     /// What the handle says.
-    pub held: Held,
+    pub held: HandleFields,
     /// New suspension id, minted by the caller.
     pub suspension: SuspensionId,
     /// The first waitpoint: new, or pending where [`Self::key`] is none.

@@ -95,7 +95,7 @@ impl Immediate {
         let mut inner = lock(&self.inner);
         let now = inner.now;
         match executions {
-            Some(executions) => executions.iter().for_each(|no| inner.store.lapse(*no, now)),
+            Some(executions) => executions.iter().for_each(|number| inner.store.lapse(*number, now)),
             None => inner.store.lapse_all(now),
         }
     }
@@ -132,8 +132,8 @@ impl Server for std::sync::Arc<Immediate> {
         inner.messages.push((message.name(), reply.label()));
         let Inner { store, touched, subscriptions, .. } = &mut *inner;
         touched.extend(message.execution().into_iter().chain(store.changes().executions()));
-        for (no, flow, outcome) in store.changes().published() {
-            let heard = payload(lock(&self.ids).execution_id(no).clone(), flow, outcome);
+        for (number, flow, outcome) in store.changes().published() {
+            let heard = payload(lock(&self.ids).execution_id(number).clone(), flow, outcome);
             for subscription in subscriptions.values_mut() {
                 subscription.heard.push_back(heard.clone());
                 subscription.waker.take().into_iter().for_each(Waker::wake);
@@ -177,9 +177,9 @@ impl Publishes for std::sync::Arc<Immediate> {
     fn subscribe(&self) -> SubscriptionNo {
         let mut inner = lock(&self.inner);
         inner.subscribed += 1;
-        let no = inner.subscribed;
-        inner.subscriptions.insert(no, Subscription::default());
-        no
+        let number = inner.subscribed;
+        inner.subscriptions.insert(number, Subscription::default());
+        number
     }
 
     fn poll_heard(&self, subscription: SubscriptionNo, context: &mut Context<'_>) -> Poll<CompletionPayload> {

@@ -32,7 +32,7 @@ fn set(keys: &mut Keys, name: String, members: BTreeSet<String>) {
 
 /// Adds them all.
 pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
-    let name = |no| ids.execution_name(no).to_string();
+    let name = |number| ids.execution_name(number).to_string();
     let mut partitions = BTreeSet::new();
     for (place, budget) in store.budgets().iter() {
         partitions.insert(place.partition);
@@ -43,10 +43,10 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
         hash(keys, names.definition(), &budget.definition);
         hash(keys, names.limits(), &budget.limits);
         hash(keys, names.usage(), &budget.usage);
-        for (no, spent) in &budget.by_execution {
-            hash(keys, names.by_exec(&name(*no)), spent);
+        for (number, spent) in &budget.by_execution {
+            hash(keys, names.by_exec(&name(*number)), spent);
         }
-        set(keys, names.by_exec_index(), budget.spenders.iter().map(|no| name(*no)).collect());
+        set(keys, names.by_exec_index(), budget.spenders.iter().map(|number| name(*number)).collect());
     }
     let mut resets: BTreeMap<u16, BTreeMap<String, Score>> = BTreeMap::new();
     for (place, score) in store.budgets().resets() {
@@ -84,7 +84,7 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
             );
         }
         for (dimension, window) in &quota.windows {
-            let members: BTreeMap<_, _> = window.iter().map(|(no, score)| (name(*no), *score)).collect();
+            let members: BTreeMap<_, _> = window.iter().map(|(number, score)| (name(*number), *score)).collect();
             if !members.is_empty() {
                 put(keys, names.window(dimension), Value::Sorted(members), None);
             }
@@ -92,10 +92,10 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
         if let Some(count) = quota.concurrency {
             put(keys, names.concurrency(), Value::Text(count.to_string().into_bytes()), None);
         }
-        for (no, until) in &quota.guards {
-            put(keys, names.admitted(ids.execution_id(*no)), Value::Text(b"1".to_vec()), Some(*until));
+        for (number, until) in &quota.guards {
+            put(keys, names.admitted(ids.execution_id(*number)), Value::Text(b"1".to_vec()), Some(*until));
         }
-        set(keys, names.admitted_set(), quota.admitted.iter().map(|no| name(*no)).collect());
+        set(keys, names.admitted_set(), quota.admitted.iter().map(|number| name(*number)).collect());
     }
     for index in partitions {
         let listed = store.quotas().policies(index).map(|id| id.to_string()).collect();

@@ -15,7 +15,7 @@ use crate::time::ServerTime;
 
 /// Adds every key of an execution.
 pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mut Keys) {
-    let names = names(ids, found.no);
+    let names = names(ids, found.number);
     let mut put = |name: String, value: Value, expires_at: Option<ServerTime>| {
         keys.insert(name, Key { value, expires_at });
     };
@@ -44,8 +44,8 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
 }
 
 /// The keys to look for; attempts one further than the model knows.
-pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(String, Type)> {
-    let names = names(ids, no);
+pub(super) fn possible(store: &Store, ids: &Interner, number: ExecutionNo) -> Vec<(String, Type)> {
+    let names = names(ids, number);
     let mut keys = vec![
         (names.core(), Type::Hash),
         (names.payload(), Type::Text),
@@ -54,7 +54,7 @@ pub(super) fn possible(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(S
         (names.lease_current(), Type::ExpiringHash),
         (names.claim_grant(), Type::ExpiringHash),
     ];
-    let Some(found) = store.execution(no) else { return keys };
+    let Some(found) = store.execution(number) else { return keys };
     keys.extend([(names.deps_meta(), Type::Hash), (names.deps_unresolved(), Type::Set)]);
     keys.extend(found.dependencies.applied.iter().map(|applied| (names.dep_edge(&applied.edge), Type::Hash)));
     let next = found.attempts.iter().map(|attempt| attempt.index.0 + 1).max().unwrap_or(0);
@@ -103,7 +103,7 @@ fn attempt(ids: &Interner, found: &Execution, attempt: &Attempt) -> BTreeMap<Str
     fields
         .if_some("attempt_type", attempt.kind.map(word))
         .if_some("lease_epoch", attempt.lease_epoch)
-        .if_some("worker_instance_id", attempt.instance.map(|no| ids.instance_id(no)))
+        .if_some("worker_instance_id", attempt.instance.map(|number| ids.instance_id(number)))
         .if_some("failure_reason", attempt.failure_reason.as_ref())
         .if_some("failure_category", attempt.failure_category.as_ref());
     if let Some(parked_by) = &attempt.suspension_id {

@@ -34,7 +34,7 @@ fn set(members: impl IntoIterator<Item = impl Display>) -> Value {
 
 /// Adds an execution's own dependency keys.
 pub(super) fn render_dependencies(ids: &Interner, found: &Execution, keys: &mut Keys) {
-    let names = names(ids, found.no);
+    let names = names(ids, found.number);
     let dependencies = &found.dependencies;
     if let Some(meta) = &dependencies.meta {
         put(keys, names.deps_meta(), hash(meta.fields()));
@@ -42,7 +42,7 @@ pub(super) fn render_dependencies(ids: &Interner, found: &Execution, keys: &mut 
     put(keys, names.deps_unresolved(), set(&dependencies.unresolved));
     put(keys, names.deps_all_edges(), set(dependencies.applied.iter().map(|applied| &applied.edge)));
     for applied in &dependencies.applied {
-        let fields = applied.fields(found.no, |no| ids.execution_name(no).clone());
+        let fields = applied.fields(found.number, |number| ids.execution_name(number).clone());
         put(keys, names.dep_edge(&applied.edge), hash(fields));
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn render_dependencies(ids: &Interner, found: &Execution, keys: &mut 
 /// Adds every flow's keys and the flow indexes.
 pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
     let mut partitions = BTreeSet::new();
-    let name = |no| ids.execution_name(no).clone();
+    let name = |number| ids.execution_name(number).clone();
     for flow in store.flows() {
         partitions.insert(flow.partition);
         let names = FlowKeyContext::new(&partition(flow.partition), &flow.id);
@@ -58,8 +58,8 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
             put(keys, names.core(), hash(core.fields()));
         }
         put(keys, names.tags(), Value::Hash(flow.tags.clone()));
-        put(keys, names.members(), set(flow.members.iter().map(|no| name(*no))));
-        put(keys, names.pending_cancels(), set(flow.pending_cancels.iter().map(|no| name(*no))));
+        put(keys, names.members(), set(flow.members.iter().map(|number| name(*number))));
+        put(keys, names.pending_cancels(), set(flow.pending_cancels.iter().map(|number| name(*number))));
         for (upstream, edges) in &flow.outgoing {
             put(keys, names.outgoing(ids.execution_id(*upstream)), set(edges));
         }
@@ -80,7 +80,7 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
         let backlog: BTreeMap<_, _> =
             indexes.cancel_backlog.iter().map(|(flow, score)| (flow.to_string(), *score)).collect();
         put(keys, names.cancel_backlog(), Value::Sorted(backlog));
-        let groups = indexes.pending_cancel_groups.iter().map(|(flow, no)| format!("{flow}|{}", name(*no)));
+        let groups = indexes.pending_cancel_groups.iter().map(|(flow, number)| format!("{flow}|{}", name(*number)));
         put(keys, names.pending_cancel_groups(), set(groups));
     }
 }

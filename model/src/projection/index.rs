@@ -53,10 +53,10 @@ fn sorted_names(partition: u16, lanes: &[LaneId]) -> Vec<String> {
 
 /// The place of an execution in every index that could hold it: those of its own and its current lane,
 /// those that do, and the lease sets of its current and its attempts' instances.
-pub(super) fn places(store: &Store, ids: &Interner, no: ExecutionNo) -> BTreeMap<String, Place> {
-    let partition = ids.partition(no);
+pub(super) fn places(store: &Store, ids: &Interner, number: ExecutionNo) -> BTreeMap<String, Place> {
+    let partition = ids.partition(number);
     let mut places = BTreeMap::new();
-    let Some(found) = store.execution(no) else { return places };
+    let Some(found) = store.execution(number) else { return places };
     let mut lanes = vec![ids.lane_id(found.submission.lane).clone()];
     if found.core.current_lane != found.submission.lane {
         lanes.push(ids.lane_id(found.core.current_lane).clone());

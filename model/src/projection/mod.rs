@@ -74,9 +74,9 @@ pub enum Place {
 /// The keys that belong to one execution and exist.
 ///
 /// Keys past their expiry are left out, as a server leaves them out.
-pub fn execution_keys(store: &Store, ids: &Interner, no: ExecutionNo, now: ServerTime) -> Keys {
+pub fn execution_keys(store: &Store, ids: &Interner, number: ExecutionNo, now: ServerTime) -> Keys {
     let mut keys = Keys::new();
-    if let Some(found) = store.execution(no) {
+    if let Some(found) = store.execution(number) {
         execution::render(store, ids, found, &mut keys);
     }
     keys.retain(|_, key| key.expires_at.is_none_or(|expires| expires >= now));
@@ -99,13 +99,13 @@ pub enum Type {
 }
 
 /// The keys that an execution could have: those to look for, whether or not the model has them.
-pub fn possible_keys(store: &Store, ids: &Interner, no: ExecutionNo) -> Vec<(String, Type)> {
-    execution::possible(store, ids, no)
+pub fn possible_keys(store: &Store, ids: &Interner, number: ExecutionNo) -> Vec<(String, Type)> {
+    execution::possible(store, ids, number)
 }
 
 /// The place of one execution in every index of its partition that any lane or instance of the run names.
-pub fn places(store: &Store, ids: &Interner, no: ExecutionNo) -> BTreeMap<String, Place> {
-    index::places(store, ids, no)
+pub fn places(store: &Store, ids: &Interner, number: ExecutionNo) -> BTreeMap<String, Place> {
+    index::places(store, ids, number)
 }
 
 /// Every key of the store with so many partitions, those past their expiry included.
@@ -123,8 +123,8 @@ pub fn everything(store: &Store, ids: &Interner, partitions: u16) -> Keys {
 }
 
 /// The key names of an execution.
-pub fn names(ids: &Interner, no: ExecutionNo) -> ExecKeyContext {
-    ExecKeyContext::new(&partition(ids.partition(no)), ids.execution_id(no))
+pub fn names(ids: &Interner, number: ExecutionNo) -> ExecKeyContext {
+    ExecKeyContext::new(&partition(ids.partition(number)), ids.execution_id(number))
 }
 
 /// The name of an index's key.

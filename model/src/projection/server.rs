@@ -12,10 +12,10 @@ use crate::store::{Lives, Store};
 
 /// Adds them all.
 pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
-    for ((partition, namespace, key), (no, until)) in store.idempotency_keys() {
+    for ((partition, namespace, key), (number, until)) in store.idempotency_keys() {
         let tag = Partition { family: PartitionFamily::Execution, index: *partition }.hash_tag();
         let name = keys::idempotency_key(&tag, ids.namespace_id(*namespace).as_str(), key);
-        let value = Value::Text(ids.execution_name(*no).as_bytes().to_vec());
+        let value = Value::Text(ids.execution_name(*number).as_bytes().to_vec());
         keys.insert(name, Key { value, expires_at: Some(*until) });
     }
     for ((partition, waitpoint, key), (signal, until)) in store.signal_keys() {

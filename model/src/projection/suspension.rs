@@ -39,7 +39,7 @@ fn outcome(done: &SuspendDone) -> String {
 
 /// Adds the keys of an execution.
 pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mut Keys) {
-    let names = names(ids, found.no);
+    let names = names(ids, found.number);
     if let Some(current) = &found.suspension {
         put(keys, names.suspension_current(), hash(current.fields(&found.name)), None);
     }
@@ -56,7 +56,7 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
         let value = Value::Hash([("outcome".to_owned(), outcome(done))].into());
         put(keys, names.suspend_dedup(key), value, Some(*until));
     }
-    for waitpoint in store.waitpoints_of(found.no) {
+    for waitpoint in store.waitpoints_of(found.number) {
         put(keys, names.waitpoint(&waitpoint.id), hash(waitpoint.fields(&found.name)), None);
         if let Some(condition) = &waitpoint.condition {
             put(keys, names.waitpoint_condition(&waitpoint.id), hash(condition.fields()), None);
@@ -73,7 +73,7 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
 
 /// Adds the keys of an execution that could exist to those to look for.
 pub(super) fn possible(store: &Store, ids: &Interner, found: &Execution, keys: &mut Vec<(String, Type)>) {
-    let names = names(ids, found.no);
+    let names = names(ids, found.number);
     keys.extend([
         (names.suspension_current(), Type::Hash),
         (names.waitpoints(), Type::Set),
@@ -81,7 +81,7 @@ pub(super) fn possible(store: &Store, ids: &Interner, found: &Execution, keys: &
         (names.suspension_satisfied_set(), Type::Set),
         (names.suspension_member_map(), Type::Hash),
     ]);
-    for waitpoint in store.waitpoints_of(found.no) {
+    for waitpoint in store.waitpoints_of(found.number) {
         keys.push((names.waitpoint(&waitpoint.id), Type::Hash));
         keys.push((names.waitpoint_condition(&waitpoint.id), Type::Hash));
     }

@@ -43,16 +43,16 @@ pub(super) fn block_execution(
     if granted && store.deviations().has(Deviation::FixBlockRespectsGrant) {
         return Err(Refusal::GrantAlreadyExists);
     }
-    let no = place.execution;
-    store.edit(no, |core| {
+    let number = place.execution;
+    store.edit(number, |core| {
         core.vector = vector::blocked(eligibility, reason, core.vector.attempt_state);
         core.detail = Detail::Caller;
         core.last_transition_at = caller_now;
         core.last_mutation_at = caller_now;
     });
-    store.write_reasons(no, |reasons| reasons.blocking_detail = Some(detail.to_owned()));
-    store.remove(no, IndexKey::Eligible(lane));
-    store.add(no, index, Score::at_ms(caller_now.0));
+    store.write_reasons(number, |reasons| reasons.blocking_detail = Some(detail.to_owned()));
+    store.remove(number, IndexKey::Eligible(lane));
+    store.add(number, index, Score::at_ms(caller_now.0));
     Ok(Done::Ok("blocked"))
 }
 
@@ -81,8 +81,8 @@ pub(super) fn unblock_execution(
         return Err(Refusal::ExecutionNotEligible);
     }
     let score = core.eligible_score();
-    let no = place.execution;
-    store.edit(no, |core| {
+    let number = place.execution;
+    store.edit(number, |core| {
         core.vector = vector::eligible(core.vector.attempt_state);
         core.detail = Detail::None;
         core.last_transition_at = caller_now;
@@ -93,7 +93,7 @@ pub(super) fn unblock_execution(
         BlockingReason::WaitingForQuota => IndexKey::BlockedQuota(lane),
         _ => IndexKey::BlockedRoute(lane),
     };
-    store.remove(no, index);
-    store.add(no, IndexKey::Eligible(lane), score);
+    store.remove(number, index);
+    store.add(number, IndexKey::Eligible(lane), score);
     Ok(Done::Ok("unblocked"))
 }

@@ -18,8 +18,8 @@ const FLOW_CASCADE: &str = "flow_cascade";
 /// Outside the active phase no fence is compared at all, and inside it neither the expiry nor the
 /// attempt is: a handle whose lease is long gone can still cancel.
 pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel) -> Answer {
-    let no = args.execution;
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let number = args.execution;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let core = &found.core;
     let phase = core.vector.lifecycle_phase;
     let own_lane = found.submission.lane;
@@ -38,23 +38,23 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
         }
     }
     if store.deviations().has(Deviation::FixFenceHandleCancel) && args.fence.is_some() {
-        fence::validate(store, now, no, args.fence.as_ref())?;
+        fence::validate(store, now, number, args.fence.as_ref())?;
     }
-    let has_attempt = store.execution(no).is_some_and(|found| found.core.current_attempt_index.is_some());
+    let has_attempt = store.execution(number).is_some_and(|found| found.core.current_attempt_index.is_some());
     if has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended) {
-        store.write_attempt(no, args.attempt_index, |attempt| {
+        store.write_attempt(number, args.attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedCancelled;
             attempt.ended_at = Some(now);
             attempt.failure_reason = Some(format!("cancelled: {}", args.reason));
         });
     }
     if phase == LifecyclePhase::Active {
-        store.delete_lease(no);
+        store.delete_lease(number);
     }
     if phase == LifecyclePhase::Suspended {
         close_suspension(store, now, args, partition);
     }
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         let attempt_state = if has_attempt { AttemptState::AttemptTerminal } else { core.vector.attempt_state };
         core.vector = vector::terminal(TerminalOutcome::Cancelled, attempt_state);
         core.detail = Detail::None;
@@ -64,34 +64,34 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
-    store.write_reasons(no, |reasons| {
+    store.write_reasons(number, |reasons| {
         reasons.cancellation = Some(args.reason.clone());
         reasons.cancelled_by = Some(args.source.clone());
     });
     leave_every_index(store, args, own_lane);
-    store.add(no, IndexKey::Terminal(args.lane), Score::at_ms(now.ms()));
+    store.add(number, IndexKey::Terminal(args.lane), Score::at_ms(now.ms()));
     if args.source != FLOW_CASCADE {
-        store.publish(no, "cancelled");
+        store.publish(number, "cancelled");
     }
     Ok(Done::Ok("cancelled"))
 }
 
 fn close_suspension(store: &mut Store, now: ServerTime, args: &Cancel, partition: u16) {
-    let no = args.execution;
-    store.write_suspension(no, |suspension| {
+    let number = args.execution;
+    store.write_suspension(number, |suspension| {
         if let Some(suspension) = suspension {
             suspension.closed_at = Some(now);
             suspension.close_reason = "cancelled";
         }
     });
     if let Some(waitpoint) = &args.waitpoint {
-        store.write_waitpoint(no, partition, waitpoint, |waitpoint| {
+        store.write_waitpoint(number, partition, waitpoint, |waitpoint| {
             waitpoint.close(now, "cancelled", false);
             waitpoint.close_condition(now, "cancelled");
         });
     }
-    store.delete_composite(no);
-    resume::close_additional(store, now, no, partition, "cancelled", "cancelled", false);
+    store.delete_composite(number);
+    resume::close_additional(store, now, number, partition, "cancelled", "cancelled", false);
 }
 
 /// `defensive_zrem_all_indexes`: active and suspended by the core's lane, the rest by the caller's.

@@ -104,15 +104,15 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
         Command::Lanes => Answered::Texts(store.lanes().clone()),
         Command::AllExecutions(partition) => {
             let members = store.executions().filter(|found| found.partition == *partition);
-            Answered::Executions(members.map(|found| found.no).collect())
+            Answered::Executions(members.map(|found| found.number).collect())
         }
         Command::Score { place, key } => {
             let score = find(store, now, *place).and_then(|found| found.score_in(*key));
             Answered::Text(score.map(|score| score.to_lua_string()))
         }
         Command::CoreHash(place) => Answered::Core(find(store, now, *place).map(|found| Box::new(core_hash(found)))),
-        Command::Tag(no, tag) => {
-            Answered::Text(store.execution(*no).and_then(|found| found.submission.tags.get(tag).cloned()))
+        Command::Tag(number, tag) => {
+            Answered::Text(store.execution(*number).and_then(|found| found.submission.tags.get(tag).cloned()))
         }
         Command::BudgetIds(place) => attached(find(store, now, *place), |attached| attached.budget_ids.clone()),
         Command::QuotaPolicyId(place) => {

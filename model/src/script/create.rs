@@ -79,7 +79,7 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
     let is_delayed = if follows_state { delayed.is_some() } else { args.delay_until.is_some() };
     let index = if is_delayed { IndexKey::Delayed(lane) } else { IndexKey::Eligible(lane) };
     store.create(Execution {
-        no: args.execution,
+        number: args.execution,
         name: args.name.clone(),
         partition: args.partition,
         submission: Submission { required, ..args.submission.clone() },

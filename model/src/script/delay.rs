@@ -5,32 +5,32 @@ use ff_core::types::TimestampMs;
 
 use super::{Answer, COMPARED_WITH_NIL, Refusal, fence, vector};
 use crate::intern::LaneNo;
-use crate::message::{Done, Held, Place};
+use crate::message::{Done, HandleFields, Place};
 use crate::number::Score;
 use crate::store::{Detail, IndexKey, Stamp, Store};
 use crate::time::ServerTime;
 
 /// The holder parks its execution until a time of its own clock; the past is allowed.
-pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &Held, until: TimestampMs) -> Answer {
-    let no = held.execution;
-    store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &HandleFields, until: TimestampMs) -> Answer {
+    let number = held.execution;
+    store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, false)?;
-    fence::validate(store, now, no, triple)?;
+    fence::validate(store, now, number, triple)?;
     let due = Score::at_ms(until.0);
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::delayed(BlockingReason::WaitingForDelay, AttemptState::AttemptInterrupted);
         core.detail = Detail::Delayed(due);
         core.delay_until = Some(due);
         core.clear_lease();
         core.stamp(now);
     });
-    store.write_attempt(no, held.attempt_index, |attempt| {
+    store.write_attempt(number, held.attempt_index, |attempt| {
         attempt.state = AttemptLifecycle::Suspended;
         attempt.suspended_at = Stamp::At(now);
         attempt.suspension_id = Some("worker_delay".into());
     });
-    fence::release(store, no, held.lane, held.instance);
-    store.add(no, IndexKey::Delayed(held.lane), due);
+    fence::release(store, number, held.lane, held.instance);
+    store.add(number, IndexKey::Delayed(held.lane), due);
     Ok(Done::Ok("delayed"))
 }
 
@@ -39,17 +39,17 @@ pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &Held, u
 /// An entry whose `delay_until` is empty makes the script itself fail (a comparison with nil), so
 /// such an execution can never be promoted.
 pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now: TimestampMs) -> Answer {
-    let no = place.execution;
-    let Some(found) = store.execution(no).filter(|found| found.partition == place.partition) else {
+    let number = place.execution;
+    let Some(found) = store.execution(number).filter(|found| found.partition == place.partition) else {
         return Ok(Done::Ok("not_found_cleaned"));
     };
     let core = &found.core;
     if core.vector.lifecycle_phase != LifecyclePhase::Runnable {
-        store.remove(no, IndexKey::Delayed(lane));
+        store.remove(number, IndexKey::Delayed(lane));
         return Ok(Done::Ok("not_runnable_cleaned"));
     }
     if core.vector.eligibility_state != EligibilityState::NotEligibleUntilTime {
-        store.remove(no, IndexKey::Delayed(lane));
+        store.remove(number, IndexKey::Delayed(lane));
         return Ok(Done::Ok("not_delayed_cleaned"));
     }
     let due = core.delay_until.ok_or(Refusal::RuntimeError(COMPARED_WITH_NIL))?;
@@ -57,7 +57,7 @@ pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now
         return Ok(Done::Ok("not_yet_due"));
     }
     let score = core.eligible_score();
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector.eligibility_state = EligibilityState::EligibleNow;
         core.vector.blocking_reason = BlockingReason::WaitingForWorker;
         core.vector.public_state = PublicState::Waiting;
@@ -66,7 +66,7 @@ pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now
         core.last_transition_at = now;
         core.last_mutation_at = now;
     });
-    store.remove(no, IndexKey::Delayed(lane));
-    store.add(no, IndexKey::Eligible(lane), score);
+    store.remove(number, IndexKey::Delayed(lane));
+    store.add(number, IndexKey::Eligible(lane), score);
     Ok(Done::Ok("promoted"))
 }

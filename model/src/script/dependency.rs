@@ -22,8 +22,8 @@ const NOTHING: &str = "";
 /// Neither flow nor edge need exist. Whatever parked a runnable execution before is forgotten, but only
 /// the eligible index is left.
 pub(super) fn apply_dependency_to_child(store: &mut Store, now: ServerTime, args: &ApplyDependency) -> Answer {
-    let no = args.downstream;
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let number = args.downstream;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.flow.as_ref().is_some_and(|flow| *flow != args.flow.flow) {
         return Err(Refusal::ExecutionAlreadyInFlow);
     }
@@ -33,7 +33,7 @@ pub(super) fn apply_dependency_to_child(store: &mut Store, now: ServerTime, args
     let is_runnable = found.core.vector.lifecycle_phase == LifecyclePhase::Runnable
         && found.core.vector.terminal_outcome == TerminalOutcome::None;
     let created_at = found.core.created_at;
-    let unresolved = store.write_dependencies(no, |dependencies| {
+    let unresolved = store.write_dependencies(number, |dependencies| {
         dependencies.applied.push(Dependency {
             edge: args.edge.clone(),
             flow: args.flow.flow.clone(),
@@ -56,16 +56,16 @@ pub(super) fn apply_dependency_to_child(store: &mut Store, now: ServerTime, args
         unsatisfied
     });
     let groups = &mut store.flow_mut(args.flow.partition, &args.flow.flow).groups;
-    groups.entry(no).and_modify(|group| group.n += 1).or_insert_with(EdgeGroup::implied);
+    groups.entry(number).and_modify(|group| group.n += 1).or_insert_with(EdgeGroup::implied);
     if is_runnable {
-        store.edit(no, |core| {
+        store.edit(number, |core| {
             core.vector = vector::waiting_children(core.vector.attempt_state);
             core.detail = Detail::Dependencies { unresolved, edge: args.edge.0 };
             core.last_transition_at = args.now;
             core.last_mutation_at = args.now;
         });
-        store.remove(no, IndexKey::Eligible(args.lane));
-        store.add(no, IndexKey::BlockedDependencies(args.lane), Score::at_ms(created_at.ms()));
+        store.remove(number, IndexKey::Eligible(args.lane));
+        store.add(number, IndexKey::BlockedDependencies(args.lane), Score::at_ms(created_at.ms()));
     }
     Ok(Done::Count("applied", unresolved))
 }
@@ -75,14 +75,14 @@ pub(super) fn apply_dependency_to_child(store: &mut Store, now: ServerTime, args
 ///
 /// Where all are required, the last success unblocks and the first other end skips.
 pub(super) fn resolve_dependency(store: &mut Store, now: ServerTime, args: &ResolveDependency) -> Answer {
-    let no = args.child.execution;
+    let number = args.child.execution;
     let found = find(store, now, args.child).and_then(|found| found.dependencies.of(&args.edge));
     let dependency = found.ok_or(Refusal::InvalidDependency)?;
     if dependency.state != DependencyState::Unsatisfied {
         return Ok(Done::Resolved("already_resolved", NOTHING));
     }
     let passes_data = !dependency.data_passing_ref.is_empty();
-    let group = store.flow(args.flow.partition, &args.flow.flow).and_then(|flow| flow.groups.get(&no));
+    let group = store.flow(args.flow.partition, &args.flow.flow).and_then(|flow| flow.groups.get(&number));
     if let Some(group) = group
         && !matches!(group.policy, EdgeDependencyPolicy::AllOf)
     {
@@ -90,7 +90,7 @@ pub(super) fn resolve_dependency(store: &mut Store, now: ServerTime, args: &Reso
     }
     let success = args.outcome == "success";
     let state = if success { DependencyState::Satisfied } else { DependencyState::Impossible };
-    let remaining = store.write_dependencies(no, |dependencies| {
+    let remaining = store.write_dependencies(number, |dependencies| {
         dependencies.resolve(&args.edge, state, args.now);
         dependencies.meta.as_mut().map_or(0, |meta| {
             meta.unsatisfied -= 1;
@@ -127,10 +127,10 @@ pub(super) fn resolve_dependency(store: &mut Store, now: ServerTime, args: &Reso
 /// Neither `deps:meta` nor a replay counts with it: the dependencies of a replayed execution can
 /// exceed the group's size, which is refused after they were written, or find the verdict given.
 fn resolve_dependency_quorum(store: &mut Store, args: &ResolveDependency, passes_data: bool) -> Answer {
-    let no = args.child.execution;
+    let number = args.child.execution;
     let success = args.outcome == "success";
     let state = if success { DependencyState::Satisfied } else { DependencyState::Impossible };
-    store.write_dependencies(no, |dependencies| dependencies.resolve(&args.edge, state, args.now));
+    store.write_dependencies(number, |dependencies| dependencies.resolve(&args.edge, state, args.now));
     let Some(group) = group_mut(store, args) else { return Err(Refusal::InvalidDependency) };
     match args.outcome.as_str() {
         "success" => group.succeeded += 1,
@@ -174,13 +174,13 @@ fn resolve_dependency_quorum(store: &mut Store, args: &ResolveDependency, passes
 
 /// Lists the upstreams that have not ended, once for each edge, and leaves the group to be drained.
 fn flag_siblings(store: &mut Store, args: &ResolveDependency, satisfied: bool) {
-    let (partition, no) = (args.flow.partition, args.child.execution);
+    let (partition, number) = (args.flow.partition, args.child.execution);
     let runs = |store: &Store, upstream: ExecutionNo| {
         let found = store.execution(upstream).filter(|found| found.partition == partition);
         found.is_some_and(|found| found.core.vector.lifecycle_phase != LifecyclePhase::Terminal)
     };
     let upstreams = |flow: &Flow| -> Vec<ExecutionNo> {
-        flow.incoming(no).iter().filter_map(|id| flow.edge(id)).map(|edge| edge.upstream).collect()
+        flow.incoming(number).iter().filter_map(|id| flow.edge(id)).map(|edge| edge.upstream).collect()
     };
     let siblings = store.flow(partition, &args.flow.flow).map_or_else(Vec::new, upstreams);
     let running = siblings.into_iter().filter(|upstream| runs(store, *upstream)).collect();
@@ -188,7 +188,7 @@ fn flag_siblings(store: &mut Store, args: &ResolveDependency, satisfied: bool) {
         group.cancel_reason = Some(if satisfied { "sibling_quorum_satisfied" } else { "sibling_quorum_impossible" });
         group.cancel_pending = Some(running);
     }
-    insert(&mut store.flow_indexes_mut(partition).pending_cancel_groups, (args.flow.flow.clone(), no));
+    insert(&mut store.flow_indexes_mut(partition).pending_cancel_groups, (args.flow.flow.clone(), number));
 }
 
 fn group_mut<'a>(store: &'a mut Store, args: &ResolveDependency) -> Option<&'a mut EdgeGroup> {
@@ -215,8 +215,8 @@ fn inject(store: &mut Store, args: &ResolveDependency) -> &'static str {
 
 /// Makes an execution eligible that waits for dependencies and nothing else.
 fn unblock(store: &mut Store, args: &ResolveDependency) {
-    let no = args.child.execution;
-    let Some(found) = store.execution(no) else { return };
+    let number = args.child.execution;
+    let Some(found) = store.execution(number) else { return };
     let state = &found.core.vector;
     let waits = state.lifecycle_phase == LifecyclePhase::Runnable
         && state.ownership_state == OwnershipState::Unowned
@@ -226,7 +226,7 @@ fn unblock(store: &mut Store, args: &ResolveDependency) {
         return;
     }
     let score = found.core.eligible_score();
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::eligible(match core.vector.attempt_state {
             AttemptState::None => AttemptState::PendingFirstAttempt,
             kept => kept,
@@ -235,16 +235,16 @@ fn unblock(store: &mut Store, args: &ResolveDependency) {
         core.last_transition_at = args.now;
         core.last_mutation_at = args.now;
     });
-    store.remove(no, IndexKey::BlockedDependencies(args.lane));
-    store.add(no, IndexKey::Eligible(args.lane), score);
+    store.remove(number, IndexKey::BlockedDependencies(args.lane));
+    store.add(number, IndexKey::Eligible(args.lane), score);
 }
 
 /// Ends an execution as skipped, in whatever phase it is.
 ///
 /// A lease, a suspension and every index but the blocked one stay as they are; the times are the caller's.
 fn skip(store: &mut Store, args: &ResolveDependency) -> &'static str {
-    let no = args.child.execution;
-    let Some(found) = store.execution(no) else { return NOTHING };
+    let number = args.child.execution;
+    let Some(found) = store.execution(number) else { return NOTHING };
     if found.core.vector.terminal_outcome != TerminalOutcome::None {
         return NOTHING;
     }
@@ -252,13 +252,13 @@ fn skip(store: &mut Store, args: &ResolveDependency) -> &'static str {
         matches!(found.core.vector.attempt_state, AttemptState::RunningAttempt | AttemptState::AttemptInterrupted);
     let at = ServerTime::trusting_caller(args.now);
     if begun {
-        store.write_attempt(no, args.attempt_index, |attempt| {
+        store.write_attempt(number, args.attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedCancelled;
             attempt.ended_at = Some(at);
             attempt.failure_reason = Some("dependency_impossible".into());
         });
     }
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         let attempt_state = if begun { AttemptState::AttemptTerminal } else { AttemptState::None };
         core.vector = vector::terminal(TerminalOutcome::Skipped, attempt_state);
         core.detail = Detail::None;
@@ -266,15 +266,15 @@ fn skip(store: &mut Store, args: &ResolveDependency) -> &'static str {
         core.last_transition_at = args.now;
         core.last_mutation_at = args.now;
     });
-    store.remove(no, IndexKey::BlockedDependencies(args.lane));
-    store.add(no, IndexKey::Terminal(args.lane), Score::at_ms(args.now.0));
-    store.publish(no, "skipped");
+    store.remove(number, IndexKey::BlockedDependencies(args.lane));
+    store.add(number, IndexKey::Terminal(args.lane), Score::at_ms(args.now.0));
+    store.publish(number, "skipped");
     "child_skipped"
 }
 
 /// Says where an execution stands with its dependencies; `eligible` whatever else parked it.
-pub(super) fn evaluate_flow_eligibility(store: &mut Store, now: ServerTime, no: ExecutionNo) -> Answer {
-    let Some(found) = store.visit(no, now) else {
+pub(super) fn evaluate_flow_eligibility(store: &mut Store, now: ServerTime, number: ExecutionNo) -> Answer {
+    let Some(found) = store.visit(number, now) else {
         return Ok(Done::Ok("not_found"));
     };
     let state = &found.core.vector;

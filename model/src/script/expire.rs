@@ -25,7 +25,7 @@ pub(super) fn expire_execution(
     attempt_index: Option<AttemptIndex>,
     expiry: Expiry,
 ) -> Answer {
-    let no = place.execution;
+    let number = place.execution;
     let Some(found) = find(store, now, place) else {
         return Ok(Done::Ok("not_found_cleaned"));
     };
@@ -34,8 +34,8 @@ pub(super) fn expire_execution(
     let (instance, has_attempt) = (core.current_instance, core.current_attempt_index.is_some());
     let own_lane = found.submission.lane;
     if phase == LifecyclePhase::Terminal {
-        store.remove(no, IndexKey::AttemptTimeout);
-        store.remove(no, IndexKey::ExecutionDeadline);
+        store.remove(number, IndexKey::AttemptTimeout);
+        store.remove(number, IndexKey::ExecutionDeadline);
         return Ok(Done::Ok("already_terminal"));
     }
     let (reason, close_reason) = match expiry {
@@ -44,7 +44,7 @@ pub(super) fn expire_execution(
     };
     let ends_attempt = has_attempt && matches!(phase, LifecyclePhase::Active | LifecyclePhase::Suspended);
     if let Some(attempt_index) = attempt_index.filter(|_| ends_attempt) {
-        store.write_attempt(no, attempt_index, |attempt| {
+        store.write_attempt(number, attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::EndedFailure;
             attempt.ended_at = Some(now);
             attempt.failure_reason = Some(reason.into());
@@ -52,26 +52,26 @@ pub(super) fn expire_execution(
     }
     match phase {
         LifecyclePhase::Active => {
-            store.delete_lease(no);
-            store.remove(no, IndexKey::LeaseExpiry);
+            store.delete_lease(number);
+            store.remove(number, IndexKey::LeaseExpiry);
             if let Some(instance) = instance {
-                store.remove(no, IndexKey::WorkerLeases(instance));
+                store.remove(number, IndexKey::WorkerLeases(instance));
             }
-            store.remove(no, IndexKey::Active(lane));
+            store.remove(number, IndexKey::Active(lane));
         }
         LifecyclePhase::Suspended => {
-            store.write_suspension(no, |suspension| {
+            store.write_suspension(number, |suspension| {
                 if let Some(suspension) = suspension {
                     suspension.closed_at = Some(now);
                     suspension.close_reason = close_reason;
                 }
             });
-            store.remove(no, IndexKey::Suspended(lane));
-            store.remove(no, IndexKey::SuspensionTimeout);
+            store.remove(number, IndexKey::Suspended(lane));
+            store.remove(number, IndexKey::SuspensionTimeout);
         }
         _ => leave_runnable_index(store, place, own_lane, eligibility),
     }
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         let attempt_state = if has_attempt { AttemptState::AttemptTerminal } else { core.vector.attempt_state };
         core.vector = vector::terminal(TerminalOutcome::Expired, attempt_state);
         core.detail = Detail::None;
@@ -82,23 +82,23 @@ pub(super) fn expire_execution(
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
-    store.write_reasons(no, |reasons| reasons.failure = Some(reason.into()));
-    store.remove(no, IndexKey::AttemptTimeout);
-    store.remove(no, IndexKey::ExecutionDeadline);
-    store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
-    store.publish(no, "expired");
+    store.write_reasons(number, |reasons| reasons.failure = Some(reason.into()));
+    store.remove(number, IndexKey::AttemptTimeout);
+    store.remove(number, IndexKey::ExecutionDeadline);
+    store.add(number, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    store.publish(number, "expired");
     Ok(Done::Ok("expired"))
 }
 
 fn leave_runnable_index(store: &mut Store, place: Place, lane: LaneNo, eligibility: EligibilityState) {
-    let no = place.execution;
+    let number = place.execution;
     let own = match eligibility {
         EligibilityState::EligibleNow => Some(IndexKey::Eligible(lane)),
         EligibilityState::NotEligibleUntilTime => Some(IndexKey::Delayed(lane)),
         other => IndexKey::blocked_by(other, lane),
     };
     if let Some(own) = own {
-        store.remove(no, own);
+        store.remove(number, own);
         return;
     }
     for key in [
@@ -110,7 +110,7 @@ fn leave_runnable_index(store: &mut Store, place: Place, lane: LaneNo, eligibili
         IndexKey::BlockedRoute(lane),
         IndexKey::BlockedOperator(lane),
     ] {
-        store.remove(no, key);
+        store.remove(number, key);
     }
 }
 
@@ -125,16 +125,16 @@ pub(super) fn expire_suspension(
     attempt_index: Option<AttemptIndex>,
     waitpoint: Option<&WaitpointId>,
 ) -> Answer {
-    let no = place.execution;
+    let number = place.execution;
     let Some(found) = find(store, now, place) else {
         return Ok(Done::Ok("not_found_cleaned"));
     };
     if found.core.vector.lifecycle_phase != LifecyclePhase::Suspended {
-        store.remove(no, IndexKey::SuspensionTimeout);
+        store.remove(number, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("not_suspended_cleaned"));
     }
     let Some(open) = found.suspension.as_ref().filter(|suspension| suspension.closed_at.is_none()) else {
-        store.remove(no, IndexKey::SuspensionTimeout);
+        store.remove(number, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("no_active_suspension_cleaned"));
     };
     // An empty timeout is no number, so the comparison itself fails and the index entry stays.
@@ -149,26 +149,26 @@ pub(super) fn expire_suspension(
     let partition = found.partition;
     let close = |store: &mut Store, reason: &'static str| {
         match waitpoint {
-            Some(waitpoint) => store.write_waitpoint(no, partition, waitpoint, |waitpoint| {
+            Some(waitpoint) => store.write_waitpoint(number, partition, waitpoint, |waitpoint| {
                 waitpoint.close(now, reason, false);
                 waitpoint.close_condition(now, reason);
             }),
             None => store.write_stray(partition, Stray { closed_at: now, reason }),
         }
-        store.write_suspension(no, |suspension| {
+        store.write_suspension(number, |suspension| {
             if let Some(suspension) = suspension {
                 suspension.closed_at = Some(now);
                 suspension.close_reason = reason;
             }
         });
-        store.delete_composite(no);
-        resume::close_additional(store, now, no, partition, reason, reason, false);
-        store.remove(no, IndexKey::SuspensionTimeout);
-        store.remove(no, IndexKey::Suspended(lane));
+        store.delete_composite(number);
+        resume::close_additional(store, now, number, partition, reason, reason, false);
+        store.remove(number, IndexKey::SuspensionTimeout);
+        store.remove(number, IndexKey::Suspended(lane));
     };
     let (outcome, attempt_end, reason, published) = match behavior {
         TimeoutBehavior::AutoResumeWithTimeoutSignal => {
-            store.edit(no, |core| {
+            store.edit(number, |core| {
                 core.vector = vector::eligible(AttemptState::AttemptInterrupted);
                 core.detail = Detail::None;
                 core.current_suspension_id = None;
@@ -176,23 +176,23 @@ pub(super) fn expire_suspension(
                 core.stamp(now);
             });
             close(store, "timed_out_auto_resume");
-            store.add(no, IndexKey::Eligible(lane), score);
+            store.add(number, IndexKey::Eligible(lane), score);
             return Ok(Done::Ok("auto_resume"));
         }
         TimeoutBehavior::Escalate => {
-            store.edit(no, |core| {
+            store.edit(number, |core| {
                 core.vector.blocking_reason = BlockingReason::PausedByOperator;
                 core.detail = Detail::Escalated(timeout_at);
                 core.last_mutation_at = now.to_wire();
             });
-            store.write_suspension(no, |suspension| {
+            store.write_suspension(number, |suspension| {
                 if let Some(suspension) = suspension {
                     suspension.reason = SuspensionReasonCode::WaitingForOperatorReview;
                     suspension.timeout_at = None;
                     suspension.timeout_behavior = None;
                 }
             });
-            store.remove(no, IndexKey::SuspensionTimeout);
+            store.remove(number, IndexKey::SuspensionTimeout);
             return Ok(Done::Ok("escalate"));
         }
         TimeoutBehavior::Cancel => {
@@ -203,7 +203,7 @@ pub(super) fn expire_suspension(
         }
         _ => (TerminalOutcome::Failed, AttemptLifecycle::EndedFailure, "timed_out_fail", "failed"),
     };
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::terminal(outcome, AttemptState::AttemptTerminal);
         core.detail = Detail::None;
         core.completed_at = Some(now);
@@ -213,7 +213,7 @@ pub(super) fn expire_suspension(
     });
     let failure = format!("suspension_timeout:{}", behavior.as_wire_str());
     if let Some(attempt_index) = attempt_index.filter(|_| has_attempt) {
-        store.write_attempt(no, attempt_index, |attempt| {
+        store.write_attempt(number, attempt_index, |attempt| {
             attempt.state = attempt_end;
             attempt.ended_at = Some(now);
             attempt.failure_reason = Some(failure.clone());
@@ -221,9 +221,9 @@ pub(super) fn expire_suspension(
             attempt.suspension_id = Some(String::new());
         });
     }
-    store.write_reasons(no, |reasons| reasons.failure = Some(failure));
+    store.write_reasons(number, |reasons| reasons.failure = Some(failure));
     close(store, reason);
-    store.add(no, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
-    store.publish(no, published);
+    store.add(number, IndexKey::Terminal(lane), Score::at_ms(now.ms()));
+    store.publish(number, published);
     Ok(Done::Ok(behavior.as_wire_str()))
 }

@@ -5,7 +5,7 @@ use ff_core::types::{AttemptIndex, LeaseFence};
 
 use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo};
-use crate::message::{Held, Refusal};
+use crate::message::{HandleFields, Refusal};
 use crate::store::{Core, Detail, IndexKey, Store};
 use crate::time::ServerTime;
 
@@ -22,7 +22,7 @@ pub(super) fn not_active(core: &Core) -> Refusal {
 /// The triple that a write is checked against (`resolve_lease_fence`): the caller's own, or the
 /// stored one where an operator overrides. `Ok(None)` is an override on an execution without a lease,
 /// whose identity checks then compare nothing with nothing.
-pub(super) fn resolve(held: &Held, overriding: bool) -> Result<Option<&LeaseFence>, Refusal> {
+pub(super) fn resolve(held: &HandleFields, overriding: bool) -> Result<Option<&LeaseFence>, Refusal> {
     match &held.fence {
         Some(fence) => Ok(Some(fence)),
         None if overriding => Ok(None),

@@ -4,7 +4,7 @@ use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, TerminalOutcome};
 
 use super::{Answer, Refusal, fence, vector};
-use crate::message::{Done, Held};
+use crate::message::{Done, HandleFields};
 use crate::number::{self, Score};
 use crate::store::{Core, Detail, IndexKey, Store};
 use crate::time::ServerTime;
@@ -13,19 +13,19 @@ use crate::time::ServerTime;
 pub(super) fn complete_execution(
     store: &mut Store,
     now: ServerTime,
-    held: &Held,
+    held: &HandleFields,
     payload: &[u8],
     overriding: bool,
 ) -> Answer {
-    let no = held.execution;
-    store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let number = held.execution;
+    store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, overriding)?;
-    fence::validate(store, now, no, triple)?;
+    fence::validate(store, now, number, triple)?;
     end_attempt(store, now, held, AttemptLifecycle::EndedSuccess, None);
     if !payload.is_empty() {
-        store.set_result(no, payload.to_vec());
+        store.set_result(number, payload.to_vec());
     }
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::terminal(TerminalOutcome::Success, AttemptState::AttemptTerminal);
         core.detail = Detail::None;
         core.completed_at = Some(now);
@@ -34,7 +34,7 @@ pub(super) fn complete_execution(
         core.stamp(now);
     });
     terminate(store, now, held);
-    store.publish(no, "success");
+    store.publish(number, "success");
     Ok(Done::Ok("completed"))
 }
 
@@ -45,26 +45,26 @@ pub(super) fn complete_execution(
 pub(super) fn fail_execution(
     store: &mut Store,
     now: ServerTime,
-    held: &Held,
+    held: &HandleFields,
     reason: &str,
     category: &str,
     retry: Option<&RetryPolicy>,
     overriding: bool,
 ) -> Answer {
-    let no = held.execution;
-    store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let number = held.execution;
+    store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, overriding)?;
-    fence::validate(store, now, no, triple)?;
-    store.write_attempt(no, held.attempt_index, |attempt| {
+    fence::validate(store, now, number, triple)?;
+    store.write_attempt(number, held.attempt_index, |attempt| {
         attempt.state = AttemptLifecycle::EndedFailure;
         attempt.ended_at = Some(now);
         attempt.failure_reason = Some(reason.to_owned());
         attempt.failure_category = Some(category.to_owned());
     });
-    store.write_reasons(no, |reasons| reasons.failure = Some(reason.to_owned()));
-    let retry_count = store.execution(no).map_or(0, |found| found.core.retry_count);
+    store.write_reasons(number, |reasons| reasons.failure = Some(reason.to_owned()));
+    let retry_count = store.execution(number).map_or(0, |found| found.core.retry_count);
     let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
-        store.edit(no, |core: &mut Core| {
+        store.edit(number, |core: &mut Core| {
             core.vector = vector::terminal(TerminalOutcome::Failed, AttemptState::AttemptTerminal);
             core.detail = Detail::None;
             core.completed_at = Some(now);
@@ -72,11 +72,11 @@ pub(super) fn fail_execution(
             core.stamp(now);
         });
         terminate(store, now, held);
-        store.publish(no, "failed");
+        store.publish(number, "failed");
         return Ok(Done::Ok("terminal_failed"));
     };
     let due = number::retry_due(now.ms(), Some(&policy.backoff), retry_count);
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::delayed(BlockingReason::WaitingForRetryBackoff, AttemptState::PendingRetryAttempt);
         core.detail = Detail::Backoff(due);
         core.pending_previous_attempt_index = Some(fence::attempt_or_zero(core.current_attempt_index));
@@ -86,13 +86,19 @@ pub(super) fn fail_execution(
         core.delay_until = Some(due.rounded_as_text());
         core.stamp(now);
     });
-    store.write_reasons(no, |reasons| reasons.pending_retry = Some(reason.to_owned()));
-    fence::release(store, no, held.lane, held.instance);
-    store.add(no, IndexKey::Delayed(held.lane), due);
+    store.write_reasons(number, |reasons| reasons.pending_retry = Some(reason.to_owned()));
+    fence::release(store, number, held.lane, held.instance);
+    store.add(number, IndexKey::Delayed(held.lane), due);
     Ok(Done::RetryScheduled(due))
 }
 
-fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLifecycle, failure: Option<&str>) {
+fn end_attempt(
+    store: &mut Store,
+    now: ServerTime,
+    held: &HandleFields,
+    state: AttemptLifecycle,
+    failure: Option<&str>,
+) {
     store.write_attempt(held.execution, held.attempt_index, |attempt| {
         attempt.state = state;
         attempt.ended_at = Some(now);
@@ -102,7 +108,7 @@ fn end_attempt(store: &mut Store, now: ServerTime, held: &Held, state: AttemptLi
     });
 }
 
-fn terminate(store: &mut Store, now: ServerTime, held: &Held) {
+fn terminate(store: &mut Store, now: ServerTime, held: &HandleFields) {
     fence::release(store, held.execution, held.lane, held.instance);
     store.remove(held.execution, IndexKey::ExecutionDeadline);
     store.add(held.execution, IndexKey::Terminal(held.lane), Score::at_ms(now.ms()));

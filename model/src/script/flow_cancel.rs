@@ -69,7 +69,7 @@ pub(super) fn drain_sibling_cancel_group(store: &mut Store, place: &FlowPlace, d
 /// Finishes a drain that was left half done; leaves a group alone whose siblings still run.
 pub(super) fn reconcile_sibling_cancel_group(store: &mut Store, place: &FlowPlace, downstream: ExecutionNo) -> Answer {
     let listed = store.flow_indexes(place.partition).is_some_and(|indexes| {
-        indexes.pending_cancel_groups.iter().any(|(flow, no)| *flow == place.flow && *no == downstream)
+        indexes.pending_cancel_groups.iter().any(|(flow, number)| *flow == place.flow && *number == downstream)
     });
     if !listed {
         return Ok(Done::Ok("no_op"));
@@ -79,8 +79,8 @@ pub(super) fn reconcile_sibling_cancel_group(store: &mut Store, place: &FlowPlac
         strike(store, place, downstream);
         return Ok(Done::Ok("sremmed_stale"));
     };
-    let runs = |no: &ExecutionNo| {
-        let found = store.execution(*no).filter(|found| found.partition == place.partition);
+    let runs = |number: &ExecutionNo| {
+        let found = store.execution(*number).filter(|found| found.partition == place.partition);
         found.is_some_and(|found| found.core.vector.lifecycle_phase != ff_core::state::LifecyclePhase::Terminal)
     };
     if siblings.iter().any(runs) {
@@ -105,6 +105,6 @@ fn strike(store: &mut Store, place: &FlowPlace, downstream: ExecutionNo) -> bool
     }
     let groups = &mut store.flow_indexes_mut(place.partition).pending_cancel_groups;
     let before = groups.len();
-    groups.retain(|(flow, no)| *flow != place.flow || *no != downstream);
+    groups.retain(|(flow, number)| *flow != place.flow || *number != downstream);
     groups.len() < before
 }

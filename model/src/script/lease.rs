@@ -5,7 +5,7 @@ use ff_core::state::{AttemptState, BlockingReason, LifecyclePhase, OwnershipStat
 use super::{Answer, Refusal, claim, fence, find};
 use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, InstanceNo};
-use crate::message::{Done, Held, Place};
+use crate::message::{Done, HandleFields, Place};
 use crate::number::Score;
 use crate::store::{Detail, IndexKey, Store};
 use crate::time::ServerTime;
@@ -15,7 +15,13 @@ use crate::time::ServerTime;
 /// Refuses whenever a revocation mark stands, even one that an earlier lease left behind. At the
 /// millisecond of expiry the lease is dead. Only the expiry is compared, not the mark: a lease that was
 /// marked expired is renewed again, and stays reclaimable, when the server's clock stepped back since.
-pub(super) fn renew_lease(store: &mut Store, now: ServerTime, held: &Held, ttl_ms: u64, grace_ms: u64) -> Answer {
+pub(super) fn renew_lease(
+    store: &mut Store,
+    now: ServerTime,
+    held: &HandleFields,
+    ttl_ms: u64,
+    grace_ms: u64,
+) -> Answer {
     let deviations = store.deviations();
     let found = store.visit(held.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let core = &found.core;
@@ -129,7 +135,7 @@ pub(super) fn revoke_lease(
 pub(super) fn update_progress(
     store: &mut Store,
     now: ServerTime,
-    held: &Held,
+    held: &HandleFields,
     percent: Option<u8>,
     message: Option<&str>,
 ) -> Answer {

@@ -58,26 +58,28 @@ pub fn perform(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
         Message::Command(command) => Reply::Answered(command::perform(store, now, command)),
         Message::Flow(read) => Reply::Flow(read::flow(store, read)),
         Message::Time => Reply::Time(now),
-        Message::Core(no) => Reply::Core(read::core(store, *no)),
-        Message::Context(no) => Reply::Context(read::context(store, *no)),
-        Message::Description(no) => Reply::Description(read::description(store, *no)),
-        Message::Policy(no) => Reply::RetryPolicy(read::retry_policy(store, *no)),
-        Message::Required(no) => Reply::Required(read::required(store, *no)),
-        Message::Result(no) => Reply::Result(read::result(store, *no)),
+        Message::Core(number) => Reply::Core(read::core(store, *number)),
+        Message::Context(number) => Reply::Context(read::context(store, *number)),
+        Message::Description(number) => Reply::Description(read::description(store, *number)),
+        Message::Policy(number) => Reply::RetryPolicy(read::retry_policy(store, *number)),
+        Message::Required(number) => Reply::Required(read::required(store, *number)),
+        Message::Result(number) => Reply::Result(read::result(store, *number)),
         Message::Range { partition, key, up_to_ms, limit } => {
             Reply::Members(read::range(store, *partition, *key, *up_to_ms, *limit))
         }
         Message::RegisteredCapabilities(namespace) => {
             Reply::Capabilities(store.registry().capabilities(*namespace, now))
         }
-        Message::Suspension(no) => Reply::Suspension(parked::suspension(store, *no)),
-        Message::TotalMatchers(no, waitpoint) => Reply::Count(parked::total_matchers(store, *no, waitpoint)),
-        Message::Matcher(no, waitpoint, index) => Reply::Matched(parked::matcher(store, *no, waitpoint, *index)),
-        Message::Signals(no, ids) => Reply::Signals(parked::signals(store, *no, ids)),
+        Message::Suspension(number) => Reply::Suspension(parked::suspension(store, *number)),
+        Message::TotalMatchers(number, waitpoint) => Reply::Count(parked::total_matchers(store, *number, waitpoint)),
+        Message::Matcher(number, waitpoint, index) => {
+            Reply::Matched(parked::matcher(store, *number, waitpoint, *index))
+        }
+        Message::Signals(number, ids) => Reply::Signals(parked::signals(store, *number, ids)),
         Message::Token { partition, waitpoint } => Reply::Text(parked::token(store, *partition, waitpoint)),
-        Message::Waitpoints(no) => Reply::Waitpoints(parked::waitpoints(store, *no)),
-        Message::WaitpointHeads(no, ids) => Reply::WaitpointHeads(parked::heads(store, *no, ids)),
-        Message::MatcherNames(no, ids) => Reply::Names(parked::matcher_names(store, *no, ids)),
+        Message::Waitpoints(number) => Reply::Waitpoints(parked::waitpoints(store, *number)),
+        Message::WaitpointHeads(number, ids) => Reply::WaitpointHeads(parked::heads(store, *number, ids)),
+        Message::MatcherNames(number, ids) => Reply::Names(parked::matcher_names(store, *number, ids)),
         Message::SuspendedLanes(partition) => Reply::Lanes(parked::suspended_lanes(store, *partition)),
         Message::SuspendedMembers(partition, lanes) => {
             Reply::Members(parked::suspended_members(store, *partition, lanes))

@@ -18,8 +18,8 @@ use crate::time::ServerTime;
 /// and a due time stays recorded.
 pub(super) fn issue_grant_and_claim(store: &mut Store, now: ServerTime, args: &IssueGrantAndClaim) -> Answer {
     let taker = &args.taker;
-    let no = taker.execution;
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let number = taker.execution;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let state = &found.core.vector;
     if state.lifecycle_phase != LifecyclePhase::Runnable {
         return Err(Refusal::ExecutionNotEligible);
@@ -43,14 +43,14 @@ pub(super) fn issue_grant_and_claim(store: &mut Store, now: ServerTime, args: &I
             return Err(Refusal::RuntimeError("an interrupted attempt without identity"));
         };
         let fence = claim::install_lease(store, now, taker, attempt_id, Core::clear_marks);
-        store.write_attempt(no, attempt_index, |attempt| {
+        store.write_attempt(number, attempt_index, |attempt| {
             attempt.state = AttemptLifecycle::Started;
             attempt.lease_epoch = Some(fence.lease_epoch);
             attempt.instance = Some(taker.instance);
             attempt.suspended_at = Stamp::Empty;
             attempt.suspension_id = Some(String::new());
         });
-        store.remove(no, IndexKey::Eligible(taker.lane));
+        store.remove(number, IndexKey::Eligible(taker.lane));
         let expires_at = now.plus_ms(taker.ttl_ms);
         return Ok(Done::Leased(Box::new(NewLease { fence, expires_at, attempt_index, attempt_type: None })));
     }
@@ -72,8 +72,8 @@ pub(super) fn issue_grant_and_claim(store: &mut Store, now: ServerTime, args: &I
         }
         core.pending_previous_attempt_index = None;
     });
-    store.write_reasons(no, |reasons| reasons.pending_retry = None);
-    store.remove(no, IndexKey::Eligible(taker.lane));
+    store.write_reasons(number, |reasons| reasons.pending_retry = None);
+    store.remove(number, IndexKey::Eligible(taker.lane));
     Ok(Done::Leased(Box::new(lease)))
 }
 
@@ -81,11 +81,11 @@ pub(super) fn issue_grant_and_claim(store: &mut Store, now: ServerTime, args: &I
 pub(super) fn set_execution_tags(
     store: &mut Store,
     now: ServerTime,
-    no: ExecutionNo,
+    number: ExecutionNo,
     tags: &[(String, String)],
 ) -> Answer {
-    store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
-    store.write_tags(no, tags);
-    store.edit(no, |core| core.last_mutation_at = now.to_wire());
+    store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
+    store.write_tags(number, tags);
+    store.edit(number, |core| core.last_mutation_at = now.to_wire());
     Ok(Done::Tagged(tags.len() as u32))
 }

@@ -10,22 +10,22 @@ use crate::message::{SuspensionView, WaitpointView};
 use crate::number::Score;
 use crate::store::{Condition, Execution, IndexKey, SignalRecord, Store, Waitpoint};
 
-pub(super) fn suspension(store: &Store, no: ExecutionNo) -> Option<Box<SuspensionView>> {
-    store.execution(no).and_then(view).map(Box::new)
+pub(super) fn suspension(store: &Store, number: ExecutionNo) -> Option<Box<SuspensionView>> {
+    store.execution(number).and_then(view).map(Box::new)
 }
 
-pub(super) fn total_matchers(store: &Store, no: ExecutionNo, id: &WaitpointId) -> usize {
-    total(waitpoint(store, no, id))
+pub(super) fn total_matchers(store: &Store, number: ExecutionNo, id: &WaitpointId) -> usize {
+    total(waitpoint(store, number, id))
 }
 
 /// The signal that satisfied a matcher, where one did.
-pub(super) fn matcher(store: &Store, no: ExecutionNo, id: &WaitpointId, index: usize) -> Option<SignalId> {
-    let matcher = condition(waitpoint(store, no, id))?.matchers.get(index)?;
+pub(super) fn matcher(store: &Store, number: ExecutionNo, id: &WaitpointId, index: usize) -> Option<SignalId> {
+    let matcher = condition(waitpoint(store, number, id))?.matchers.get(index)?;
     matcher.signal.clone().filter(|_| matcher.satisfied)
 }
 
-pub(super) fn signals(store: &Store, no: ExecutionNo, ids: &[SignalId]) -> Vec<Option<SignalRecord>> {
-    let partition = store.execution(no).map(|found| found.partition);
+pub(super) fn signals(store: &Store, number: ExecutionNo, ids: &[SignalId]) -> Vec<Option<SignalRecord>> {
+    let partition = store.execution(number).map(|found| found.partition);
     ids.iter().map(|id| store.signal(partition?, id).cloned()).collect()
 }
 
@@ -33,16 +33,16 @@ pub(super) fn token(store: &Store, partition: Option<u16>, id: &WaitpointId) -> 
     store.waitpoint(partition?, id).map(|found| found.token.clone())
 }
 
-pub(super) fn waitpoints(store: &Store, no: ExecutionNo) -> Vec<WaitpointId> {
-    store.execution(no).map_or_else(Vec::new, |found| found.waitpoints.clone())
+pub(super) fn waitpoints(store: &Store, number: ExecutionNo) -> Vec<WaitpointId> {
+    store.execution(number).map_or_else(Vec::new, |found| found.waitpoints.clone())
 }
 
-pub(super) fn heads(store: &Store, no: ExecutionNo, ids: &[WaitpointId]) -> Vec<Option<WaitpointView>> {
-    ids.iter().map(|id| waitpoint(store, no, id).map(head)).collect()
+pub(super) fn heads(store: &Store, number: ExecutionNo, ids: &[WaitpointId]) -> Vec<Option<WaitpointView>> {
+    ids.iter().map(|id| waitpoint(store, number, id).map(head)).collect()
 }
 
-pub(super) fn matcher_names(store: &Store, no: ExecutionNo, ids: &[WaitpointId]) -> Vec<Vec<String>> {
-    ids.iter().map(|id| names(waitpoint(store, no, id))).collect()
+pub(super) fn matcher_names(store: &Store, number: ExecutionNo, ids: &[WaitpointId]) -> Vec<Vec<String>> {
+    ids.iter().map(|id| names(waitpoint(store, number, id))).collect()
 }
 
 pub(super) fn suspended_lanes(store: &Store, partition: Option<u16>) -> Vec<LaneNo> {
@@ -53,11 +53,11 @@ pub(super) fn suspended_lanes(store: &Store, partition: Option<u16>) -> Vec<Lane
 
 pub(super) fn suspended_members(store: &Store, partition: u16, lanes: &[LaneNo]) -> Vec<(Score, ExecutionNo)> {
     let members = suspended(store, Some(partition)).into_iter();
-    members.filter(|((lane, _), _)| lanes.contains(lane)).map(|((_, no), score)| (score, no)).collect()
+    members.filter(|((lane, _), _)| lanes.contains(lane)).map(|((_, number), score)| (score, number)).collect()
 }
 
 pub(super) fn reasons(store: &Store, executions: &[ExecutionNo]) -> Vec<Option<SuspensionReasonCode>> {
-    executions.iter().map(|no| Some(store.execution(*no)?.suspension.as_ref()?.reason)).collect()
+    executions.iter().map(|number| Some(store.execution(*number)?.suspension.as_ref()?.reason)).collect()
 }
 
 pub(super) fn pending(store: &Store, partition: u16, up_to_ms: i64, limit: u32) -> Vec<WaitpointId> {
@@ -69,8 +69,8 @@ pub(super) fn owner(store: &Store, partition: u16, id: &WaitpointId) -> Option<E
     store.waitpoint(partition, id).map(|found| found.execution)
 }
 
-fn waitpoint<'a>(store: &'a Store, no: ExecutionNo, id: &WaitpointId) -> Option<&'a Waitpoint> {
-    store.waitpoint(store.execution(no)?.partition, id)
+fn waitpoint<'a>(store: &'a Store, number: ExecutionNo, id: &WaitpointId) -> Option<&'a Waitpoint> {
+    store.waitpoint(store.execution(number)?.partition, id)
 }
 
 fn condition(found: Option<&Waitpoint>) -> Option<&Condition> {
@@ -112,10 +112,11 @@ fn names(found: Option<&Waitpoint>) -> Vec<String> {
 /// Every lane's suspended members of a partition. No tree is kept for them, as only listings ask.
 fn suspended(store: &Store, partition: Option<u16>) -> BTreeMap<(LaneNo, ExecutionNo), Score> {
     let of_partition = store.executions().filter(|found| Some(found.partition) == partition);
-    let members = of_partition.flat_map(|found| found.members.iter().map(move |(key, score)| (found.no, *key, *score)));
+    let members =
+        of_partition.flat_map(|found| found.members.iter().map(move |(key, score)| (found.number, *key, *score)));
     members
-        .filter_map(|(no, key, score)| match key {
-            IndexKey::Suspended(lane) => Some(((lane, no), score)),
+        .filter_map(|(number, key, score)| match key {
+            IndexKey::Suspended(lane) => Some(((lane, number), score)),
             _ => None,
         })
         .collect()

@@ -12,21 +12,21 @@ use crate::time::ServerTime;
 pub(super) fn change_priority(
     store: &mut Store,
     now: ServerTime,
-    no: ExecutionNo,
+    number: ExecutionNo,
     lane: LaneNo,
     priority: i32,
 ) -> Answer {
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let vector = &found.core.vector;
     if vector.lifecycle_phase != LifecyclePhase::Runnable || vector.eligibility_state != EligibilityState::EligibleNow {
         return Err(Refusal::ExecutionNotEligible);
     }
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.priority = priority.clamp(0, 9000);
         core.last_mutation_at = now.to_wire();
     });
-    if let Some(score) = store.execution(no).map(|found| found.core.eligible_score()) {
-        store.add(no, IndexKey::Eligible(lane), score);
+    if let Some(score) = store.execution(number).map(|found| found.core.eligible_score()) {
+        store.add(number, IndexKey::Eligible(lane), score);
     }
     Ok(Done::Ok("changed"))
 }

@@ -7,28 +7,28 @@ use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Place}
 use crate::number::Score;
 use crate::store::{Core, Execution, IndexKey, Store, Submission};
 
-pub(super) fn core(store: &Store, no: ExecutionNo) -> Option<Box<CoreView>> {
-    store.execution(no).map(|found| Box::new(view(found)))
+pub(super) fn core(store: &Store, number: ExecutionNo) -> Option<Box<CoreView>> {
+    store.execution(number).map(|found| Box::new(view(found)))
 }
 
-pub(super) fn context(store: &Store, no: ExecutionNo) -> Option<Box<Submission>> {
-    store.execution(no).map(|found| Box::new(found.submission.clone()))
+pub(super) fn context(store: &Store, number: ExecutionNo) -> Option<Box<Submission>> {
+    store.execution(number).map(|found| Box::new(found.submission.clone()))
 }
 
-pub(super) fn description(store: &Store, no: ExecutionNo) -> Option<Box<Described>> {
-    store.execution(no).map(|found| Box::new(describe(found)))
+pub(super) fn description(store: &Store, number: ExecutionNo) -> Option<Box<Described>> {
+    store.execution(number).map(|found| Box::new(describe(found)))
 }
 
-pub(super) fn retry_policy(store: &Store, no: ExecutionNo) -> Option<RetryPolicy> {
-    store.execution(no)?.submission.policy.as_ref()?.retry_policy.clone()
+pub(super) fn retry_policy(store: &Store, number: ExecutionNo) -> Option<RetryPolicy> {
+    store.execution(number)?.submission.policy.as_ref()?.retry_policy.clone()
 }
 
-pub(super) fn required(store: &Store, no: ExecutionNo) -> Vec<String> {
-    store.execution(no).map_or_else(Vec::new, |found| found.submission.required.clone())
+pub(super) fn required(store: &Store, number: ExecutionNo) -> Vec<String> {
+    store.execution(number).map_or_else(Vec::new, |found| found.submission.required.clone())
 }
 
-pub(super) fn result(store: &Store, no: ExecutionNo) -> Option<Vec<u8>> {
-    store.execution(no)?.result.clone()
+pub(super) fn result(store: &Store, number: ExecutionNo) -> Option<Vec<u8>> {
+    store.execution(number)?.result.clone()
 }
 
 pub(super) fn range(
@@ -53,17 +53,17 @@ pub(super) fn flow(store: &Store, read: &FlowRead) -> FlowFound {
         FlowRead::Members(place) => {
             FlowFound::Executions(flow(place).map_or_else(Vec::new, |flow| flow.members.clone()))
         }
-        FlowRead::Outgoing(place, no) => {
-            FlowFound::EdgeIds(flow(place).map_or_else(Vec::new, |flow| flow.outgoing(*no).to_vec()))
+        FlowRead::Outgoing(place, number) => {
+            FlowFound::EdgeIds(flow(place).map_or_else(Vec::new, |flow| flow.outgoing(*number).to_vec()))
         }
-        FlowRead::Incoming(place, no) => {
-            FlowFound::EdgeIds(flow(place).map_or_else(Vec::new, |flow| flow.incoming(*no).to_vec()))
+        FlowRead::Incoming(place, number) => {
+            FlowFound::EdgeIds(flow(place).map_or_else(Vec::new, |flow| flow.incoming(*number).to_vec()))
         }
         FlowRead::Edges(place, edges) => {
             FlowFound::Edges(edges.iter().map(|id| flow(place).and_then(|flow| flow.edge(id)).cloned()).collect())
         }
-        FlowRead::Group(place, no) => {
-            FlowFound::Group(flow(place).and_then(|flow| flow.groups.get(no)).cloned().map(Box::new))
+        FlowRead::Group(place, number) => {
+            FlowFound::Group(flow(place).and_then(|flow| flow.groups.get(number)).cloned().map(Box::new))
         }
         FlowRead::Tag(place, key) => FlowFound::Tag(flow(place).and_then(|flow| flow.tags.get(key)).cloned()),
         FlowRead::Index(partition) => {

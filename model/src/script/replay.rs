@@ -22,11 +22,11 @@ const REPLAYED: &str = "replayed";
 pub(super) fn replay_execution(
     store: &mut Store,
     now: ServerTime,
-    no: ExecutionNo,
+    number: ExecutionNo,
     lane: LaneNo,
     edges: Option<&[EdgeId]>,
 ) -> Answer {
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.vector.lifecycle_phase != LifecyclePhase::Terminal {
         return Err(Refusal::ExecutionNotTerminal);
     }
@@ -37,24 +37,24 @@ pub(super) fn replay_execution(
     if found.core.vector.terminal_outcome == TerminalOutcome::Skipped && found.core.flow.is_some() {
         // A caller that did not see it skipped sent none of the keys that are written now.
         let edges = edges.ok_or(Refusal::RuntimeError("Command arguments must be strings or integers"))?;
-        return Ok(replay_skipped(store, now, no, lane, edges));
+        return Ok(replay_skipped(store, now, number, lane, edges));
     }
     let score = found.core.eligible_score();
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::eligible(AttemptState::PendingReplayAttempt);
         core.detail = Detail::None;
         core.replay_count += 1;
         core.completed_at = None;
         core.stamp(now);
     });
-    store.remove(no, IndexKey::Terminal(lane));
-    store.add(no, IndexKey::Eligible(lane), score);
+    store.remove(number, IndexKey::Terminal(lane));
+    store.add(number, IndexKey::Eligible(lane), score);
     Ok(Done::Count(REPLAYED, 0))
 }
 
 /// Counts what is unsatisfied among the flow's edges that the caller read, not among the execution's own.
-fn replay_skipped(store: &mut Store, now: ServerTime, no: ExecutionNo, lane: LaneNo, edges: &[EdgeId]) -> Done {
-    let unsatisfied = store.write_dependencies(no, |dependencies| {
+fn replay_skipped(store: &mut Store, now: ServerTime, number: ExecutionNo, lane: LaneNo, edges: &[EdgeId]) -> Done {
+    let unsatisfied = store.write_dependencies(number, |dependencies| {
         let mut unsatisfied = 0;
         for edge in edges {
             let applied = dependencies.applied.iter_mut().find(|dependency| dependency.edge == *edge);
@@ -73,15 +73,15 @@ fn replay_skipped(store: &mut Store, now: ServerTime, no: ExecutionNo, lane: Lan
         }
         unsatisfied
     });
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = vector::waiting_children(AttemptState::PendingReplayAttempt);
         core.detail = Detail::DependenciesAfterReplay(unsatisfied.unsigned_abs());
         core.replay_count += 1;
         core.completed_at = None;
         core.stamp(now);
     });
-    store.remove(no, IndexKey::Terminal(lane));
-    let created_at = store.execution(no).map_or(now, |found| found.core.created_at);
-    store.add(no, IndexKey::BlockedDependencies(lane), Score::at_ms(created_at.ms()));
+    store.remove(number, IndexKey::Terminal(lane));
+    let created_at = store.execution(number).map_or(now, |found| found.core.created_at);
+    store.add(number, IndexKey::BlockedDependencies(lane), Score::at_ms(created_at.ms()));
     Done::Count(REPLAYED, unsatisfied)
 }

@@ -17,29 +17,29 @@ use crate::time::ServerTime;
 pub(super) fn resume_execution(
     store: &mut Store,
     now: ServerTime,
-    no: ExecutionNo,
+    number: ExecutionNo,
     lane: LaneNo,
     waitpoint: &WaitpointId,
     delay_ms: u64,
 ) -> Answer {
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let open = found.suspension.as_ref().is_some_and(|suspension| suspension.closed_at.is_none());
     if found.core.vector.lifecycle_phase != LifecyclePhase::Suspended || !open {
         return Err(Refusal::ExecutionNotSuspended);
     }
     let partition = found.partition;
-    to_runnable(store, now, no, lane, delay_ms, Detail::OperatorResumeDelay(delay_ms));
-    store.write_waitpoint(no, partition, waitpoint, |waitpoint| waitpoint.close(now, "resumed", true));
-    store.write_suspension(no, |suspension| {
+    to_runnable(store, now, number, lane, delay_ms, Detail::OperatorResumeDelay(delay_ms));
+    store.write_waitpoint(number, partition, waitpoint, |waitpoint| waitpoint.close(now, "resumed", true));
+    store.write_suspension(number, |suspension| {
         if let Some(suspension) = suspension {
             suspension.satisfied_at = Some(now);
             suspension.closed_at = Some(now);
             suspension.close_reason = "resumed";
         }
     });
-    store.remove(no, IndexKey::SuspensionTimeout);
-    store.delete_composite(no);
-    close_additional(store, now, no, partition, "resumed", "resumed", true);
+    store.remove(number, IndexKey::SuspensionTimeout);
+    store.delete_composite(number);
+    close_additional(store, now, number, partition, "resumed", "resumed", true);
     Ok(Done::Ok(if delay_ms > 0 { "delayed" } else { "waiting" }))
 }
 
@@ -47,14 +47,14 @@ pub(super) fn resume_execution(
 pub(super) fn to_runnable(
     store: &mut Store,
     now: ServerTime,
-    no: ExecutionNo,
+    number: ExecutionNo,
     lane: LaneNo,
     delay_ms: u64,
     delayed: Detail,
 ) {
     let due = (delay_ms > 0).then(|| Score::after(now.ms(), delay_ms));
     let record_due = store.deviations().has(Deviation::FixResumeDelayRecordsDue);
-    store.edit(no, |core| {
+    store.edit(number, |core| {
         core.vector = match due {
             Some(_) => vector::delayed(BlockingReason::WaitingForResumeDelay, AttemptState::AttemptInterrupted),
             None => vector::eligible(AttemptState::AttemptInterrupted),
@@ -67,12 +67,12 @@ pub(super) fn to_runnable(
         core.current_waitpoint_id = None;
         core.stamp(now);
     });
-    store.remove(no, IndexKey::Suspended(lane));
+    store.remove(number, IndexKey::Suspended(lane));
     match due {
-        Some(due) => store.add(no, IndexKey::Delayed(lane), due),
+        Some(due) => store.add(number, IndexKey::Delayed(lane), due),
         None => {
-            let score = store.execution(no).map_or_else(Score::default, |found| found.core.eligible_score());
-            store.add(no, IndexKey::Eligible(lane), score);
+            let score = store.execution(number).map_or_else(Score::default, |found| found.core.eligible_score());
+            store.add(number, IndexKey::Eligible(lane), score);
         }
     }
 }
@@ -81,15 +81,15 @@ pub(super) fn to_runnable(
 pub(super) fn close_additional(
     store: &mut Store,
     now: ServerTime,
-    no: ExecutionNo,
+    number: ExecutionNo,
     partition: u16,
     reason: &'static str,
     condition_reason: &'static str,
     satisfied: bool,
 ) {
-    let Some(suspension) = store.execution(no).and_then(|found| found.suspension.as_ref()) else { return };
+    let Some(suspension) = store.execution(number).and_then(|found| found.suspension.as_ref()) else { return };
     for (id, _) in suspension.additional.clone() {
-        store.write_waitpoint(no, partition, &id, |waitpoint| {
+        store.write_waitpoint(number, partition, &id, |waitpoint| {
             waitpoint.close(now, reason, satisfied);
             waitpoint.close_condition(now, condition_reason);
         });

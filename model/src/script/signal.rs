@@ -20,8 +20,8 @@ const SATISFIED: &str = "resume_condition_satisfied";
 /// suspension is looked at: the token of an older waitpoint whose condition never closed still resumes.
 /// Whatever the phase, a satisfied condition closes the current suspension, whichever it is.
 pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) -> Answer {
-    let no = args.execution;
-    let found = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?;
+    let number = args.execution;
+    let found = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let partition = found.partition;
     let phase = found.core.vector.lifecycle_phase;
     let signal_count = found.signals.len() as u64;
@@ -30,7 +30,7 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
     let proof = secrets.validate(&args.token, &args.waitpoint, &waitpoint.key, waitpoint.created_at, now);
     let (state, closed) = (waitpoint.state, waitpoint.condition.as_ref().map(|condition| condition.closed));
     if let Err(error) = proof {
-        store.edit(no, |core| core.last_hmac_validation_failed_at = Some(now));
+        store.edit(number, |core| core.last_hmac_validation_failed_at = Some(now));
         return Err(error.into());
     }
     match (phase, state) {
@@ -70,13 +70,13 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
         close(store, now, args, partition, phase, composite);
     }
     store.set_effect(partition, &args.signal, effect);
-    store.write_waitpoint(no, partition, &args.waitpoint, |waitpoint| {
+    store.write_waitpoint(number, partition, &args.waitpoint, |waitpoint| {
         waitpoint.signal_count += 1;
         waitpoint.matched_signal_count += u64::from(matched);
         waitpoint.last_signal_at = Some(now);
     });
     if !(composite && effect == SATISFIED) {
-        store.write_suspension(no, |suspension| {
+        store.write_suspension(number, |suspension| {
             if let Some(suspension) = suspension {
                 suspension.last_signal_at = Some(now);
             }
@@ -168,20 +168,21 @@ fn offer_to_matchers(store: &mut Store, args: &Signal, partition: u16) -> (&'sta
 /// Only a composite condition closes further waitpoints, and of those only the ones that the suspension
 /// names beside its first: a first waitpoint whose condition another one's signal satisfied stays open.
 fn close(store: &mut Store, now: ServerTime, args: &Signal, partition: u16, phase: LifecyclePhase, composite: bool) {
-    let no = args.execution;
+    let number = args.execution;
     if phase == LifecyclePhase::Suspended {
         if args.resume_delay_ms > 0 {
-            store.write_reasons(no, |reasons| reasons.resume_signal = Some(args.name.clone()));
+            store.write_reasons(number, |reasons| reasons.resume_signal = Some(args.name.clone()));
         }
         let delayed = Detail::ResumeDelay(args.resume_delay_ms);
-        resume::to_runnable(store, now, no, args.lane, args.resume_delay_ms, delayed);
+        resume::to_runnable(store, now, number, args.lane, args.resume_delay_ms, delayed);
     }
-    store.write_waitpoint(no, partition, &args.waitpoint, |waitpoint| {
+    store.write_waitpoint(number, partition, &args.waitpoint, |waitpoint| {
         waitpoint.close(now, "resumed", true);
         waitpoint.close_condition(now, "satisfied");
     });
-    let satisfiers = store.execution(no).and_then(|found| found.composite.as_ref()).map(|keys| keys.signals.clone());
-    store.write_suspension(no, |suspension| {
+    let satisfiers =
+        store.execution(number).and_then(|found| found.composite.as_ref()).map(|keys| keys.signals.clone());
+    store.write_suspension(number, |suspension| {
         if let Some(suspension) = suspension {
             suspension.satisfied_at = Some(now);
             suspension.closed_at = Some(now);
@@ -192,9 +193,9 @@ fn close(store: &mut Store, now: ServerTime, args: &Signal, partition: u16, phas
             }
         }
     });
-    store.remove(no, IndexKey::SuspensionTimeout);
+    store.remove(number, IndexKey::SuspensionTimeout);
     if composite {
-        store.delete_composite(no);
-        resume::close_additional(store, now, no, partition, "resumed", "satisfied", true);
+        store.delete_composite(number);
+        resume::close_additional(store, now, number, partition, "resumed", "satisfied", true);
     }
 }

@@ -20,17 +20,17 @@ const NO_TIMEOUT_MS: i64 = 9_999_999_999_999;
 /// waitpoint that was named together with others is active.
 pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspend) -> Answer {
     let held = &args.held;
-    let no = held.execution;
+    let number = held.execution;
     let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty());
     if let Some(key) = key
         && let Some(done) = remembered(store, now, args, key)
     {
         return Ok(Done::Suspended(Box::new(done)));
     }
-    let partition = store.visit(no, now).ok_or(Refusal::ExecutionNotFound)?.partition;
+    let partition = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?.partition;
     let triple = held.fence.as_ref().ok_or(Refusal::FenceRequired)?;
-    fence::validate(store, now, no, Some(triple))?;
-    let found = store.execution(no).ok_or(Refusal::ExecutionNotFound)?;
+    fence::validate(store, now, number, Some(triple))?;
+    let found = store.execution(number).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.current_attempt_index != Some(held.attempt_index) {
         return Err(Refusal::InvalidLeaseForSuspend);
     }
@@ -40,11 +40,11 @@ pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspe
         None => bind_pending(store, now, args, partition)?,
     };
     if !done.already_satisfied {
-        store.add_waitpoint_member(no, &done.waitpoint);
+        store.add_waitpoint_member(number, &done.waitpoint);
         park(store, now, args, &done);
     }
     if let Some(key) = key {
-        store.remember_suspend(no, key.to_owned(), now.plus_ms(args.dedup_ttl_ms), done.clone());
+        store.remember_suspend(number, key.to_owned(), now.plus_ms(args.dedup_ttl_ms), done.clone());
     }
     Ok(Done::Suspended(Box::new(done)))
 }
@@ -57,16 +57,16 @@ fn remembered(store: &Store, now: ServerTime, args: &Suspend, key: &str) -> Opti
 
 /// Refuses beside an open suspension; deletes a closed one.
 fn archive(store: &mut Store, args: &Suspend) -> Result<(), Refusal> {
-    let no = args.held.execution;
-    let Some(earlier) = store.execution(no).and_then(|found| found.suspension.as_ref()) else {
+    let number = args.held.execution;
+    let Some(earlier) = store.execution(number).and_then(|found| found.suspension.as_ref()) else {
         return Ok(());
     };
     if earlier.closed_at.is_none() {
         return Err(Refusal::AlreadySuspended);
     }
     let waitpoint = earlier.waitpoint.clone();
-    store.add_waitpoint_member(no, &waitpoint);
-    store.write_suspension(no, |suspension| *suspension = None);
+    store.add_waitpoint_member(number, &waitpoint);
+    store.write_suspension(number, |suspension| *suspension = None);
     Ok(())
 }
 
@@ -132,12 +132,12 @@ fn mint(
 
 /// Activates a pending waitpoint under the token that it has, and looks at the signals that it got.
 fn bind_pending(store: &mut Store, now: ServerTime, args: &Suspend, partition: u16) -> Result<SuspendDone, Refusal> {
-    let (no, id) = (args.held.execution, &args.waitpoint);
+    let (number, id) = (args.held.execution, &args.waitpoint);
     let pending = store.waitpoint(partition, id).ok_or(Refusal::WaitpointNotFound)?;
     if pending.state != WaitpointState::Pending {
         return Err(Refusal::WaitpointNotPending);
     }
-    if pending.execution != no || pending.attempt_index != args.held.attempt_index {
+    if pending.execution != number || pending.attempt_index != args.held.attempt_index {
         return Err(Refusal::InvalidWaitpointForExecution);
     }
     if pending.expires_at.is_some_and(|at| ServerTime::trusting_caller(at) <= now) {
@@ -156,7 +156,7 @@ fn bind_pending(store: &mut Store, now: ServerTime, args: &Suspend, partition: u
         extras: Vec::new(),
         already_satisfied,
     };
-    store.write_waitpoint(no, partition, id, |waitpoint| {
+    store.write_waitpoint(number, partition, id, |waitpoint| {
         waitpoint.suspension = Some(args.suspension.clone());
         waitpoint.state = WaitpointState::Active;
         waitpoint.activated_at = Some(now);
@@ -176,8 +176,8 @@ fn bind_pending(store: &mut Store, now: ServerTime, args: &Suspend, partition: u
 
 fn park(store: &mut Store, now: ServerTime, args: &Suspend, done: &SuspendDone) {
     let held = &args.held;
-    let no = held.execution;
-    store.edit(no, |core| {
+    let number = held.execution;
+    store.edit(number, |core| {
         core.vector = vector::suspended(blocking_reason(args.reason));
         core.detail = Detail::Suspended(args.reason);
         core.clear_lease();
@@ -185,13 +185,13 @@ fn park(store: &mut Store, now: ServerTime, args: &Suspend, done: &SuspendDone) 
         core.current_waitpoint_id = Some(done.waitpoint.clone());
         core.stamp(now);
     });
-    store.write_attempt(no, held.attempt_index, |attempt| {
+    store.write_attempt(number, held.attempt_index, |attempt| {
         attempt.state = AttemptLifecycle::Suspended;
         attempt.suspended_at = Stamp::At(now);
         attempt.suspension_id = Some(args.suspension.to_string());
     });
-    fence::release(store, no, held.lane, held.instance);
-    store.write_suspension(no, |current| {
+    fence::release(store, number, held.lane, held.instance);
+    store.write_suspension(number, |current| {
         *current = Some(Suspension {
             id: args.suspension.clone(),
             waitpoint: done.waitpoint.clone(),
@@ -216,12 +216,12 @@ fn park(store: &mut Store, now: ServerTime, args: &Suspend, done: &SuspendDone) 
     if let tree @ ResumeCondition::Composite(_) = &args.terms.condition {
         let extras = done.extras.iter().map(|(_, key, _)| key.as_str());
         let keys = std::iter::once(done.waitpoint_key.as_str()).chain(extras);
-        store.write_composite(no, |composite| composite.seed(tree, keys));
+        store.write_composite(number, |composite| composite.seed(tree, keys));
     }
     let timeout = args.timeout_at.map(|at| Score::at_ms(at.0));
-    store.add(no, IndexKey::Suspended(held.lane), timeout.unwrap_or_else(|| Score::at_ms(NO_TIMEOUT_MS)));
+    store.add(number, IndexKey::Suspended(held.lane), timeout.unwrap_or_else(|| Score::at_ms(NO_TIMEOUT_MS)));
     if let Some(timeout) = timeout {
-        store.add(no, IndexKey::SuspensionTimeout, timeout);
+        store.add(number, IndexKey::SuspensionTimeout, timeout);
     }
 }
 
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
     use crate::deviation::Deviations;
     use crate::intern::Interner;
-    use crate::message::{Create, CreateWaitpoint, Held};
+    use crate::message::{Create, CreateWaitpoint, HandleFields};
     use crate::script::{create, waitpoint};
     use crate::store::{Entry, Submission, Terms};
     use crate::token::Secret;
@@ -267,7 +267,7 @@ mod tests {
     fn signals_that_wait_on_a_pending_waitpoint_satisfy_the_condition_at_once_and_the_lease_stays() {
         let mut ids = Interner::default();
         let id = ExecutionId::parse("{fp:1}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let (no, lane) = (ids.execution(&id), ids.lane(&LaneId::new("default")));
+        let (number, lane) = (ids.execution(&id), ids.lane(&LaneId::new("default")));
         let mut store = Store::new(Secret::new("k1", vec![7; 32]), Deviations::default());
         let submission = Submission {
             creator: String::new(),
@@ -280,9 +280,9 @@ mod tests {
             policy: None,
             required: Vec::new(),
         };
-        let (name, partition) = (ids.execution_name(no).clone(), ids.partition(no));
+        let (name, partition) = (ids.execution_name(number).clone(), ids.partition(number));
         let args = Create {
-            execution: no,
+            execution: number,
             name,
             partition,
             submission,
@@ -297,7 +297,7 @@ mod tests {
             lease_epoch: LeaseEpoch::new(1),
             attempt_id: AttemptId::from_uuid(Uuid::from_u128(2)),
         };
-        store.edit(no, |core| {
+        store.edit(number, |core| {
             core.vector = vector::leased();
             core.current_lease_id = Some(fence.lease_id.clone());
             core.current_lease_epoch = fence.lease_epoch;
@@ -307,7 +307,7 @@ mod tests {
         });
         let (pending, signal) = (WaitpointId::from_uuid(Uuid::from_u128(3)), SignalId::from_uuid(Uuid::from_u128(4)));
         let args = CreateWaitpoint {
-            execution: no,
+            execution: number,
             attempt_index: AttemptIndex::new(0),
             waitpoint: pending.clone(),
             key: "key".into(),
@@ -322,7 +322,7 @@ mod tests {
             source_identity: String::new(),
             accepted_at: NOW,
         };
-        store.accept_signal(no, partition, &pending, entry, false);
+        store.accept_signal(number, partition, &pending, entry, false);
         let terms = Terms {
             condition: ResumeCondition::Single {
                 waitpoint_key: "key".into(),
@@ -333,7 +333,13 @@ mod tests {
         };
         let instance = ids.instance(&WorkerInstanceId::new("w-1"));
         let args = Suspend {
-            held: Held { execution: no, attempt_index: AttemptIndex::new(0), fence: Some(fence), lane, instance },
+            held: HandleFields {
+                execution: number,
+                attempt_index: AttemptIndex::new(0),
+                fence: Some(fence),
+                lane,
+                instance,
+            },
             suspension: SuspensionId::from_uuid(Uuid::from_u128(5)),
             waitpoint: pending.clone(),
             key: None,
@@ -348,7 +354,7 @@ mod tests {
         };
         let Ok(Done::Suspended(done)) = suspend_execution(&mut store, NOW, &args) else { panic!("refused") };
         assert!(done.already_satisfied);
-        let found = store.execution(no).unwrap();
+        let found = store.execution(number).unwrap();
         assert_eq!(found.core.vector.attempt_state, AttemptState::RunningAttempt);
         assert!(found.suspension.is_none() && found.waitpoints.is_empty());
         let waitpoint = store.waitpoint(partition, &pending).unwrap();

@@ -78,14 +78,14 @@ impl Store {
     }
 
     /// `HSET` of the admission fields; none leaves a field as it is.
-    pub(crate) fn attach(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Attached)) {
-        write(&mut self.execution_mut(no).attached);
-        self.note(no, Change::Note);
+    pub(crate) fn attach(&mut self, number: ExecutionNo, write: impl FnOnce(&mut Attached)) {
+        write(&mut self.execution_mut(number).attached);
+        self.note(number, Change::Note);
     }
 
     /// `HSET` on the tags.
-    pub(crate) fn write_tags(&mut self, no: ExecutionNo, tags: &[(String, String)]) {
-        self.execution_mut(no).submission.tags.extend(tags.iter().cloned());
-        self.note(no, Change::Note);
+    pub(crate) fn write_tags(&mut self, number: ExecutionNo, tags: &[(String, String)]) {
+        self.execution_mut(number).submission.tags.extend(tags.iter().cloned());
+        self.note(number, Change::Note);
     }
 }

@@ -81,8 +81,8 @@ impl Changes {
 
     /// The ends that were published: whose, in which flow, and how.
     pub fn published(&self) -> impl Iterator<Item = (ExecutionNo, FlowId, &'static str)> + '_ {
-        self.items.iter().filter_map(|(no, change)| match change {
-            Change::Published { flow, outcome } => Some((*no, flow.clone(), *outcome)),
+        self.items.iter().filter_map(|(number, change)| match change {
+            Change::Published { flow, outcome } => Some((*number, flow.clone(), *outcome)),
             _ => None,
         })
     }
@@ -93,9 +93,9 @@ impl Changes {
     }
 
     /// The core hash of an execution before the first and after the last write to it.
-    pub fn core_of(&self, no: ExecutionNo) -> Option<(&Core, &Core)> {
+    pub fn core_of(&self, number: ExecutionNo) -> Option<(&Core, &Core)> {
         let mut written = self.items.iter().filter_map(|(who, change)| match change {
-            Change::Core(position) if *who == no => Some(*position),
+            Change::Core(position) if *who == number => Some(*position),
             _ => None,
         });
         let first = written.next()?;
@@ -105,9 +105,9 @@ impl Changes {
 
     /// The executions that were changed, each once, in order of first change.
     pub fn executions(&self) -> impl Iterator<Item = ExecutionNo> + '_ {
-        self.items.iter().enumerate().filter_map(|(position, (no, _))| {
-            let seen = self.items[..position].iter().any(|(earlier, _)| earlier == no);
-            (!seen).then_some(*no)
+        self.items.iter().enumerate().filter_map(|(position, (number, _))| {
+            let seen = self.items[..position].iter().any(|(earlier, _)| earlier == number);
+            (!seen).then_some(*number)
         })
     }
 }

@@ -128,9 +128,13 @@ impl Dependencies {
 }
 
 impl Store {
-    pub(crate) fn write_dependencies<T>(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Dependencies) -> T) -> T {
-        let written = write(&mut self.execution_mut(no).dependencies);
-        self.note(no, Change::Dependencies);
+    pub(crate) fn write_dependencies<T>(
+        &mut self,
+        number: ExecutionNo,
+        write: impl FnOnce(&mut Dependencies) -> T,
+    ) -> T {
+        let written = write(&mut self.execution_mut(number).dependencies);
+        self.note(number, Change::Dependencies);
         written
     }
 
@@ -144,9 +148,9 @@ impl Store {
     }
 
     /// `PUBLISH` of an execution's end to its flow's listeners; nothing for an execution without a flow.
-    pub(crate) fn publish(&mut self, no: ExecutionNo, outcome: &'static str) {
-        if let Some(flow) = self.execution(no).and_then(|found| found.core.flow.clone()) {
-            self.note(no, Change::Published { flow, outcome });
+    pub(crate) fn publish(&mut self, number: ExecutionNo, outcome: &'static str) {
+        if let Some(flow) = self.execution(number).and_then(|found| found.core.flow.clone()) {
+            self.note(number, Change::Published { flow, outcome });
         }
     }
 }

@@ -249,7 +249,7 @@ pub struct Reasons {
 #[derive(Debug)]
 pub struct Execution {
     /// Its number.
-    pub no: ExecutionNo,
+    pub number: ExecutionNo,
     /// Its exact id.
     pub name: Arc<str>,
     /// The partition that the id names.

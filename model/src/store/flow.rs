@@ -192,7 +192,7 @@ impl EdgeGroup {
         fields.extend(self.satisfied_at.map(|at| ("satisfied_at", at.to_string())));
         fields.extend(self.cancel_reason.map(|reason| ("cancel_siblings_reason", reason.to_owned())));
         if let Some(members) = &self.cancel_pending {
-            let members: Vec<_> = members.iter().map(|no| name(*no)).collect();
+            let members: Vec<_> = members.iter().map(|number| name(*number)).collect();
             fields.push(("cancel_siblings_pending_flag", "true".to_owned()));
             fields.push(("cancel_siblings_pending_members", members.join("|")));
         }

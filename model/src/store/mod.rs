@@ -117,8 +117,8 @@ impl Store {
     }
 
     /// An execution, if it was created.
-    pub fn execution(&self, no: ExecutionNo) -> Option<&Execution> {
-        self.executions.get(no.index())?.as_deref()
+    pub fn execution(&self, number: ExecutionNo) -> Option<&Execution> {
+        self.executions.get(number.index())?.as_deref()
     }
 
     /// All executions, in order of first mention.
@@ -149,8 +149,8 @@ impl Store {
         key: &str,
         now: ServerTime,
     ) -> Option<ExecutionNo> {
-        let (no, until) = self.idempotency.get(&(partition, namespace, key.to_owned()))?;
-        (*until >= now).then_some(*no)
+        let (number, until) = self.idempotency.get(&(partition, namespace, key.to_owned()))?;
+        (*until >= now).then_some(*number)
     }
 
     /// The signal that a deduplication key still names.
@@ -175,33 +175,33 @@ impl Store {
         &self.registry
     }
 
-    fn execution_mut(&mut self, no: ExecutionNo) -> &mut Execution {
-        self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read")
+    fn execution_mut(&mut self, number: ExecutionNo) -> &mut Execution {
+        self.executions[number.index()].as_deref_mut().expect("a script changes only what it has read")
     }
 
-    fn note(&mut self, no: ExecutionNo, change: Change) {
-        self.changes.items.push((no, change));
+    fn note(&mut self, number: ExecutionNo, change: Change) {
+        self.changes.items.push((number, change));
     }
 
     /// Reads an execution's core as a script's `HGETALL` does, dropping a grant key that has expired.
     ///
     /// The server may drop an expired key at any moment from its expiry on; the model does it at
     /// the first visit.
-    pub(crate) fn visit(&mut self, no: ExecutionNo, now: ServerTime) -> Option<&Execution> {
-        let lapsed = match &self.execution(no)?.grant {
+    pub(crate) fn visit(&mut self, number: ExecutionNo, now: ServerTime) -> Option<&Execution> {
+        let lapsed = match &self.execution(number)?.grant {
             Some(grant) => grant.expires_at < now,
             None => false,
         };
-        if lapsed && let Some(grant) = self.execution_mut(no).grant.take() {
-            self.note(no, Change::GrantLapsed(grant));
+        if lapsed && let Some(grant) = self.execution_mut(number).grant.take() {
+            self.note(number, Change::GrantLapsed(grant));
         }
-        self.execution(no)
+        self.execution(number)
     }
 
     /// Drops the keys of an execution that are past their expiry, as a look at them does.
-    pub fn lapse(&mut self, no: ExecutionNo, now: ServerTime) {
-        self.visit(no, now);
-        let Some(found) = self.executions.get_mut(no.index()).and_then(Option::as_deref_mut) else { return };
+    pub fn lapse(&mut self, number: ExecutionNo, now: ServerTime) {
+        self.visit(number, now);
+        let Some(found) = self.executions.get_mut(number.index()).and_then(Option::as_deref_mut) else { return };
         if found.lease.as_ref().and_then(|lease| lease.key_expires_at).is_some_and(|expires| expires < now) {
             found.lease = None;
         }
@@ -210,8 +210,8 @@ impl Store {
     /// Drops every key that is past its expiry.
     pub fn lapse_all(&mut self, now: ServerTime) {
         for position in 0..self.executions.len() {
-            if let Some(no) = self.executions[position].as_ref().map(|found| found.no) {
-                self.lapse(no, now);
+            if let Some(number) = self.executions[position].as_ref().map(|found| found.number) {
+                self.lapse(number, now);
             }
         }
         for found in self.executions.iter_mut().flatten() {
@@ -224,28 +224,28 @@ impl Store {
     }
 
     pub(crate) fn create(&mut self, execution: Execution) {
-        let no = execution.no;
-        if self.executions.len() <= no.index() {
-            self.executions.resize_with(no.index() + 1, || None);
+        let number = execution.number;
+        if self.executions.len() <= number.index() {
+            self.executions.resize_with(number.index() + 1, || None);
         }
-        self.executions[no.index()] = Some(Box::new(execution));
+        self.executions[number.index()] = Some(Box::new(execution));
         self.created += 1;
-        self.note(no, Change::Created);
+        self.note(number, Change::Created);
     }
 
-    pub(crate) fn edit(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Core)) {
-        let core = &mut self.execution_mut(no).core;
+    pub(crate) fn edit(&mut self, number: ExecutionNo, write: impl FnOnce(&mut Core)) {
+        let core = &mut self.execution_mut(number).core;
         let before = core.clone();
         write(core);
         let after = core.clone();
         let position = self.changes.cores.len();
         self.changes.cores.push((before, after));
-        self.note(no, Change::Core(position));
+        self.note(number, Change::Core(position));
     }
 
     /// `ZADD` or `SADD`.
-    pub(crate) fn add(&mut self, no: ExecutionNo, key: IndexKey, score: Score) {
-        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
+    pub(crate) fn add(&mut self, number: ExecutionNo, key: IndexKey, score: Score) {
+        let execution = self.executions[number.index()].as_deref_mut().expect("a script changes only what it has read");
         let before = match execution.members.iter_mut().find(|(held, _)| *held == key) {
             Some((_, held)) => Some(std::mem::replace(held, score)),
             None => {
@@ -259,24 +259,24 @@ impl Store {
         if let Some(before) = before {
             self.indexes.remove(execution.partition, key, before, &execution.name);
         }
-        self.indexes.insert(execution.partition, key, score, &execution.name, no);
-        self.note(no, Change::Member { key, before, after: Some(score) });
+        self.indexes.insert(execution.partition, key, score, &execution.name, number);
+        self.note(number, Change::Member { key, before, after: Some(score) });
     }
 
     /// `ZREM` or `SREM`; nothing where it is no member.
-    pub(crate) fn remove(&mut self, no: ExecutionNo, key: IndexKey) {
-        let execution = self.executions[no.index()].as_deref_mut().expect("a script changes only what it has read");
+    pub(crate) fn remove(&mut self, number: ExecutionNo, key: IndexKey) {
+        let execution = self.executions[number.index()].as_deref_mut().expect("a script changes only what it has read");
         let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else {
             return;
         };
         let (_, before) = execution.members.swap_remove(position);
         self.indexes.remove(execution.partition, key, before, &execution.name);
-        self.note(no, Change::Member { key, before: Some(before), after: None });
+        self.note(number, Change::Member { key, before: Some(before), after: None });
     }
 
     /// `HSET` on an attempt record, creating it where the index names none.
-    pub(crate) fn write_attempt(&mut self, no: ExecutionNo, index: AttemptIndex, write: impl FnOnce(&mut Attempt)) {
-        let attempts = &mut self.execution_mut(no).attempts;
+    pub(crate) fn write_attempt(&mut self, number: ExecutionNo, index: AttemptIndex, write: impl FnOnce(&mut Attempt)) {
+        let attempts = &mut self.execution_mut(number).attempts;
         let (position, before) = match attempts.iter().position(|attempt| attempt.index == index) {
             Some(position) => (position, Some(attempts[position].state)),
             None => {
@@ -299,41 +299,41 @@ impl Store {
         };
         write(&mut attempts[position]);
         let after = attempts[position].state;
-        self.note(no, Change::Attempt { index, before, after });
+        self.note(number, Change::Attempt { index, before, after });
     }
 
-    pub(crate) fn write_lease(&mut self, no: ExecutionNo, lease: Lease) {
-        self.execution_mut(no).lease = Some(lease);
-        self.note(no, Change::Lease);
+    pub(crate) fn write_lease(&mut self, number: ExecutionNo, lease: Lease) {
+        self.execution_mut(number).lease = Some(lease);
+        self.note(number, Change::Lease);
     }
 
     /// `HSET` and `PEXPIREAT` on `lease:current` as a renewal does.
-    pub(crate) fn extend_lease(&mut self, no: ExecutionNo, now: ServerTime, expires_at: ServerTime, grace_ms: u64) {
+    pub(crate) fn extend_lease(&mut self, number: ExecutionNo, now: ServerTime, expires_at: ServerTime, grace_ms: u64) {
         let key_expires_at = expires_at.plus_ms(grace_ms);
-        let lease = &mut self.execution_mut(no).lease;
+        let lease = &mut self.execution_mut(number).lease;
         let held = lease.take().filter(|lease| lease.key_expires_at.is_none_or(|expires| expires >= now));
         let holder = held.and_then(|lease| lease.holder);
         // A key told to expire now is gone at once.
         if key_expires_at > now {
             *lease = Some(Lease { holder, expires_at, key_expires_at: Some(key_expires_at) });
         }
-        self.note(no, Change::Lease);
+        self.note(number, Change::Lease);
     }
 
-    pub(crate) fn delete_lease(&mut self, no: ExecutionNo) {
-        if self.execution_mut(no).lease.take().is_some() {
-            self.note(no, Change::Lease);
+    pub(crate) fn delete_lease(&mut self, number: ExecutionNo) {
+        if self.execution_mut(number).lease.take().is_some() {
+            self.note(number, Change::Lease);
         }
     }
 
-    pub(crate) fn issue_grant(&mut self, no: ExecutionNo, grant: Grant) {
-        self.execution_mut(no).grant = Some(grant.clone());
-        self.note(no, Change::GrantIssued(grant));
+    pub(crate) fn issue_grant(&mut self, number: ExecutionNo, grant: Grant) {
+        self.execution_mut(number).grant = Some(grant.clone());
+        self.note(number, Change::GrantIssued(grant));
     }
 
-    pub(crate) fn delete_grant(&mut self, no: ExecutionNo) {
-        if let Some(grant) = self.execution_mut(no).grant.take() {
-            self.note(no, Change::GrantDeleted(grant));
+    pub(crate) fn delete_grant(&mut self, number: ExecutionNo) {
+        if let Some(grant) = self.execution_mut(number).grant.take() {
+            self.note(number, Change::GrantDeleted(grant));
         }
     }
 
@@ -353,27 +353,27 @@ impl Store {
         partition: u16,
         namespace: NamespaceNo,
         key: String,
-        no: ExecutionNo,
+        number: ExecutionNo,
         until: ServerTime,
     ) {
-        self.idempotency.insert((partition, namespace, key), (no, until));
+        self.idempotency.insert((partition, namespace, key), (number, until));
     }
 
-    pub(crate) fn remember_suspend(&mut self, no: ExecutionNo, key: String, until: ServerTime, done: SuspendDone) {
-        let remembered = &mut self.execution_mut(no).suspend_done;
+    pub(crate) fn remember_suspend(&mut self, number: ExecutionNo, key: String, until: ServerTime, done: SuspendDone) {
+        let remembered = &mut self.execution_mut(number).suspend_done;
         remembered.retain(|(held, _, _)| *held != key);
         remembered.push((key, until, done));
-        self.note(no, Change::Note);
+        self.note(number, Change::Note);
     }
 
-    pub(crate) fn set_result(&mut self, no: ExecutionNo, payload: Vec<u8>) {
-        self.execution_mut(no).result = Some(payload);
-        self.note(no, Change::Result);
+    pub(crate) fn set_result(&mut self, number: ExecutionNo, payload: Vec<u8>) {
+        self.execution_mut(number).result = Some(payload);
+        self.note(number, Change::Result);
     }
 
-    pub(crate) fn write_reasons(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Reasons)) {
-        write(&mut self.execution_mut(no).reasons);
-        self.note(no, Change::Note);
+    pub(crate) fn write_reasons(&mut self, number: ExecutionNo, write: impl FnOnce(&mut Reasons)) {
+        write(&mut self.execution_mut(number).reasons);
+        self.note(number, Change::Note);
     }
 
     pub(crate) fn register(&mut self, namespace: NamespaceNo, instance: InstanceNo, registration: Registration) {
@@ -381,7 +381,7 @@ impl Store {
     }
 
     /// The shared name of an execution, for those who print it.
-    pub fn name(&self, no: ExecutionNo) -> Option<&Arc<str>> {
-        self.execution(no).map(|execution| &execution.name)
+    pub fn name(&self, number: ExecutionNo) -> Option<&Arc<str>> {
+        self.execution(number).map(|execution| &execution.name)
     }
 }

@@ -29,10 +29,10 @@ impl Store {
     }
 
     /// The waitpoints that were written for an execution.
-    pub fn waitpoints_of(&self, no: ExecutionNo) -> impl Iterator<Item = &Waitpoint> {
-        let found = self.execution(no);
+    pub fn waitpoints_of(&self, number: ExecutionNo) -> impl Iterator<Item = &Waitpoint> {
+        let found = self.execution(number);
         let own = found.into_iter().flat_map(|found| found.own_waitpoints.iter().map(|id| (found.partition, id)));
-        own.filter_map(|(partition, id)| self.waitpoint(partition, id)).filter(move |held| held.execution == no)
+        own.filter_map(|(partition, id)| self.waitpoint(partition, id)).filter(move |held| held.execution == number)
     }
 
     /// A signal of a partition.
@@ -67,16 +67,16 @@ impl Store {
         self.pending.remove(partition, id);
     }
 
-    pub(crate) fn write_suspension(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
-        write(&mut self.execution_mut(no).suspension);
-        self.note(no, Change::Suspension);
+    pub(crate) fn write_suspension(&mut self, number: ExecutionNo, write: impl FnOnce(&mut Option<Suspension>)) {
+        write(&mut self.execution_mut(number).suspension);
+        self.note(number, Change::Suspension);
     }
 
     /// `HSET` of a new waitpoint and its condition over whatever stands under the id.
     ///
     /// The signal stream stays; so do the closing fields, unless the new one brings its own.
     pub(crate) fn put_waitpoint(&mut self, partition: u16, waitpoint: Waitpoint) {
-        let no = waitpoint.execution;
+        let number = waitpoint.execution;
         let key = (partition, waitpoint.id.clone());
         let merged = match self.waitpoints.remove(&key) {
             Some(earlier) => waitpoint.over(earlier),
@@ -84,26 +84,26 @@ impl Store {
         };
         let id = key.1.clone();
         self.waitpoints.insert(key, merged);
-        if self.execution(no).is_some() {
-            let own = &mut self.execution_mut(no).own_waitpoints;
+        if self.execution(number).is_some() {
+            let own = &mut self.execution_mut(number).own_waitpoints;
             if !own.contains(&id) {
                 own.push(id);
             }
         }
-        self.note(no, Change::Suspension);
+        self.note(number, Change::Suspension);
     }
 
     /// `HSET` on a waitpoint or its condition; nothing where the waitpoint does not exist.
     pub(crate) fn write_waitpoint(
         &mut self,
-        no: ExecutionNo,
+        number: ExecutionNo,
         partition: u16,
         id: &WaitpointId,
         write: impl FnOnce(&mut Waitpoint),
     ) {
         if let Some(waitpoint) = self.waitpoints.get_mut(&(partition, id.clone())) {
             write(waitpoint);
-            self.note(no, Change::Suspension);
+            self.note(number, Change::Suspension);
         }
     }
 
@@ -112,22 +112,22 @@ impl Store {
     }
 
     /// `SADD` on the execution's set of waitpoints.
-    pub(crate) fn add_waitpoint_member(&mut self, no: ExecutionNo, id: &WaitpointId) {
-        let waitpoints = &mut self.execution_mut(no).waitpoints;
+    pub(crate) fn add_waitpoint_member(&mut self, number: ExecutionNo, id: &WaitpointId) {
+        let waitpoints = &mut self.execution_mut(number).waitpoints;
         if !waitpoints.contains(id) {
             waitpoints.push(id.clone());
         }
     }
 
-    pub(crate) fn write_composite(&mut self, no: ExecutionNo, write: impl FnOnce(&mut Composite)) {
-        write(self.execution_mut(no).composite.get_or_insert_default());
-        self.note(no, Change::Suspension);
+    pub(crate) fn write_composite(&mut self, number: ExecutionNo, write: impl FnOnce(&mut Composite)) {
+        write(self.execution_mut(number).composite.get_or_insert_default());
+        self.note(number, Change::Suspension);
     }
 
     /// `composite_cleanup`.
-    pub(crate) fn delete_composite(&mut self, no: ExecutionNo) {
-        if self.execution_mut(no).composite.take().is_some() {
-            self.note(no, Change::Suspension);
+    pub(crate) fn delete_composite(&mut self, number: ExecutionNo) {
+        if self.execution_mut(number).composite.take().is_some() {
+            self.note(number, Change::Suspension);
         }
     }
 
@@ -150,7 +150,7 @@ impl Store {
     /// `XADD` to the waitpoint's stream and `ZADD` to the execution's signals.
     pub(crate) fn accept_signal(
         &mut self,
-        no: ExecutionNo,
+        number: ExecutionNo,
         partition: u16,
         waitpoint: &WaitpointId,
         entry: Entry,
@@ -163,12 +163,12 @@ impl Store {
                 waitpoint.signals.clear();
             }
         }
-        let signals = &mut self.execution_mut(no).signals;
+        let signals = &mut self.execution_mut(number).signals;
         match signals.iter_mut().find(|(held, _)| *held == signal) {
             Some((_, held)) => *held = score,
             None => signals.push((signal, score)),
         }
-        self.note(no, Change::Note);
+        self.note(number, Change::Note);
     }
 }
 

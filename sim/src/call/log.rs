@@ -75,7 +75,7 @@ impl Overhears for Log {
 #[async_trait]
 impl Answerer for Overheard {
     async fn answer(&self, call: Call) -> Answer {
-        let party = self.party.hub().key(self.party.no());
+        let party = self.party.hub().key(self.party.number());
         let entry = Entry { party, at: self.party.now(), call: format!("{call:?}"), answer: None };
         let position = {
             let mut entries = self.log.entries();

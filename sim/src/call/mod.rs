@@ -61,29 +61,29 @@ impl Keep<Vec<LaneId>> for &[LaneId] {
 }
 
 /// How a kept parameter is passed on.
-trait Pass<'a, P> {
+trait PassOn<'a, P> {
     fn pass(&'a self) -> P;
 }
 
-impl<'a, T: Clone> Pass<'a, T> for T {
+impl<'a, T: Clone> PassOn<'a, T> for T {
     fn pass(&'a self) -> T {
         self.clone()
     }
 }
 
-impl<'a, T> Pass<'a, &'a T> for T {
+impl<'a, T> PassOn<'a, &'a T> for T {
     fn pass(&'a self) -> &'a T {
         self
     }
 }
 
-impl<'a> Pass<'a, &'a str> for String {
+impl<'a> PassOn<'a, &'a str> for String {
     fn pass(&'a self) -> &'a str {
         self
     }
 }
 
-impl<'a> Pass<'a, &'a [LaneId]> for Vec<LaneId> {
+impl<'a> PassOn<'a, &'a [LaneId]> for Vec<LaneId> {
     fn pass(&'a self) -> &'a [LaneId] {
         self
     }

@@ -40,7 +40,7 @@ impl From<PlayerName> for Player {
 }
 
 pub(super) fn parse_deviation(name: &str) -> Result<Deviation, String> {
-    let known = || Deviation::ALL.map(Deviation::name).join(", ");
+    let known = || Deviation::ALL.iter().map(|switch| switch.name()).collect::<Vec<_>>().join(", ");
     Deviation::parse(name).ok_or_else(|| format!("accepted are {}", known()))
 }
 

@@ -29,7 +29,7 @@ const RESET_BATCH: u32 = 20;
 /// One kind of scanner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
-pub enum Kind {
+pub enum ScannerKind {
     LeaseExpiry,
     DelayedPromoter,
     AttemptTimeout,
@@ -47,7 +47,7 @@ pub enum Kind {
     EdgeCancelReconciler,
 }
 
-impl Kind {
+impl ScannerKind {
     /// Every kind.
     pub const ALL: [Self; 15] = [
         Self::LeaseExpiry,
@@ -137,7 +137,7 @@ impl AddAssign for Counts {
 
 /// A scanner with what it remembers from one pass to the next.
 pub struct Scanner<S> {
-    kind: Kind,
+    kind: ScannerKind,
     /// For the reads that the shipped scanners send on their own client.
     pub(super) reads: Arc<ModelBackend<S>>,
     /// For everything that changes something.
@@ -157,7 +157,7 @@ type Rounds = Box<dyn Fn(u64, u16) + Send + Sync>;
 impl<S: Server> Scanner<S> {
     /// A scanner that has not run yet.
     pub fn new(
-        kind: Kind,
+        kind: ScannerKind,
         reads: Arc<ModelBackend<S>>,
         calls: Arc<dyn EngineBackend>,
         lanes: Arc<[LaneId]>,
@@ -182,25 +182,25 @@ impl<S: Server> Scanner<S> {
             let partition = Partition { family: self.kind.family(), index };
             self.rounds.iter().for_each(|told| told(self.passes, index));
             counts += match self.kind {
-                Kind::PendingWaitpointExpiry => self.close_waitpoints(partition).await,
-                Kind::Unblock => self.unblock(partition, &mut unions).await,
-                Kind::DependencyReconciler => self.resolve_stale(partition).await,
-                Kind::CancelReconciler => self.cancel_members(partition).await,
-                Kind::EdgeCancelDispatcher => self.cancel_siblings(partition).await,
-                Kind::EdgeCancelReconciler => self.finish_drains(partition).await,
-                Kind::IndexReconciler => {
+                ScannerKind::PendingWaitpointExpiry => self.close_waitpoints(partition).await,
+                ScannerKind::Unblock => self.unblock(partition, &mut unions).await,
+                ScannerKind::DependencyReconciler => self.resolve_stale(partition).await,
+                ScannerKind::CancelReconciler => self.cancel_members(partition).await,
+                ScannerKind::EdgeCancelDispatcher => self.cancel_siblings(partition).await,
+                ScannerKind::EdgeCancelReconciler => self.finish_drains(partition).await,
+                ScannerKind::IndexReconciler => {
                     let filter = ScannerFilter::default();
                     reconciled(self.calls.reconcile_execution_index(partition, &self.lanes, &filter).await)
                 }
-                Kind::QuotaReconciler => match self.now().await {
+                ScannerKind::QuotaReconciler => match self.now().await {
                     Ok(now) => reconciled(self.calls.reconcile_quota_counters(partition, now).await),
                     Err(_) => Counts::FAILED,
                 },
-                Kind::BudgetReconciler => match self.now().await {
+                ScannerKind::BudgetReconciler => match self.now().await {
                     Ok(now) => reconciled(self.calls.reconcile_budget_counters(partition, now).await),
                     Err(_) => Counts::FAILED,
                 },
-                Kind::BudgetReset => self.reset(partition).await.unwrap_or(Counts::FAILED),
+                ScannerKind::BudgetReset => self.reset(partition).await.unwrap_or(Counts::FAILED),
                 _ => self.act_on_due(partition).await,
             };
         }
@@ -214,11 +214,11 @@ impl<S: Server> Scanner<S> {
 
     fn indexes(&self) -> Vec<Due> {
         match self.kind {
-            Kind::LeaseExpiry => vec![Due::Leases],
-            Kind::AttemptTimeout => vec![Due::Attempts],
-            Kind::ExecutionDeadline => vec![Due::Deadlines],
-            Kind::SuspensionTimeout => vec![Due::Suspensions],
-            Kind::DelayedPromoter => self.lanes.iter().cloned().map(Due::Delayed).collect(),
+            ScannerKind::LeaseExpiry => vec![Due::Leases],
+            ScannerKind::AttemptTimeout => vec![Due::Attempts],
+            ScannerKind::ExecutionDeadline => vec![Due::Deadlines],
+            ScannerKind::SuspensionTimeout => vec![Due::Suspensions],
+            ScannerKind::DelayedPromoter => self.lanes.iter().cloned().map(Due::Delayed).collect(),
             _ => Vec::new(),
         }
     }

@@ -30,13 +30,13 @@ pub struct Event<'a> {
     /// That party's clock.
     pub wall: WorkerTime,
     /// What happened.
-    pub kind: Kind<'a>,
+    pub kind: Happening<'a>,
 }
 
 /// What happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Kind<'a> {
+pub enum Happening<'a> {
     /// A process started; its lives count from 0.
     Started {
         /// Which life.
@@ -169,7 +169,7 @@ pub enum Kind<'a> {
     Healed,
 }
 
-impl Kind<'_> {
+impl Happening<'_> {
     /// The execution that the event is about, if it is about one.
     pub fn execution(&self) -> Option<&str> {
         match self {

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{Event, Kind, Observer, WriteFailure};
+use super::{Event, Happening, Observer, WriteFailure};
 
 const RANGE: &str = "ZRANGEBYSCORE";
 const SCAN: &str = "scan_eligible_executions";
@@ -25,7 +25,7 @@ struct Line<'a> {
     party: String,
     wall_ms: i64,
     #[serde(flatten)]
-    kind: &'a Kind<'a>,
+    kind: &'a Happening<'a>,
 }
 
 impl<W: Write + Send> Recorder<W> {
@@ -61,11 +61,11 @@ impl<W: Write> Drop for Recorder<W> {
 }
 
 /// Whether an event is part of polling that found nothing, or of a poll whose outcome is told later.
-fn is_idle(kind: &Kind<'_>) -> bool {
+fn is_idle(kind: &Happening<'_>) -> bool {
     match kind {
-        Kind::Sent { name, .. } | Kind::Answered { name, .. } => *name == RANGE,
-        Kind::Performed { name, outcome, .. } => *name == RANGE && *outcome == "empty",
-        Kind::Called { method, .. } | Kind::Returned { method, .. } => *method == SCAN,
+        Happening::Sent { name, .. } | Happening::Answered { name, .. } => *name == RANGE,
+        Happening::Performed { name, outcome, .. } => *name == RANGE && *outcome == "empty",
+        Happening::Called { method, .. } | Happening::Returned { method, .. } => *method == SCAN,
         _ => false,
     }
 }

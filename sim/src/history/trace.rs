@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Event, Kind, Observer, WriteFailure};
+use super::{Event, Happening, Observer, WriteFailure};
 
 /// Writes transitions, faults and violations.
 pub struct Trace<W: Write> {
@@ -57,19 +57,21 @@ fn clocks(event: &Event<'_>) -> String {
 fn line(event: &Event<'_>) -> Option<String> {
     let clocks = clocks(event);
     match &event.kind {
-        Kind::Performed { name, outcome, execution, change: Some(change), .. } => Some(format!(
+        Happening::Performed { name, outcome, execution, change: Some(change), .. } => Some(format!(
             "{clocks} {name:<30} {outcome:<28} {:>5} {:>4} {:<44} {}",
             change.epoch[1],
             change.attempts[1],
             change.to,
             execution.unwrap_or_default()
         )),
-        Kind::Struck { key, what, .. } => Some(format!("{clocks} FAULT {}: {} [{key}]", what.name(), what.describe())),
-        Kind::Resumed => Some(format!("{clocks} RESUMED the machine goes on")),
-        Kind::Reconnected => Some(format!("{clocks} RECONNECTED the cut is over")),
-        Kind::Started { life } if *life > 0 => Some(format!("{clocks} STARTED again, life {life}")),
-        Kind::Healed => Some(format!("{clocks} HEALED faults stop, clocks agree")),
-        Kind::Violated { violation } => Some(format!(
+        Happening::Struck { key, what, .. } => {
+            Some(format!("{clocks} FAULT {}: {} [{key}]", what.name(), what.describe()))
+        }
+        Happening::Resumed => Some(format!("{clocks} RESUMED the machine goes on")),
+        Happening::Reconnected => Some(format!("{clocks} RECONNECTED the cut is over")),
+        Happening::Started { life } if *life > 0 => Some(format!("{clocks} STARTED again, life {life}")),
+        Happening::Healed => Some(format!("{clocks} HEALED faults stop, clocks agree")),
+        Happening::Violated { violation } => Some(format!(
             "{clocks} VIOLATION {} {} {}",
             violation.invariant.id(),
             violation.detail,

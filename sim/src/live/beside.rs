@@ -10,7 +10,7 @@ use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::EngineError;
 use ff_core::partition::PartitionConfig;
 
-use super::shadow::{Held, Shadow};
+use super::shadow::{HeldBack, Shadow};
 use super::unit::{Unit, lock};
 use super::whole::Whole;
 use crate::call::{Answer, Answerer, Call, Caller};
@@ -26,7 +26,7 @@ impl Beside for Unit {
     }
 
     fn performed(&self, tag: &Tag, message: &Message, reply: &Reply, model: &Performed<'_>) {
-        if let (Self::Message(shadow), Some(held)) = (self, tag.downcast_ref::<Held>()) {
+        if let (Self::Message(shadow), Some(held)) = (self, tag.downcast_ref::<HeldBack>()) {
             lock(shadow).deliver(model.now, held, message, reply.label(), model.store, model.ids, model.touched);
         }
     }
@@ -132,7 +132,7 @@ impl Conversation for ShippedCall {
 
     fn heard(&self, party: &Party, tag: Option<&Tag>) {
         let wall = party.now().to_wire();
-        let held = tag.and_then(|tag| tag.downcast_ref::<Held>());
+        let held = tag.and_then(|tag| tag.downcast_ref::<HeldBack>());
         let minted = match held {
             Some(held) => lock(&self.shadow).answered(self.number, wall, held),
             None => lock(&self.shadow).lost(self.number, wall),

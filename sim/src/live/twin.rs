@@ -237,7 +237,7 @@ impl Twin {
         if touched.is_empty() {
             return Ok(Vec::new());
         }
-        let expected: Vec<Expectation> = touched.iter().map(|no| expectation(store, ids, *no, now)).collect();
+        let expected: Vec<Expectation> = touched.iter().map(|number| expectation(store, ids, *number, now)).collect();
         Ok(keyspace::compare(&mut self.reads, &expected)?)
     }
 
@@ -260,11 +260,11 @@ fn loaded(connection: &mut redis::Connection) -> redis::RedisResult<Option<Strin
     code.map(redis::from_redis_value).transpose().map_err(Into::into)
 }
 
-fn expectation(store: &Store, ids: &Interner, no: ExecutionNo, now: ServerTime) -> Expectation {
+fn expectation(store: &Store, ids: &Interner, number: ExecutionNo, now: ServerTime) -> Expectation {
     Expectation {
-        possible: projection::possible_keys(store, ids, no),
-        keys: projection::execution_keys(store, ids, no, now),
-        member: ids.execution_name(no).to_string(),
-        places: projection::places(store, ids, no),
+        possible: projection::possible_keys(store, ids, number),
+        keys: projection::execution_keys(store, ids, number, now),
+        member: ids.execution_name(number).to_string(),
+        places: projection::places(store, ids, number),
     }
 }

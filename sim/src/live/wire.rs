@@ -49,22 +49,22 @@ fn plain(names: &'static [&'static str], word: String) -> Expected {
 /// waits for another's reply. None for messages that no world and no client of a crowd sends.
 pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
     const FIELDS: &[&str] = &["HGET", "HMGET", "HGETALL"];
-    let names = |no| projection::names(ids, no);
+    let names = |number| projection::names(ids, number);
     // The key without its partition: a call can name a wrong one, where its read finds nothing. The model
     // reads the right one all the same, and the script that follows refuses before it uses what was read.
-    let core = |no| format!(":{}:core", ids.execution_name(no));
+    let core = |number| format!(":{}:core", ids.execution_name(number));
     match message {
-        Message::Core(no) | Message::Required(no) => vec![plain(FIELDS, core(*no))],
-        Message::Context(no) => vec![
-            plain(&["GET"], names(*no).payload()),
-            plain(&["HGETALL"], names(*no).core()),
-            plain(&["HGETALL"], names(*no).tags()),
+        Message::Core(number) | Message::Required(number) => vec![plain(FIELDS, core(*number))],
+        Message::Context(number) => vec![
+            plain(&["GET"], names(*number).payload()),
+            plain(&["HGETALL"], names(*number).core()),
+            plain(&["HGETALL"], names(*number).tags()),
         ],
-        Message::Description(no) => {
-            vec![plain(&["HGETALL"], names(*no).core()), plain(&["HGETALL"], names(*no).tags())]
+        Message::Description(number) => {
+            vec![plain(&["HGETALL"], names(*number).core()), plain(&["HGETALL"], names(*number).tags())]
         }
-        Message::Policy(no) => vec![plain(&["GET"], names(*no).policy())],
-        Message::Result(no) => vec![plain(&["GET"], names(*no).result())],
+        Message::Policy(number) => vec![plain(&["GET"], names(*number).policy())],
+        Message::Result(number) => vec![plain(&["GET"], names(*number).result())],
         Message::Range { partition, key, .. } => {
             let key = projection::index_name(ids, *partition, *key);
             vec![plain(&["ZRANGEBYSCORE", "ZRANGE"], key)]
@@ -78,13 +78,17 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
             vec![plain(FIELDS, core(place.execution))]
         }
         Message::Time => vec![Expected { names: &["TIME"], function: None, word: None }],
-        Message::Suspension(no) => vec![plain(&["HGETALL"], names(*no).suspension_current())],
-        Message::TotalMatchers(no, waitpoint) => vec![plain(&["HGET"], names(*no).waitpoint_condition(waitpoint))],
-        Message::Matcher(no, waitpoint, _) => vec![plain(&["HMGET"], names(*no).waitpoint_condition(waitpoint))],
-        Message::Signals(no, signals) => signals
+        Message::Suspension(number) => vec![plain(&["HGETALL"], names(*number).suspension_current())],
+        Message::TotalMatchers(number, waitpoint) => {
+            vec![plain(&["HGET"], names(*number).waitpoint_condition(waitpoint))]
+        }
+        Message::Matcher(number, waitpoint, _) => {
+            vec![plain(&["HMGET"], names(*number).waitpoint_condition(waitpoint))]
+        }
+        Message::Signals(number, signals) => signals
             .iter()
             .flat_map(|signal| {
-                let (record, payload) = (names(*no).signal(signal), names(*no).signal_payload(signal));
+                let (record, payload) = (names(*number).signal(signal), names(*number).signal_payload(signal));
                 [plain(&["HGETALL"], record), plain(&["GET"], payload)]
             })
             .collect(),

@@ -162,6 +162,26 @@ pub enum What {
     Spare,
 }
 
+/// Whom or what a kind of fault can strike.
+#[derive(Clone, Copy)]
+enum Target {
+    Server,
+    Party,
+    Message,
+    PartyOrMessage,
+}
+
+impl Target {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Server => "the server at a time",
+            Self::Party => "a worker or reclaimer at a time",
+            Self::Message => "a message",
+            Self::PartyOrMessage => "a worker or reclaimer at a time or when it sends, or a message",
+        }
+    }
+}
+
 impl What {
     /// The kind's name.
     pub const fn name(self) -> &'static str {
@@ -179,29 +199,29 @@ impl What {
         }
     }
 
+    /// What such a fault can strike.
+    const fn target(self) -> Target {
+        match self {
+            Self::ServerStep { .. } => Target::Server,
+            Self::Crash { .. } => Target::PartyOrMessage,
+            Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. } => Target::Party,
+            Self::LostRequest | Self::LostReply | Self::Delay { .. } | Self::Duplicate { .. } | Self::Spare => {
+                Target::Message
+            }
+        }
+    }
+
     /// What such a fault can strike, where this is something else.
     pub(super) const fn cannot_strike(self, strikes: &Strikes) -> Option<&'static str> {
-        let fits = match (self, strikes) {
-            (Self::ServerStep { .. }, Strikes::At { party, .. }) => party.0 == PartyKey::SERVER.0,
-            (Self::ServerStep { .. }, _) => false,
-            (_, Strikes::At { party, .. } | Strikes::Sending { party, .. }) if party.0 < PartyKey::RECLAIMERS => false,
-            (Self::Crash { .. }, _) => true,
-            (Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. }, Strikes::At { .. }) => true,
-            (
-                Self::LostRequest | Self::LostReply | Self::Delay { .. } | Self::Duplicate { .. } | Self::Spare,
-                Strikes::Message(_),
-            ) => true,
-            _ => false,
+        let target = self.target();
+        let fits = match strikes {
+            Strikes::At { party, .. } if party.0 == PartyKey::SERVER.0 => matches!(target, Target::Server),
+            Strikes::At { party, .. } | Strikes::Sending { party, .. } if party.0 < PartyKey::RECLAIMERS => false,
+            Strikes::At { .. } => matches!(target, Target::Party | Target::PartyOrMessage),
+            Strikes::Sending { .. } => matches!(target, Target::PartyOrMessage),
+            Strikes::Message(_) => matches!(target, Target::Message | Target::PartyOrMessage),
         };
-        if fits {
-            return None;
-        }
-        Some(match self {
-            Self::ServerStep { .. } => "the server at a time",
-            Self::Crash { .. } => "a worker or reclaimer at a time or when it sends, or a message",
-            Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. } => "a worker or reclaimer at a time",
-            _ => "a message",
-        })
+        if fits { None } else { Some(target.words()) }
     }
 
     /// What it does, in a few words.

@@ -146,13 +146,13 @@ pub struct WorkItem {
     /// Deadline, by the submitter's clock.
     pub deadline_ms: Option<u64>,
     /// What a worker does with it.
-    pub task: Task,
+    pub task: TaskPlan,
 }
 
 /// What a worker does with an execution; travels as its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Task {
+pub struct TaskPlan {
     /// How long it runs, by the worker's timer.
     pub run_ms: u64,
     /// Whether it tells its progress halfway.

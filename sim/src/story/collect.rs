@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Moment, Story, Told, slice, text};
 use crate::clock::EPOCH_MS;
-use crate::history::{Event, Kind, Observer};
+use crate::history::{Event, Happening, Observer};
 use crate::outcome::Violation;
 use crate::plan::{PartyKey, What};
 
@@ -46,11 +46,11 @@ impl Collector {
     fn tell(&self, collected: &mut Collected, event: &Event<'_>) -> Option<Told> {
         let is_own = event.kind.execution() == Some(self.violation.execution.as_str());
         match &event.kind {
-            Kind::Sent { message, name, .. } if is_own => {
+            Happening::Sent { message, name, .. } if is_own => {
                 collected.sent.insert((event.party, *message), (event.at.us(), name));
                 None
             }
-            Kind::Performed { message, name, outcome, lease, grant_until_ms, change, .. } if is_own => {
+            Happening::Performed { message, name, outcome, lease, grant_until_ms, change, .. } if is_own => {
                 if *outcome == "read" {
                     return None;
                 }
@@ -72,34 +72,34 @@ impl Collector {
                     is_write: change.is_some() || grant_until_ms.is_some(),
                 })
             }
-            Kind::RunStarted { .. } if is_own => Some(Told::Ran { starts: true }),
-            Kind::RunEnded { .. } if is_own => Some(Told::Ran { starts: false }),
-            Kind::Struck { what, message: Some((message, name)), .. } => {
+            Happening::RunStarted { .. } if is_own => Some(Told::Ran { starts: true }),
+            Happening::RunEnded { .. } if is_own => Some(Told::Ran { starts: false }),
+            Happening::Struck { what, message: Some((message, name)), .. } => {
                 // What befalls a message is told right after its sending.
                 let is_own = collected.sent.contains_key(&(event.party, *message));
                 let text = format!("{name}: {}", what.describe());
                 is_own.then_some(Told::Befell { of_message: Some(*message), text })
             }
-            Kind::Struck { what: What::Spare, .. } => None,
-            Kind::Struck { what, .. } => Some(Told::Befell { of_message: None, text: what.describe() }),
-            Kind::Dropped { message, why } => {
+            Happening::Struck { what: What::Spare, .. } => None,
+            Happening::Struck { what, .. } => Some(Told::Befell { of_message: None, text: what.describe() }),
+            Happening::Dropped { message, why } => {
                 let (_, name) = collected.sent.get(&(event.party, *message))?;
                 Some(Told::Unheard { message: *message, text: format!("{name}: lost, {why}") })
             }
-            Kind::GaveUp { message: Some(message) } => {
+            Happening::GaveUp { message: Some(message) } => {
                 let (_, name) = collected.sent.get(&(event.party, *message))?;
                 Some(Told::Unheard {
                     message: *message,
                     text: format!("{name}: the client stops waiting for an answer"),
                 })
             }
-            Kind::Started { life } if *life > 0 => {
+            Happening::Started { life } if *life > 0 => {
                 Some(Told::GoesOn { text: format!("the process starts again, life {life}") })
             }
-            Kind::Resumed => Some(Told::GoesOn { text: "the machine goes on".to_owned() }),
-            Kind::Reconnected => Some(Told::GoesOn { text: "the cut is over".to_owned() }),
-            Kind::Healed => Some(Told::GoesOn { text: "all faults stop and all clocks agree".to_owned() }),
-            Kind::Violated { violation } if **violation == self.violation => {
+            Happening::Resumed => Some(Told::GoesOn { text: "the machine goes on".to_owned() }),
+            Happening::Reconnected => Some(Told::GoesOn { text: "the cut is over".to_owned() }),
+            Happening::Healed => Some(Told::GoesOn { text: "all faults stop and all clocks agree".to_owned() }),
+            Happening::Violated { violation } if **violation == self.violation => {
                 collected.over = true;
                 Some(Told::Broken { text: violation.detail.clone() })
             }

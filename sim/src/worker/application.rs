@@ -12,7 +12,7 @@ use ff_core::types::{AttemptIndex, ExecutionId, LeaseEpoch, TimestampMs, Waitpoi
 use super::Surroundings;
 use super::signaller::{self, SIGNAL_NAME, Signal};
 use crate::address::About;
-use crate::plan::{Park, Task};
+use crate::plan::{Park, TaskPlan};
 use crate::scenario::{Ending, Player};
 use crate::world::{Party, RunNo};
 
@@ -38,7 +38,7 @@ pub(super) enum Parked<H> {
 
 /// A lease in the hands of an application. Whatever an end is answered, the task is gone: there is no
 /// second try with it.
-pub(super) trait Held: Send + Sized {
+pub(super) trait HeldWork: Send + Sized {
     /// How the lease was had.
     fn kind(&self) -> HandleKind;
     /// The attempt's number.
@@ -73,7 +73,7 @@ pub(super) struct Application {
     pub(super) party: Party,
     pub(super) surroundings: Surroundings,
     pub(super) id: ExecutionId,
-    pub(super) task: Task,
+    pub(super) task: TaskPlan,
     player: Player,
     run: RunNo,
     epoch: LeaseEpoch,
@@ -82,7 +82,7 @@ pub(super) struct Application {
 
 impl Drop for Application {
     fn drop(&mut self) {
-        self.party.hub().run_ended(self.party.no(), self.run);
+        self.party.hub().run_ended(self.party.number(), self.run);
     }
 }
 
@@ -96,10 +96,10 @@ impl Application {
         (epoch, attempt_index): (LeaseEpoch, u32),
         payload: &[u8],
     ) -> Self {
-        let plain = Task { run_ms: 0, reports_progress: false, park: None, ending: Ending::Complete };
+        let plain = TaskPlan { run_ms: 0, reports_progress: false, park: None, ending: Ending::Complete };
         let task = serde_json::from_slice(payload).unwrap_or(plain);
         let execution = party.hub().ids().execution(&id);
-        let run = party.hub().run_started(party.no(), execution, epoch);
+        let run = party.hub().run_started(party.number(), execution, epoch);
         Self { party, surroundings, id, task, player, run, epoch, attempt_index }
     }
 
@@ -110,7 +110,7 @@ impl Application {
 
     /// The result of this run: no other run of any execution has the same.
     fn result(&self) -> Vec<u8> {
-        let instance = self.party.hub().key(self.party.no());
+        let instance = self.party.hub().key(self.party.number());
         format!("{} attempt {} epoch {} by {instance}", self.id, self.attempt_index, self.epoch).into_bytes()
     }
 
@@ -120,7 +120,7 @@ impl Application {
     }
 
     /// Works, then ends or parks.
-    pub(super) async fn work(&self, mut held: impl Held) {
+    pub(super) async fn work(&self, mut held: impl HeldWork) {
         let run_ms = self.task.run_ms;
         let first_half_ms = run_ms / 2;
         let left_ms = match (&self.task.park, held.kind()) {
@@ -148,7 +148,7 @@ impl Application {
         self.party.hub().run_ending(self.run, true);
     }
 
-    async fn end(&self, held: impl Held) {
+    async fn end(&self, held: impl HeldWork) {
         self.gives_up();
         match self.task.ending {
             // A task that is dropped once is finished by whoever reclaims it.
@@ -165,7 +165,7 @@ impl Application {
     }
 
     /// Works for the first half, then parks; gives the task back where it goes on.
-    async fn park<H: Held>(&self, mut held: H, park: &Park, first_half_ms: u64) -> Option<H> {
+    async fn park<H: HeldWork>(&self, mut held: H, park: &Park, first_half_ms: u64) -> Option<H> {
         let Park::Suspend { timeout_ms, signal_after_ms, resume_delay_ms, on_pending } = park else {
             held.sleep_ms(first_half_ms).await;
             if let Park::Delay { for_ms } = park {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use claimlab_model::port::Server;
 
 use super::Surroundings;
-use crate::engine::{Kind, Scanner};
+use crate::engine::{Scanner, ScannerKind};
 use crate::world::{Party, Pass, TaskFuture};
 
 /// The scanners that a world runs, with their intervals in milliseconds.
-const SCANNERS: [(Kind, u64); 6] = [
-    (Kind::LeaseExpiry, 1_500),
-    (Kind::DelayedPromoter, 750),
-    (Kind::AttemptTimeout, 2_000),
-    (Kind::ExecutionDeadline, 5_000),
-    (Kind::SuspensionTimeout, 2_000),
-    (Kind::Unblock, 5_000),
+const SCANNERS: [(ScannerKind, u64); 6] = [
+    (ScannerKind::LeaseExpiry, 1_500),
+    (ScannerKind::DelayedPromoter, 750),
+    (ScannerKind::AttemptTimeout, 2_000),
+    (ScannerKind::ExecutionDeadline, 5_000),
+    (ScannerKind::SuspensionTimeout, 2_000),
+    (ScannerKind::Unblock, 5_000),
 ];
 
 /// The engine's tasks.
@@ -39,13 +39,13 @@ pub(super) fn scanners(party: &Party, surroundings: &Surroundings) -> Vec<TaskFu
 }
 
 /// Passes for ever, one interval from the start of one to the start of the next.
-async fn run<S: Server>(mut scanner: Scanner<S>, kind: Kind, party: Party, interval_ms: u64) {
+async fn run<S: Server>(mut scanner: Scanner<S>, kind: ScannerKind, party: Party, interval_ms: u64) {
     loop {
         let began_us = party.timer_us();
         scanner.pass().await;
         match kind {
-            Kind::LeaseExpiry => party.hub().passed(Pass::LeaseExpiry, party.no()),
-            Kind::DelayedPromoter => party.hub().passed(Pass::DelayedPromoter, party.no()),
+            ScannerKind::LeaseExpiry => party.hub().passed(Pass::LeaseExpiry, party.number()),
+            ScannerKind::DelayedPromoter => party.hub().passed(Pass::DelayedPromoter, party.number()),
             _ => {}
         }
         // A pass that took longer is followed at once.

@@ -2,12 +2,12 @@
 
 mod application;
 mod claim;
-mod coverage;
 mod engine;
 mod listener;
 mod native;
 mod operator;
 mod reclaimer;
+mod rounds;
 #[cfg(feature = "sdk")]
 mod sdk;
 mod signaller;

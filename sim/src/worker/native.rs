@@ -16,8 +16,8 @@ use ff_core::engine_backend::EngineBackend;
 use ff_core::hash::fnv1a_u64;
 use ff_core::types::LaneId;
 
-use super::coverage::{Coverage, Judged};
 use super::listener::listen;
+use super::rounds::{Judged, Rounds};
 use super::{Identity, Surroundings, namespace};
 use crate::plan::WorkerPlan;
 use crate::scenario::Entry;
@@ -72,7 +72,7 @@ pub(super) struct Worker {
     /// `scan_cursor`: where the window of partitions starts.
     scan_cursor: u64,
     /// Where it has looked.
-    pub coverage: Arc<Mutex<Coverage>>,
+    pub coverage: Arc<Mutex<Rounds>>,
 }
 
 /// Runs a worker until its process dies.
@@ -152,7 +152,7 @@ impl Worker {
         }
         let partitions = self.surroundings.partitions.num_flow_partitions;
         let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
-        self.party.hub().passed(Pass::IdlePoll, self.party.no());
+        self.party.hub().passed(Pass::IdlePoll, self.party.number());
         let Some(judged) = coverage.found_nothing(self.lanes.len(), partitions, SCAN_CHUNK) else { return };
         let Judged { missed, all, polls } = judged;
         self.party.hub().told(WorkerFact::FoundNothing { polls, missed: missed as u64, all: all as u64 });
@@ -160,7 +160,7 @@ impl Worker {
 
     /// Whether it runs less than it may.
     pub(super) fn has_room(&self) -> bool {
-        self.party.hub().running(self.party.no()) < self.concurrency
+        self.party.hub().running(self.party.number()) < self.concurrency
     }
 
     /// The next lane in turn.

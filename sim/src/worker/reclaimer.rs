@@ -91,7 +91,7 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, identity: Identity, surr
                 turns[pass % TURNS].push((id, lane));
             }
         }
-        reclaimer.party.hub().passed(Pass::Reclaimer, reclaimer.party.no());
+        reclaimer.party.hub().passed(Pass::Reclaimer, reclaimer.party.number());
     }
 }
 

@@ -24,7 +24,7 @@ use ff_core::handle_codec;
 use ff_core::types::{ExecutionId, LeaseEpoch, SuspensionId, TimestampMs, WaitpointId};
 
 use super::Surroundings;
-use super::application::{Application, Held, Parked, WAITPOINT_KEY, Waitpoint};
+use super::application::{Application, HeldWork, Parked, WAITPOINT_KEY, Waitpoint};
 use super::native::Permit;
 use crate::scenario::Player;
 use crate::world::{Party, RunNo};
@@ -128,7 +128,7 @@ pub(super) fn note_health(party: &Party, run: RunNo, is_refused: bool, is_health
     }
 }
 
-impl Held for &ClaimedTask {
+impl HeldWork for &ClaimedTask {
     fn kind(&self) -> HandleKind {
         self.handle.kind
     }

@@ -71,19 +71,19 @@ impl World {
     fn take_seats(&mut self) {
         let plan = Arc::clone(&self.plan);
         for key in PartyKey::FIXED {
-            let no = self.seat(key, PartyClock::default(), None);
-            self.schedule(TrueTime::default(), no, Event::Start(no as u32));
+            let number = self.seat(key, PartyClock::default(), None);
+            self.schedule(TrueTime::default(), number, Event::Start(number as u32));
         }
         for worker in &plan.workers {
             let capacity = worker.entry.map(|_| worker.concurrency);
-            let no = self.seat(worker.key, PartyClock::new(worker.clock), capacity);
-            self.schedule(worker.starts_at, no, Event::Start(no as u32));
+            let number = self.seat(worker.key, PartyClock::new(worker.clock), capacity);
+            self.schedule(worker.starts_at, number, Event::Start(number as u32));
         }
     }
 
     fn seat(&mut self, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
-        let no = self.seats.len();
-        self.positions.insert(key, no);
+        let number = self.seats.len();
+        self.positions.insert(key, number);
         self.seats.push(Seat::new(key));
         self.hub.add_party(key, clock, capacity)
     }
@@ -93,13 +93,13 @@ impl World {
         for (position, fault) in (0..).zip(&plan.faults) {
             match &fault.strikes {
                 Strikes::At { party, at_us } => {
-                    if let Some(no) = self.positions.get(party).copied() {
-                        self.schedule(*at_us, no, Event::Fault(position));
+                    if let Some(number) = self.positions.get(party).copied() {
+                        self.schedule(*at_us, number, Event::Fault(position));
                     }
                 }
                 Strikes::Sending { party, from_us, .. } => {
-                    if let Some(no) = self.positions.get(party).copied() {
-                        self.schedule(*from_us, no, Event::Fault(position));
+                    if let Some(number) = self.positions.get(party).copied() {
+                        self.schedule(*from_us, number, Event::Fault(position));
                     }
                 }
                 Strikes::Message(address) => {

@@ -270,18 +270,18 @@ impl Hub {
     }
 
     /// Ends a wait if it still stands; gives the task to poll.
-    pub fn end(&self, no: WaitNo, ended: Ended) -> Option<TaskNo> {
-        lock(&self.inner).waits.end(no, ended)
+    pub fn end(&self, number: WaitNo, ended: Ended) -> Option<TaskNo> {
+        lock(&self.inner).waits.end(number, ended)
     }
 
     /// What has ended a wait, which is none any more then.
-    pub(super) fn take(&self, no: WaitNo) -> Option<Ended> {
-        lock(&self.inner).waits.take(no)
+    pub(super) fn take(&self, number: WaitNo) -> Option<Ended> {
+        lock(&self.inner).waits.take(number)
     }
 
     /// Nobody waits any more.
-    pub(super) fn forget(&self, no: WaitNo) {
-        lock(&self.inner).waits.forget(no);
+    pub(super) fn forget(&self, number: WaitNo) {
+        lock(&self.inner).waits.forget(number);
     }
 
     /// Sets the scene for polling a task.

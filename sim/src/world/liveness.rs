@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claimlab_model::intern::{ExecutionNo, LaneNo};
-use claimlab_model::invariant::{self, Due, Passed, Seen};
+use claimlab_model::invariant::{self, DueStep, Passed, Seen};
 use claimlab_model::store::IndexKey;
 use ff_core::state::EligibilityState;
 use ff_core::types::LaneId;
@@ -41,11 +41,11 @@ impl Overdue {
 }
 
 /// Whose passes make the step that due work waits for.
-const fn mover(due: Due) -> Pass {
+const fn mover(due: DueStep) -> Pass {
     match due {
-        Due::Marking => Pass::LeaseExpiry,
-        Due::Promotion => Pass::DelayedPromoter,
-        Due::ReclaimOfExpired | Due::ReclaimOfRevoked => Pass::Reclaimer,
+        DueStep::Marking => Pass::LeaseExpiry,
+        DueStep::Promotion => Pass::DelayedPromoter,
+        DueStep::ReclaimOfExpired | DueStep::ReclaimOfRevoked => Pass::Reclaimer,
     }
 }
 
@@ -113,7 +113,7 @@ impl World {
                 && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
             let since = self.overdue.passes_at(execution.core.last_mutation_at.0).0;
             let idle_polls = if is_listed { polls.saturating_sub(since) } else { 0 };
-            let blocks = self.overdue.blocks.get(&execution.no).copied().unwrap_or_default();
+            let blocks = self.overdue.blocks.get(&execution.number).copied().unwrap_or_default();
             let found = self.checker.see(&Seen::Unfinished { execution, stuck: &stuck, idle_polls, blocks });
             broken.extend_from_slice(found);
             if found.is_empty() {

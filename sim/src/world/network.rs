@@ -1,14 +1,13 @@
 //! Messages: sent, late, lost, repeated, delivered to the server, answered.
 
 use super::World;
+use super::fault::Fate;
 use super::heap::Event;
 use super::hub::{PartyNo, TaskNo};
 use super::outgoing::Load;
 use super::wait::{Ended, WaitNo};
-use crate::address::{Address, Draw};
-use crate::history::Kind;
-use crate::plan::{MessageFault, PartyKey, Struck, What};
-use crate::stream::Range;
+use crate::address::Draw;
+use crate::history::Happening;
 
 /// A message under way.
 pub(super) struct Flight {
@@ -28,16 +27,6 @@ pub(super) struct Flight {
     answered: bool,
 }
 
-/// What befalls one message.
-#[derive(Default)]
-struct Fate {
-    lose_request: bool,
-    lose_reply: bool,
-    late_us: u64,
-    again_us: Option<u64>,
-    crash_ms: Option<u64>,
-}
-
 impl World {
     /// Sends a party's message: its address decides how long both ways take and what befalls it. The call that it
     /// belongs to is known while the world is watched.
@@ -48,11 +37,11 @@ impl World {
         let number = self.seats[party].messages;
         self.seats[party].messages += 1;
         if self.is_watched() {
-            let execution = load.execution().map(|no| self.hub.ids().execution_name(no).clone());
+            let execution = load.execution().map(|number| self.hub.ids().execution_name(number).clone());
             let text = self.hub.write(task, party, &address);
             let (name, execution) = (load.name(), execution.as_deref());
             self.awaited.insert(wait, number);
-            self.tell(party, |_| Kind::Sent {
+            self.tell(party, |_| Happening::Sent {
                 message: number,
                 call,
                 name,
@@ -68,7 +57,7 @@ impl World {
         }
         if self.seats[party].cut_out > self.now {
             fate.lose_request = true;
-            self.tell(party, |_| Kind::Dropped { message: number, why: "its sender is cut off" });
+            self.tell(party, |_| Happening::Dropped { message: number, why: "its sender is cut off" });
         }
         let arrives = self.now.plus_us(out_us + fate.late_us);
         // A reply cannot come too late where both ways together take less than half of the shortest time that a clock
@@ -103,93 +92,6 @@ impl World {
         if let Some(restart_ms) = fate.crash_ms {
             self.crash(party, restart_ms);
         }
-    }
-
-    /// Gathers what the plan has for a message: faults that name it, then a crash that waits for it, then the rates.
-    fn befall(
-        &mut self,
-        (task, party): (TaskNo, PartyNo),
-        number: u64,
-        address: &Address,
-        load: &Load,
-        fate: &mut Fate,
-    ) {
-        let text = |world: &Self| world.hub.write(task, party, address);
-        let plan = std::sync::Arc::clone(&self.plan);
-        let mut is_spared = false;
-        let named = if self.of_messages.is_empty() { None } else { self.of_messages.get(&address.key) };
-        if let Some(named) = named.cloned() {
-            for position in named {
-                let fault = &plan.faults[position as usize];
-                self.has_struck[position as usize] = true;
-                is_spared |= fault.what == What::Spare;
-                let address = text(self);
-                self.strike_message(party, number, (&fault.key, fault.what), address, load, fate);
-            }
-        }
-        if !load.is_look() && !self.seats[party].crashes_when_sending.is_empty() {
-            let mut due = None;
-            for (position, left) in &mut self.seats[party].crashes_when_sending {
-                if *left == 0 {
-                    due.get_or_insert(*position);
-                } else {
-                    *left -= 1;
-                }
-            }
-            if let Some(position) = due {
-                self.seats[party].crashes_when_sending.retain(|(other, _)| *other != position);
-                let fault = &plan.faults[position as usize];
-                self.has_struck[position as usize] = true;
-                let address = text(self);
-                self.strike_message(party, number, (&fault.key, fault.what), address, load, fate);
-            }
-        }
-        if is_spared || plan.rates.is_empty() || self.seats[party].key.0 < PartyKey::RECLAIMERS {
-            return;
-        }
-        let draws = self.hub.draws();
-        for rate in &plan.rates {
-            let (happens, extent) = match rate.kind {
-                MessageFault::LostRequest => (Draw::LosesRequest, None),
-                MessageFault::LostReply => (Draw::LosesReply, None),
-                MessageFault::Delay => (Draw::IsLate, Some(Draw::LateBy)),
-                MessageFault::Duplicate => (Draw::ArrivesTwice, Some(Draw::TwiceAfter)),
-            };
-            if draws.happens(address.key, happens, rate.messages) {
-                let of = |extent, range: Range| draws.within(address.key, extent, range);
-                let what = rate.kind.what(extent.map_or(0, |extent| of(extent, rate.by_ms)));
-                let is_named = self.is_watched() || self.options.keep_struck;
-                let address = if is_named { text(self) } else { String::new() };
-                let key = if is_named { format!("{} {address}", what.name()) } else { String::new() };
-                self.strike_message(party, number, (&key, what), address, load, fate);
-            }
-        }
-    }
-
-    fn strike_message(
-        &mut self,
-        party: PartyNo,
-        number: u64,
-        (key, what): (&str, What),
-        address: String,
-        load: &Load,
-        fate: &mut Fate,
-    ) {
-        match what {
-            What::LostRequest => fate.lose_request = true,
-            What::LostReply => fate.lose_reply = true,
-            What::Delay { by_ms } => fate.late_us += by_ms.saturating_mul(1_000),
-            What::Duplicate { after_ms } => fate.again_us = Some(after_ms.saturating_mul(1_000)),
-            What::Crash { restart_ms } => fate.crash_ms = Some(restart_ms),
-            What::Spare => {}
-            What::Pause { .. } | What::Cut { .. } | What::ServerStep { .. } | What::WorkerStep { .. } => return,
-        }
-        self.counts.fault(what.name());
-        if self.options.keep_struck {
-            self.struck.push(Struck { key: key.to_owned(), address: Some(address), what });
-        }
-        let name = load.name();
-        self.tell(party, |_| Kind::Struck { key, what, message: Some((number, name)) });
     }
 
     /// How long a party's client waits for one reply, in true time.
@@ -231,7 +133,7 @@ impl World {
         if self.seats[party].cut_in > self.now {
             self.flights.get_mut(position).into_iter().for_each(|flight| flight.reply_due = false);
             self.free_flight(position);
-            self.tell(party, |_| Kind::Dropped { message: number, why: "replies to its sender are cut off" });
+            self.tell(party, |_| Happening::Dropped { message: number, why: "replies to its sender are cut off" });
             let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
             self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
             return;
@@ -246,10 +148,10 @@ impl World {
         let Some(reply) = reply else { return };
         if let Some(task) = self.hub.end(wait, reply) {
             self.awaited.remove(&wait);
-            self.tell(party, |_| Kind::Answered { message: number, name });
+            self.tell(party, |_| Happening::Answered { message: number, name });
             self.poll(task);
         } else {
-            self.tell(party, |_| Kind::Dropped { message: number, why: "nobody waits for the reply any more" });
+            self.tell(party, |_| Happening::Dropped { message: number, why: "nobody waits for the reply any more" });
         }
     }
 

@@ -29,20 +29,20 @@ use crate::clock::{TrueTime, WorkerTime};
 #[derive(Clone)]
 pub struct Party {
     hub: Arc<Hub>,
-    no: PartyNo,
+    number: PartyNo,
     /// The call that a client of another server goes through as well.
     conversation: Option<Arc<dyn Conversation>>,
 }
 
 impl Party {
     /// The access of the party at a position.
-    pub fn new(hub: Arc<Hub>, no: PartyNo) -> Self {
-        Self { hub, no, conversation: None }
+    pub fn new(hub: Arc<Hub>, number: PartyNo) -> Self {
+        Self { hub, number, conversation: None }
     }
 
     /// The party's position.
-    pub fn no(&self) -> PartyNo {
-        self.no
+    pub fn number(&self) -> PartyNo {
+        self.number
     }
 
     /// The meeting place.
@@ -103,12 +103,12 @@ impl Party {
 
     /// What the party's wall clock shows.
     pub fn now(&self) -> WorkerTime {
-        self.hub.wall(self.no)
+        self.hub.wall(self.number)
     }
 
     /// A fresh id of a kind, for something that the party does about an execution.
     pub fn id(&self, execution: &ExecutionId, kind: &'static str) -> Uuid {
-        self.hub.id(self.no, self.about(execution), kind)
+        self.hub.id(self.number, self.about(execution), kind)
     }
 
     /// Waits so many milliseconds of the party's own counting.
@@ -124,7 +124,7 @@ impl Party {
 
     /// What the party's own timer has counted since the world began; steps of the wall clock leave it alone.
     pub fn timer_us(&self) -> u64 {
-        self.hub.timer_us(self.no)
+        self.hub.timer_us(self.number)
     }
 
     /// Waits until a true time; for parties that follow the plan.
@@ -141,7 +141,7 @@ impl Party {
     /// Starts another task of this party whose messages are addressed and counted under a name of their own, so that
     /// one such task more or less changes nothing for the others.
     pub fn spawn_named(&self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
-        let scope = Some(format!("{} {name}", self.hub.key(self.no)));
+        let scope = Some(format!("{} {name}", self.hub.key(self.number)));
         self.hub.put(Outgoing::Spawn { task: Box::pin(task), scope });
     }
 
@@ -166,7 +166,7 @@ impl Party {
         name: &'static str,
         answer: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let (hub, asker) = (Arc::clone(&self.hub), self.no);
+        let (hub, asker) = (Arc::clone(&self.hub), self.number);
         let answer = Box::pin(answer);
         let wait = WaitFuture::new(Arc::clone(&self.hub), move |wait| {
             let task: TaskFuture = Box::pin(async move {
@@ -184,7 +184,7 @@ impl Party {
 
 impl Publishes for Party {
     fn subscribe(&self) -> SubscriptionNo {
-        self.hub.subscribe(self.no)
+        self.hub.subscribe(self.number)
     }
 
     fn poll_heard(&self, subscription: SubscriptionNo, _: &mut Context<'_>) -> Poll<CompletionPayload> {
@@ -223,7 +223,7 @@ impl Server for Party {
     }
 
     fn mint(&self, kind: &'static str, execution: ExecutionNo) -> Uuid {
-        self.hub.mint(self.no, About::Execution(execution), kind)
+        self.hub.mint(self.number, About::Execution(execution), kind)
     }
 
     fn wall_clock(&self) -> TimestampMs {
@@ -231,7 +231,7 @@ impl Server for Party {
     }
 
     fn method_started(&self, method: Method, arguments: &dyn Fn() -> String) -> u64 {
-        self.hub.method_started(self.no, method, arguments)
+        self.hub.method_started(self.number, method, arguments)
     }
 
     fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String) {

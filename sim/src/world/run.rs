@@ -60,20 +60,20 @@ impl RunBook {
         let overlaps = self.of(execution).next().is_some();
         self.counts.started += 1;
         self.counts.overlapped += u64::from(overlaps);
-        let no = RunNo { execution, number: self.counts.started };
-        self.under_way.insert(no, Run { epoch, ending: false, lost_at: None, doubted_at: None });
-        no
+        let number = RunNo { execution, number: self.counts.started };
+        self.under_way.insert(number, Run { epoch, ending: false, lost_at: None, doubted_at: None });
+        number
     }
 
     /// The holder gives the lease up by itself from now on, or holds on to it after all.
-    pub(super) fn ending(&mut self, no: RunNo, ending: bool) {
-        if let Some(run) = self.under_way.get_mut(&no) {
+    pub(super) fn ending(&mut self, number: RunNo, ending: bool) {
+        if let Some(run) = self.under_way.get_mut(&number) {
             run.ending = ending;
         }
     }
 
-    pub(super) fn is_ending(&self, no: RunNo) -> bool {
-        self.under_way.get(&no).is_some_and(|run| run.ending)
+    pub(super) fn is_ending(&self, number: RunNo) -> bool {
+        self.under_way.get(&number).is_some_and(|run| run.ending)
     }
 
     /// The server's state names this lease as the live one of an execution, or none.
@@ -84,14 +84,14 @@ impl RunBook {
     }
 
     /// The holder no longer calls its lease healthy, or does so again.
-    pub(super) fn doubts(&mut self, no: RunNo, doubts: bool, now: TrueTime) {
-        if let Some(run) = self.under_way.get_mut(&no) {
+    pub(super) fn doubts(&mut self, number: RunNo, doubts: bool, now: TrueTime) {
+        if let Some(run) = self.under_way.get_mut(&number) {
             run.doubted_at = if doubts { run.doubted_at.or(Some(now)) } else { None };
         }
     }
 
-    pub(super) fn end(&mut self, no: RunNo, now: TrueTime) {
-        let Some(run) = self.under_way.remove(&no) else { return };
+    pub(super) fn end(&mut self, number: RunNo, now: TrueTime) {
+        let Some(run) = self.under_way.remove(&number) else { return };
         let Some(lost_at) = run.lost_at else { return };
         self.counts.lost += 1;
         self.counts.ran_on_ms.add(now.ms().saturating_sub(lost_at.ms()));

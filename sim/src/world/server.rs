@@ -11,7 +11,7 @@ use ff_core::state::{EligibilityState, LifecyclePhase, OwnershipState};
 use super::World;
 use super::heap::Event;
 use super::hub::PartyNo;
-use crate::history::Kind;
+use crate::history::Happening;
 use crate::outcome::Violation;
 
 /// Who did what with which result: role, script, result.
@@ -47,9 +47,9 @@ impl World {
     /// Sends the news of every end that the script published to whoever listens.
     fn publish(&mut self) {
         let mut published = Vec::new();
-        for (no, flow, outcome) in self.store.changes().published() {
-            let payload = completion::payload(self.hub.ids().execution_id(no).clone(), flow, outcome);
-            published.extend(self.hub.published(no, self.now).into_iter().map(|to| (to, payload.clone())));
+        for (number, flow, outcome) in self.store.changes().published() {
+            let payload = completion::payload(self.hub.ids().execution_id(number).clone(), flow, outcome);
+            published.extend(self.hub.published(number, self.now).into_iter().map(|to| (to, payload.clone())));
         }
         for ((party, subscription, at), payload) in published {
             let news = self.news.insert((subscription, payload));
@@ -60,7 +60,7 @@ impl World {
     /// Last writers, the count of unfinished executions and the leases under runs, from the list of changes.
     fn follow_changes(&mut self, deed: Deed) {
         let mut last: Option<ExecutionNo> = None;
-        for (no, change) in &self.store.changes().items {
+        for (number, change) in &self.store.changes().items {
             match change {
                 Change::Created => self.unfinished += 1,
                 Change::Core(position) => {
@@ -73,24 +73,24 @@ impl World {
                     }
                     let leased = after.vector.ownership_state == OwnershipState::Leased;
                     if before.vector.ownership_state == OwnershipState::Leased {
-                        self.hub.live_lease(*no, leased.then_some(after.current_lease_epoch), self.now);
+                        self.hub.live_lease(*number, leased.then_some(after.current_lease_epoch), self.now);
                     }
                     if self.healed
                         && before.vector.eligibility_state == EligibilityState::EligibleNow
                         && after.vector.eligibility_state == EligibilityState::BlockedByRoute
                     {
-                        self.overdue.blocked_again(*no);
+                        self.overdue.blocked_again(*number);
                     }
                 }
                 Change::GrantLapsed(_) => continue,
                 _ => {}
             }
-            if last != Some(*no) {
-                last = Some(*no);
-                if self.last_writes.len() <= no.index() {
-                    self.last_writes.resize(no.index() + 1, None);
+            if last != Some(*number) {
+                last = Some(*number);
+                if self.last_writes.len() <= number.index() {
+                    self.last_writes.resize(number.index() + 1, None);
                 }
-                self.last_writes[no.index()] = Some(deed);
+                self.last_writes[number.index()] = Some(deed);
             }
         }
     }
@@ -125,10 +125,11 @@ impl World {
     /// Keeps a violation and tells the observers.
     pub(super) fn found(&mut self, party: PartyNo, (role, script, result): Deed, violation: invariant::Violation) {
         let invariant::Violation { invariant, case, execution, detail } = violation;
-        let name = execution.and_then(|no| self.store.name(no)).map_or_else(String::new, |name| name.to_string());
+        let name =
+            execution.and_then(|number| self.store.name(number)).map_or_else(String::new, |name| name.to_string());
         let at_us = self.now.us();
         let violation = Violation { invariant, case, role, script, result, execution: name, detail, at_us };
-        self.tell(party, |_| Kind::Violated { violation: &violation });
+        self.tell(party, |_| Happening::Violated { violation: &violation });
         self.violations.push(violation);
     }
 

@@ -11,7 +11,7 @@ use super::heap::Event;
 use super::hub::PartyNo;
 use super::tasks::Request;
 use super::wait::{Ended, WaitNo};
-use crate::history::Kind;
+use crate::history::Happening;
 use crate::outcome::{End, Outcome};
 use crate::plan::PartyKey;
 
@@ -105,7 +105,7 @@ impl World {
         if let Some(task) = self.hub.end(wait, ended) {
             if has_given_up {
                 let message = self.awaited.remove(&wait);
-                self.tell(party, |_| Kind::GaveUp { message });
+                self.tell(party, |_| Happening::GaveUp { message });
             }
             self.poll(task);
         }
@@ -119,7 +119,7 @@ impl World {
         }
         let Some(Request { to, future, scope }) = self.requests.remove(position) else { return };
         if self.seats[to].alive {
-            self.tell(to, |_| Kind::Asked { request: &scope });
+            self.tell(to, |_| Happening::Asked { request: &scope });
             let task = self.spawn(to, future, Some(&scope));
             self.poll(task);
         }
@@ -136,7 +136,7 @@ impl World {
             return;
         }
         let Some((wait, value)) = self.responses.remove(position) else { return };
-        self.tell(to, |_| Kind::Responded);
+        self.tell(to, |_| Happening::Responded);
         if let Some(task) = self.hub.end(wait, Ended::Value(value)) {
             self.poll(task);
         }

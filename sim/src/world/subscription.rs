@@ -44,17 +44,17 @@ impl Subscriptions {
     }
 
     /// Ends a subscription; gives the wait that goes with it.
-    pub(super) fn remove(&mut self, no: SubscriptionNo) -> Option<WaitNo> {
-        self.standing.remove(&no)?.wait
+    pub(super) fn remove(&mut self, number: SubscriptionNo) -> Option<WaitNo> {
+        self.standing.remove(&number)?.wait
     }
 
     /// The next that was heard; without one, who asked waits from now on.
     pub(super) fn next_or_wait(
         &mut self,
-        no: SubscriptionNo,
+        number: SubscriptionNo,
         wait: impl FnOnce() -> WaitNo,
     ) -> Option<CompletionPayload> {
-        let of = self.standing.get_mut(&no)?;
+        let of = self.standing.get_mut(&number)?;
         let heard = of.heard.pop_front();
         if heard.is_none() {
             of.wait.get_or_insert_with(wait);
@@ -65,20 +65,20 @@ impl Subscriptions {
     /// Everybody whom the server knows to listen, when something is published.
     pub(super) fn listeners(&self, now: TrueTime) -> Vec<(SubscriptionNo, PartyNo)> {
         let standing = self.standing.iter().filter(|(_, of)| of.stands_at <= now);
-        standing.map(|(no, of)| (*no, of.party)).collect()
+        standing.map(|(number, of)| (*number, of.party)).collect()
     }
 
     /// When news that takes so long reaches a subscriber: never before what was sent earlier.
-    pub(super) fn sent(&mut self, no: SubscriptionNo, now: TrueTime, latency_us: u64) -> Option<TrueTime> {
-        let of = self.standing.get_mut(&no)?;
+    pub(super) fn sent(&mut self, number: SubscriptionNo, now: TrueTime, latency_us: u64) -> Option<TrueTime> {
+        let of = self.standing.get_mut(&number)?;
         self.counts.published += 1;
         of.last_at = now.plus_us(latency_us).max(of.last_at.plus_us(1));
         Some(of.last_at)
     }
 
     /// Keeps the news; gives the wait that it ends.
-    pub(super) fn hear(&mut self, no: SubscriptionNo, payload: CompletionPayload) -> Option<WaitNo> {
-        let of = self.standing.get_mut(&no)?;
+    pub(super) fn hear(&mut self, number: SubscriptionNo, payload: CompletionPayload) -> Option<WaitNo> {
+        let of = self.standing.get_mut(&number)?;
         self.counts.heard += 1;
         of.heard.push_back(payload);
         of.wait.take()

@@ -10,7 +10,7 @@ use super::outgoing::Outgoing;
 use super::party::Party;
 use super::wait::WaitNo;
 use crate::address::{About, Address, Draw};
-use crate::history::Kind;
+use crate::history::Happening;
 
 /// How long a party waits for another's answer, in milliseconds of its own counting.
 const REQUEST_PATIENCE_MS: u64 = 10_000;
@@ -40,7 +40,7 @@ impl World {
         seat.alive = true;
         let (key, life) = (seat.key, seat.life);
         self.hub.begin_life(party, life);
-        self.tell(party, |_| Kind::Started { life });
+        self.tell(party, |_| Happening::Started { life });
         let access = Party::new(Arc::clone(&self.hub), party);
         for future in self.cast.tasks_of(access, key, life) {
             let task = self.spawn(party, future, None);
@@ -56,9 +56,9 @@ impl World {
     }
 
     /// Drops a task, and what it was called.
-    pub(super) fn drop_task(&mut self, no: TaskNo) {
-        self.hub.forget_task(no);
-        drop(self.tasks.remove(no));
+    pub(super) fn drop_task(&mut self, number: TaskNo) {
+        self.hub.forget_task(number);
+        drop(self.tasks.remove(number));
     }
 
     /// Polls a task and everything that it starts, until all wait.
@@ -73,25 +73,25 @@ impl World {
         self.ready.clear();
     }
 
-    fn poll_one(&mut self, no: TaskNo) {
-        let Some(mut task) = self.tasks.lend(no) else { return };
-        self.hub.enter(self.now, no, task.party);
+    fn poll_one(&mut self, number: TaskNo) {
+        let Some(mut task) = self.tasks.lend(number) else { return };
+        self.hub.enter(self.now, number, task.party);
         let done = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         let (party, life) = (task.party, self.seats[task.party].life);
-        self.carry_out(no, party);
+        self.carry_out(number, party);
         // What it wanted may have been the message after which its process dies.
         if self.seats[party].life != life || done {
             if task.is_named {
-                self.hub.forget_task(no);
+                self.hub.forget_task(number);
             }
             drop(task);
-            self.tasks.restore(no, None);
+            self.tasks.restore(number, None);
             let tasks = &mut self.seats[party].tasks;
-            if let Some(position) = tasks.iter().position(|held| *held == no) {
+            if let Some(position) = tasks.iter().position(|held| *held == number) {
                 tasks.swap_remove(position);
             }
         } else {
-            self.tasks.restore(no, Some(task));
+            self.tasks.restore(number, Some(task));
         }
     }
 
@@ -135,16 +135,16 @@ impl World {
                     self.schedule(self.now.plus_us(latency_us), party, Event::Respond(to as u32, response));
                 }
                 Outgoing::MethodStarted { call, method, arguments } => {
-                    self.tell(party, |_| Kind::Called { call, method: method.name(), arguments: &arguments });
+                    self.tell(party, |_| Happening::Called { call, method: method.name(), arguments: &arguments });
                 }
                 Outgoing::MethodEnded { call, method, outcome, answer } => {
-                    self.tell(party, |_| Kind::Returned { call, method: method.name(), outcome, answer: &answer });
+                    self.tell(party, |_| Happening::Returned { call, method: method.name(), outcome, answer: &answer });
                 }
                 Outgoing::RunStarted { execution, epoch, running } => {
-                    self.tell_about(party, execution, |execution| Kind::RunStarted { execution, epoch, running });
+                    self.tell_about(party, execution, |execution| Happening::RunStarted { execution, epoch, running });
                 }
                 Outgoing::RunEnded { execution, running } => {
-                    self.tell_about(party, execution, |execution| Kind::RunEnded { execution, running });
+                    self.tell_about(party, execution, |execution| Happening::RunEnded { execution, running });
                 }
                 Outgoing::Told(fact) => self.see_worker(party, &fact),
             }

@@ -7,7 +7,7 @@ use ff_core::state::LifecyclePhase;
 
 use super::World;
 use super::hub::PartyNo;
-use crate::history::{Event, Kind, LeaseSeen, Transition};
+use crate::history::{Event, Happening, LeaseSeen, Transition};
 
 impl World {
     /// Whether anybody listens.
@@ -16,7 +16,7 @@ impl World {
     }
 
     /// Tells the observers, if any.
-    pub(super) fn tell<'k>(&mut self, party: PartyNo, kind: impl FnOnce(&Self) -> Kind<'k>) {
+    pub(super) fn tell<'k>(&mut self, party: PartyNo, kind: impl FnOnce(&Self) -> Happening<'k>) {
         if self.options.observers.is_empty() {
             return;
         }
@@ -33,7 +33,12 @@ impl World {
     }
 
     /// Tells the observers something about an execution.
-    pub(super) fn tell_about(&mut self, party: PartyNo, execution: ExecutionNo, kind: impl FnOnce(&str) -> Kind<'_>) {
+    pub(super) fn tell_about(
+        &mut self,
+        party: PartyNo,
+        execution: ExecutionNo,
+        kind: impl FnOnce(&str) -> Happening<'_>,
+    ) {
         if self.is_watched() {
             let name = self.hub.ids().execution_name(execution).clone();
             self.tell(party, |_| kind(&name));
@@ -45,8 +50,8 @@ impl World {
             return;
         }
         let execution = message.execution();
-        let name = execution.and_then(|no| self.store.name(no)).cloned();
-        let cores = execution.and_then(|no| self.store.changes().core_of(no));
+        let name = execution.and_then(|number| self.store.name(number)).cloned();
+        let cores = execution.and_then(|number| self.store.changes().core_of(number));
         let created = || {
             let found = self.store.execution(execution?)?;
             let is_new = self.store.changes().items.iter().any(|(_, change)| matches!(change, Change::Created));
@@ -67,7 +72,7 @@ impl World {
             Reply::Done(Done::Granted(until)) => Some(until.ms()),
             _ => None,
         };
-        self.tell(party, |_| Kind::Performed {
+        self.tell(party, |_| Happening::Performed {
             message: number,
             name: message.name(),
             outcome: reply.label(),

@@ -67,15 +67,15 @@ impl Waits {
     }
 
     /// Ends a wait if it still stands; gives the task to poll.
-    pub(super) fn end(&mut self, no: WaitNo, ended: Ended) -> Option<TaskNo> {
-        let task = self.task(no)?;
-        self.places[no.position as usize].state = WaitState::Ready(ended);
+    pub(super) fn end(&mut self, number: WaitNo, ended: Ended) -> Option<TaskNo> {
+        let task = self.task(number)?;
+        self.places[number.position as usize].state = WaitState::Ready(ended);
         Some(task)
     }
 
     /// The task of a wait that still stands.
-    pub(super) fn task(&self, no: WaitNo) -> Option<TaskNo> {
-        let wait = self.places.get(no.position as usize).filter(|wait| wait.generation == no.generation)?;
+    pub(super) fn task(&self, number: WaitNo) -> Option<TaskNo> {
+        let wait = self.places.get(number.position as usize).filter(|wait| wait.generation == number.generation)?;
         match wait.state {
             WaitState::Waiting(task) => Some(task),
             _ => None,
@@ -83,14 +83,14 @@ impl Waits {
     }
 
     /// What has ended a wait, which is none any more then.
-    pub(super) fn take(&mut self, no: WaitNo) -> Option<Ended> {
-        let wait = &mut self.places[no.position as usize];
+    pub(super) fn take(&mut self, number: WaitNo) -> Option<Ended> {
+        let wait = &mut self.places[number.position as usize];
         if !matches!(wait.state, WaitState::Ready(_)) {
             return None;
         }
         let state = std::mem::replace(&mut wait.state, WaitState::Free);
         wait.generation += 1;
-        self.free.push(no.position);
+        self.free.push(number.position);
         match state {
             WaitState::Ready(ended) => Some(ended),
             _ => None,
@@ -98,12 +98,12 @@ impl Waits {
     }
 
     /// Nobody waits any more.
-    pub(super) fn forget(&mut self, no: WaitNo) {
-        let wait = &mut self.places[no.position as usize];
-        if wait.generation == no.generation {
+    pub(super) fn forget(&mut self, number: WaitNo) {
+        let wait = &mut self.places[number.position as usize];
+        if wait.generation == number.generation {
             wait.state = WaitState::Free;
             wait.generation += 1;
-            self.free.push(no.position);
+            self.free.push(number.position);
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, Interner, LaneNo, WorkerNo};
 use crate::message::{
-    Cancel, Claim, Create, Done, Held, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script, Taker,
+    Cancel, Claim, Create, Done, HandleFields, IssueGrant, Message, NewLease, Place, Reclaim, Reply, Script, Taker,
 };
 use crate::number::Score;
 use crate::script;
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Grants and claims.
-    fn claim(&mut self) -> Held {
+    fn claim(&mut self) -> HandleFields {
         self.fine(self.granting(|_| ()));
         self.fine(self.claiming(|_| ()));
         self.held()
@@ -168,10 +168,10 @@ impl World {
     /// Grants a claim that the server keeps longer than it said, and waits until it should be gone.
     fn outstay_a_grant(&mut self) {
         let issue = self.granting(|_| ());
-        self.tampered(issue, |store, no| {
-            let mut grant = store.execution(no).and_then(|found| found.grant.clone()).expect("granted");
+        self.tampered(issue, |store, number| {
+            let mut grant = store.execution(number).and_then(|found| found.grant.clone()).expect("granted");
             grant.expires_at = grant.expires_at.plus_ms(GRANT_MS);
-            store.issue_grant(no, grant);
+            store.issue_grant(number, grant);
         });
         self.wait(GRANT_MS + 1);
     }
@@ -212,8 +212,8 @@ impl World {
     }
 
     /// What the current holder's handle says.
-    fn held(&self) -> Held {
-        Held {
+    fn held(&self) -> HandleFields {
+        HandleFields {
             execution: self.work,
             attempt_index: self.found().core.current_attempt_index.expect("claimed"),
             fence: self
@@ -282,7 +282,7 @@ impl World {
     }
 
     /// A cancel by handle, or by an operator where there is none.
-    fn cancelling(&self, held: Option<&Held>) -> Script {
+    fn cancelling(&self, held: Option<&HandleFields>) -> Script {
         let fence = held.and_then(|held| held.fence.clone());
         Script::Cancel(Box::new(Cancel {
             execution: self.work,
@@ -319,19 +319,19 @@ impl World {
     }
 }
 
-fn renewing(held: &Held) -> Script {
+fn renewing(held: &HandleFields) -> Script {
     Script::Renew { held: held.clone(), ttl_ms: LEASE_MS, grace_ms: 0 }
 }
 
-fn completing(held: &Held, payload: &[u8]) -> Script {
+fn completing(held: &HandleFields, payload: &[u8]) -> Script {
     Script::Complete { held: held.clone(), payload: payload.to_vec(), overriding: false }
 }
 
-fn delaying(held: &Held) -> Script {
+fn delaying(held: &HandleFields) -> Script {
     Script::Delay { held: held.clone(), until: ServerTime::from_ms(START_MS).plus_ms(LEASE_MS).to_wire() }
 }
 
-fn failing(held: &Held, max_retries: u32) -> Script {
+fn failing(held: &HandleFields, max_retries: u32) -> Script {
     let backoff = BackoffStrategy::Fixed { delay_ms: 1_000 };
     let retry = Some(RetryPolicy { max_retries, backoff, retryable_categories: Vec::new() });
     let category = "transient".into();
@@ -339,11 +339,11 @@ fn failing(held: &Held, max_retries: u32) -> Script {
 }
 
 /// A handle that names an attempt that never was.
-fn misnamed(held: Held) -> Held {
-    Held { attempt_index: AttemptIndex::new(7), ..held }
+fn misnamed(held: HandleFields) -> HandleFields {
+    HandleFields { attempt_index: AttemptIndex::new(7), ..held }
 }
 
-fn fence_of(held: &Held) -> LeaseFence {
+fn fence_of(held: &HandleFields) -> LeaseFence {
     held.fence.clone().expect("a handle of a live lease")
 }
 

@@ -59,7 +59,7 @@ fn s05_is_red_when_a_renewal_revives_an_expired_lease() {
 fn s06_is_red_when_a_renewal_changes_more_than_the_lease() {
     let mut world = World::shipped();
     let held = world.claim();
-    let broken = world.tampered(renewing(&held), |store, no| store.edit(no, |core| core.replay_count += 1));
+    let broken = world.tampered(renewing(&held), |store, number| store.edit(number, |core| core.replay_count += 1));
     assert_red(Invariant::S06, broken);
 }
 
@@ -156,8 +156,8 @@ fn s17_is_red_when_a_completion_names_an_attempt_that_never_was() {
 fn s18_is_red_when_a_claim_counts_two_attempts() {
     let mut world = World::shipped();
     world.fine(world.granting(|_| ()));
-    let broken =
-        world.tampered(world.claiming(|_| ()), |store, no| store.edit(no, |core| core.total_attempt_count += 1));
+    let broken = world
+        .tampered(world.claiming(|_| ()), |store, number| store.edit(number, |core| core.total_attempt_count += 1));
     assert_red(Invariant::S18, broken);
 }
 
@@ -175,8 +175,8 @@ fn s19_is_red_when_a_reclaim_ends_another_attempt_than_the_old_one() {
 fn s20_is_red_when_a_first_attempt_is_recorded_as_a_retry() {
     let mut world = World::shipped();
     world.fine(world.granting(|_| ()));
-    let broken = world.tampered(world.claiming(|_| ()), |store, no| {
-        store.write_attempt(no, AttemptIndex::new(0), |attempt| attempt.kind = Some(AttemptType::Retry));
+    let broken = world.tampered(world.claiming(|_| ()), |store, number| {
+        store.write_attempt(number, AttemptIndex::new(0), |attempt| attempt.kind = Some(AttemptType::Retry));
     });
     assert_red(Invariant::S20, broken);
 }
@@ -205,8 +205,8 @@ fn s22_is_red_when_the_cap_does_not_fail_the_execution() {
     world.claim();
     world.expire();
     let at_the_cap = world.reclaiming(|args| args.default_cap = 0);
-    let broken = world.tampered(at_the_cap, |store, no| {
-        store.edit(no, |core| core.vector.terminal_outcome = TerminalOutcome::Cancelled);
+    let broken = world.tampered(at_the_cap, |store, number| {
+        store.edit(number, |core| core.vector.terminal_outcome = TerminalOutcome::Cancelled);
     });
     assert_red(Invariant::S22, broken);
 }
@@ -230,8 +230,8 @@ fn s24_is_red_when_a_delay_leaves_the_attempt_started() {
 fn s25_is_red_when_leased_work_waits_for_a_budget() {
     let mut world = World::shipped();
     world.fine(world.granting(|_| ()));
-    let broken = world.tampered(world.claiming(|_| ()), |store, no| {
-        store.edit(no, |core| core.vector.blocking_reason = BlockingReason::WaitingForBudget);
+    let broken = world.tampered(world.claiming(|_| ()), |store, number| {
+        store.edit(number, |core| core.vector.blocking_reason = BlockingReason::WaitingForBudget);
     });
     assert_red(Invariant::S25, broken);
 }
@@ -254,7 +254,7 @@ fn s27_is_red_when_a_claim_names_another_lane() {
 fn s28_is_red_when_a_lease_is_not_in_lease_expiry() {
     let mut world = World::shipped();
     world.fine(world.granting(|_| ()));
-    let broken = world.tampered(world.claiming(|_| ()), |store, no| store.remove(no, IndexKey::LeaseExpiry));
+    let broken = world.tampered(world.claiming(|_| ()), |store, number| store.remove(number, IndexKey::LeaseExpiry));
     assert_red(Invariant::S28, broken);
 }
 
@@ -282,8 +282,8 @@ fn s31_is_red_when_a_new_priority_does_not_move_the_execution() {
     world.create(|_| ());
     let (execution, lane, key) = (world.work, world.lane, IndexKey::Eligible(world.lane));
     let list = Message::Range { partition: PARTITION, key, up_to_ms: None, limit: 10 };
-    world.tampered(Script::ChangePriority { execution, lane, priority: 5 }, |store, no| {
-        store.add(no, key, Score::eligible(0, START_MS));
+    world.tampered(Script::ChangePriority { execution, lane, priority: 5 }, |store, number| {
+        store.add(number, key, Score::eligible(0, START_MS));
     });
     assert_red(Invariant::S31, world.perform(&list, |_, _| (), None).1);
 }
@@ -293,8 +293,8 @@ fn s37_is_red_when_a_scanner_changes_a_terminal_outcome() {
     let mut world = World::shipped();
     let held = world.claim();
     world.fine(completing(&held, b"out"));
-    let broken = world.tampered(Script::MarkExpired(world.place()), |store, no| {
-        store.edit(no, |core| core.vector.terminal_outcome = TerminalOutcome::Failed);
+    let broken = world.tampered(Script::MarkExpired(world.place()), |store, number| {
+        store.edit(number, |core| core.vector.terminal_outcome = TerminalOutcome::Failed);
     });
     assert_red(Invariant::S37, broken);
 }
@@ -303,8 +303,8 @@ fn s37_is_red_when_a_scanner_changes_a_terminal_outcome() {
 fn s39_is_red_when_a_completion_leaves_the_lease_id() {
     let mut world = World::shipped();
     let held = world.claim();
-    let broken = world.tampered(completing(&held, b"out"), |store, no| {
-        store.edit(no, |core| core.current_lease_id = Some(fence_of(&held).lease_id));
+    let broken = world.tampered(completing(&held, b"out"), |store, number| {
+        store.edit(number, |core| core.current_lease_id = Some(fence_of(&held).lease_id));
     });
     assert_red(Invariant::S39, broken);
 }

@@ -186,8 +186,9 @@ impl Crowd {
             let Some(goal) = storm.goal(runner) else { continue };
             for _ in 0..approach::LONGEST {
                 let now = self.table.now();
-                let no = self.table.ids().execution(&sequence::execution(execution));
-                let next = self.table.look(|store| approach::next(store, store.execution(no), now, execution, goal));
+                let number = self.table.ids().execution(&sequence::execution(execution));
+                let next =
+                    self.table.look(|store| approach::next(store, store.execution(number), now, execution, goal));
                 match next {
                     None => break,
                     Some(Step::Wait { ms }) => self.set_now(now.plus_ms(u64::from(ms)))?,

@@ -30,7 +30,7 @@ use super::lockstep::{self, Lockstep, ready};
 use super::sequence;
 use super::twin::Error;
 use crate::call::Call;
-use crate::engine::{Kind, Scanner};
+use crate::engine::{Scanner, ScannerKind};
 use crate::staging::chance::{bytes_of, runner};
 use crate::staging::scanning::scene::attachment;
 use crate::staging::scanning::{due, moves as moves_of, schedule};
@@ -129,18 +129,22 @@ impl Engines {
         Ok(found.map(|text| (moves.len(), text)))
     }
 
-    fn scanners(&self) -> Vec<(Kind, Scanner<Arc<Immediate>>)> {
+    fn scanners(&self) -> Vec<(ScannerKind, Scanner<Arc<Immediate>>)> {
         let Deployment { lanes, partitions, .. } = &self.deployment;
         let backend = Arc::new(ModelBackend::new(Arc::clone(self.lockstep.model()), *partitions));
         let scanner = |kind| {
             let calls: Arc<dyn EngineBackend> = Arc::clone(&backend) as Arc<dyn EngineBackend>;
             (kind, Scanner::new(kind, Arc::clone(&backend), calls, lanes.as_slice().into(), *partitions))
         };
-        Kind::ALL.map(scanner).into()
+        ScannerKind::ALL.map(scanner).into()
     }
 
     /// One pass of both scanners of a kind, all keys compared before and after.
-    fn pass(&mut self, kind: Kind, scanners: &mut [(Kind, Scanner<Arc<Immediate>>)]) -> Result<Option<String>, Error> {
+    fn pass(
+        &mut self,
+        kind: ScannerKind,
+        scanners: &mut [(ScannerKind, Scanner<Arc<Immediate>>)],
+    ) -> Result<Option<String>, Error> {
         // The comparison also sets the server's clock.
         if let Some(text) = self.differences("before the pass")? {
             return Ok(Some(text));
@@ -207,8 +211,8 @@ impl Engines {
     fn attach(&mut self, execution: Pick, budgets: Pick, quota: Pick) -> Result<(), Error> {
         let id = sequence::execution(execution);
         let model = self.lockstep.model();
-        let no = model.ids().execution(&id);
-        if model.look(|store| store.execution(no).is_none()) {
+        let number = model.ids().execution(&id);
+        if model.look(|store| store.execution(number).is_none()) {
             return Ok(());
         }
         let (budgets, quota) = attachment(budgets, quota);

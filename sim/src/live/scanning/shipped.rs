@@ -26,7 +26,7 @@ use ff_engine::scanner::suspension_timeout::SuspensionTimeoutScanner;
 use ff_engine::scanner::unblock::UnblockScanner;
 use ff_observability::Metrics;
 
-use crate::engine::{Counts, Kind};
+use crate::engine::{Counts, ScannerKind};
 use crate::live::client::{self, Deployment, Error};
 
 /// The interval that the scanners are built with. Nobody waits for it here, and the union of
@@ -36,7 +36,7 @@ const INTERVAL: Duration = Duration::ZERO;
 enum Request {
     /// Forgets what the scanners remember.
     Fresh,
-    Pass(Kind, mpsc::SyncSender<Counts>),
+    Pass(ScannerKind, mpsc::SyncSender<Counts>),
 }
 
 /// The shipped scanners, ready for single passes.
@@ -76,7 +76,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Gone`].
-    pub fn pass(&self, kind: Kind) -> Result<Counts, Error> {
+    pub fn pass(&self, kind: ScannerKind) -> Result<Counts, Error> {
         let (reply, counts) = mpsc::sync_channel(1);
         self.requests.send(Request::Pass(kind, reply)).map_err(|_| self.gone())?;
         counts.recv().map_err(|_| self.gone())
@@ -194,23 +194,23 @@ impl Scanners {
         }
     }
 
-    async fn pass(&self, kind: Kind, client: &ferriskey::Client, partitions: u16) -> Counts {
+    async fn pass(&self, kind: ScannerKind, client: &ferriskey::Client, partitions: u16) -> Counts {
         match kind {
-            Kind::LeaseExpiry => pass(&self.lease_expiry, client, partitions).await,
-            Kind::DelayedPromoter => pass(&self.delayed_promoter, client, partitions).await,
-            Kind::AttemptTimeout => pass(&self.attempt_timeout, client, partitions).await,
-            Kind::ExecutionDeadline => pass(&self.execution_deadline, client, partitions).await,
-            Kind::SuspensionTimeout => pass(&self.suspension_timeout, client, partitions).await,
-            Kind::PendingWaitpointExpiry => pass(&self.pending_waitpoint_expiry, client, partitions).await,
-            Kind::Unblock => pass(&self.unblock, client, partitions).await,
-            Kind::IndexReconciler => pass(&self.index_reconciler, client, partitions).await,
-            Kind::QuotaReconciler => pass(&self.quota_reconciler, client, partitions).await,
-            Kind::BudgetReconciler => pass(&self.budget_reconciler, client, partitions).await,
-            Kind::BudgetReset => pass(&self.budget_reset, client, partitions).await,
-            Kind::DependencyReconciler => pass(&self.dependency_reconciler, client, partitions).await,
-            Kind::CancelReconciler => pass(&self.cancel_reconciler, client, partitions).await,
-            Kind::EdgeCancelDispatcher => pass(&self.edge_cancel_dispatcher, client, partitions).await,
-            Kind::EdgeCancelReconciler => pass(&self.edge_cancel_reconciler, client, partitions).await,
+            ScannerKind::LeaseExpiry => pass(&self.lease_expiry, client, partitions).await,
+            ScannerKind::DelayedPromoter => pass(&self.delayed_promoter, client, partitions).await,
+            ScannerKind::AttemptTimeout => pass(&self.attempt_timeout, client, partitions).await,
+            ScannerKind::ExecutionDeadline => pass(&self.execution_deadline, client, partitions).await,
+            ScannerKind::SuspensionTimeout => pass(&self.suspension_timeout, client, partitions).await,
+            ScannerKind::PendingWaitpointExpiry => pass(&self.pending_waitpoint_expiry, client, partitions).await,
+            ScannerKind::Unblock => pass(&self.unblock, client, partitions).await,
+            ScannerKind::IndexReconciler => pass(&self.index_reconciler, client, partitions).await,
+            ScannerKind::QuotaReconciler => pass(&self.quota_reconciler, client, partitions).await,
+            ScannerKind::BudgetReconciler => pass(&self.budget_reconciler, client, partitions).await,
+            ScannerKind::BudgetReset => pass(&self.budget_reset, client, partitions).await,
+            ScannerKind::DependencyReconciler => pass(&self.dependency_reconciler, client, partitions).await,
+            ScannerKind::CancelReconciler => pass(&self.cancel_reconciler, client, partitions).await,
+            ScannerKind::EdgeCancelDispatcher => pass(&self.edge_cancel_dispatcher, client, partitions).await,
+            ScannerKind::EdgeCancelReconciler => pass(&self.edge_cancel_reconciler, client, partitions).await,
         }
     }
 }

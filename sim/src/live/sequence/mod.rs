@@ -129,9 +129,9 @@ pub(in crate::live) fn take(
     if let Step::Approach { execution, goal } = step {
         for _ in 0..approach::LONGEST {
             let now = lockstep.now();
-            let no = lockstep.model().ids().execution(&execution_of(*execution));
+            let number = lockstep.model().ids().execution(&execution_of(*execution));
             let next =
-                lockstep.model().look(|store| approach::next(store, store.execution(no), now, *execution, *goal));
+                lockstep.model().look(|store| approach::next(store, store.execution(number), now, *execution, *goal));
             let Some(next) = next else { break };
             if let Some(difference) = take(lockstep, memory, &next)? {
                 return Ok(Some(difference));

@@ -40,7 +40,7 @@ const MINTING: &[&str] =
 
 /// A message of a shipped client that was let out of the gate, or is held there.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldBack {
     line: usize,
     bytes: Vec<u8>,
     commands: usize,
@@ -194,7 +194,7 @@ impl Shadow {
     }
 
     /// Lays what the model sends beside what the client sent; gives it to travel.
-    pub(crate) fn sent(&mut self, number: u64, message: &Message, ids: &Interner) -> Option<Arc<Held>> {
+    pub(crate) fn sent(&mut self, number: u64, message: &Message, ids: &Interner) -> Option<Arc<HeldBack>> {
         if self.record.is_over() {
             return None;
         }
@@ -225,7 +225,7 @@ impl Shadow {
         let bytes = conversation.ahead.drain(..expected.len()).flat_map(|command| command.bytes).collect();
         conversation.out = expected.len();
         conversation.fans_out |= !conversation.ahead.is_empty();
-        Some(Arc::new(Held { line: conversation.line, bytes, commands: expected.len(), reply: OnceLock::new() }))
+        Some(Arc::new(HeldBack { line: conversation.line, bytes, commands: expected.len(), reply: OnceLock::new() }))
     }
 
     /// The server performs a message at its time, after the model did; the state is compared. Of a message
@@ -234,7 +234,7 @@ impl Shadow {
     pub(crate) fn deliver(
         &mut self,
         now: ServerTime,
-        held: &Held,
+        held: &HeldBack,
         message: &Message,
         outcome: &str,
         store: &Store,
@@ -258,7 +258,7 @@ impl Shadow {
     fn try_deliver(
         &mut self,
         now: ServerTime,
-        held: &Held,
+        held: &HeldBack,
         store: &Store,
         ids: &Interner,
         touched: &BTreeSet<ExecutionNo>,
@@ -272,7 +272,7 @@ impl Shadow {
     }
 
     /// The reply reaches its client; gives the ids that the client mints next.
-    pub(crate) fn answered(&mut self, number: u64, wall: TimestampMs, held: &Held) -> Vec<Uuid> {
+    pub(crate) fn answered(&mut self, number: u64, wall: TimestampMs, held: &HeldBack) -> Vec<Uuid> {
         match held.reply.get() {
             Some(reply) => self.go_on(number, wall, reply.clone()),
             None => Vec::new(),

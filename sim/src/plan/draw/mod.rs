@@ -8,7 +8,7 @@ use claimlab_model::deviation::Deviation;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, FlowId};
 
-use super::{Act, OperatorAction, Park, PartyKey, Plan, Task, VERSION, WorkItem, WorkerPlan, WorldPlan};
+use super::{Act, OperatorAction, Park, PartyKey, Plan, TaskPlan, VERSION, WorkItem, WorkerPlan, WorldPlan};
 use crate::clock::{Skew, TrueTime};
 use crate::scenario::{Ending, Entry, Player, Scenario};
 use crate::stream::{Extra, Purpose, Ratio, Stream};
@@ -182,7 +182,7 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
         max_reclaims: work.max_reclaims,
         delay_ms: submitted_delayed.then_some(delay_ms),
         deadline_ms: has_deadline.then_some(deadline_ms),
-        task: Task {
+        task: TaskPlan {
             run_ms,
             reports_progress: Stream::of_extra(seed, Extra::Progress, u64::from(key)).chance(work.progress),
             park: if suspends { Some(suspend) } else { delays.then_some(delay) },

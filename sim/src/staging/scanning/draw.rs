@@ -7,7 +7,7 @@ use proptest_state_machine::ReferenceStateMachine as _;
 
 use super::Move;
 use super::scene::{End, Scene};
-use crate::engine::Kind;
+use crate::engine::ScannerKind;
 use crate::staging::sequence::{Progress, Sequence, Step, Who};
 
 /// Sequences of so many moves.
@@ -100,18 +100,18 @@ fn one() -> BoxedStrategy<Move> {
     let due = (any::<u8>(), -1_i8..=1).prop_map(|(which, offset_ms)| Move::Due { which, offset_ms });
     // What needs others to have acted first passes more often.
     let kind = prop_oneof![
-        5 => prop::sample::select(Kind::ALL.to_vec()),
-        1 => Just(Kind::DependencyReconciler),
-        1 => Just(Kind::EdgeCancelDispatcher),
-        1 => Just(Kind::EdgeCancelReconciler),
-        1 => Just(Kind::PendingWaitpointExpiry),
-        1 => Just(Kind::ExecutionDeadline),
-        1 => Just(Kind::QuotaReconciler),
-        1 => Just(Kind::BudgetReset),
-        1 => Just(Kind::Unblock),
-        1 => Just(Kind::CancelReconciler),
-        1 => Just(Kind::AttemptTimeout),
-        1 => Just(Kind::SuspensionTimeout),
+        5 => prop::sample::select(ScannerKind::ALL.to_vec()),
+        1 => Just(ScannerKind::DependencyReconciler),
+        1 => Just(ScannerKind::EdgeCancelDispatcher),
+        1 => Just(ScannerKind::EdgeCancelReconciler),
+        1 => Just(ScannerKind::PendingWaitpointExpiry),
+        1 => Just(ScannerKind::ExecutionDeadline),
+        1 => Just(ScannerKind::QuotaReconciler),
+        1 => Just(ScannerKind::BudgetReset),
+        1 => Just(ScannerKind::Unblock),
+        1 => Just(ScannerKind::CancelReconciler),
+        1 => Just(ScannerKind::AttemptTimeout),
+        1 => Just(ScannerKind::SuspensionTimeout),
     ];
     Union::new_weighted(vec![
         (24, Sequence::transitions(&progress).prop_map(Move::Step).boxed()),

@@ -15,7 +15,7 @@ use ff_core::types::{LaneId, WorkerId, WorkerInstanceId};
 
 use super::sequence::{LANES, Pick, Step};
 use crate::call::Call;
-use crate::engine::Kind;
+use crate::engine::ScannerKind;
 
 /// One move of a sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ pub enum Move {
     /// A few right calls.
     Scene(Scene),
     /// One pass of a scanner.
-    Pass(Kind),
+    Pass(ScannerKind),
     /// An execution runs and suspends itself with a timeout.
     Park { execution: Pick, timeout: Pick, behavior: Pick },
     /// An execution runs and makes a waitpoint that no suspension uses.

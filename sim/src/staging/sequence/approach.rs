@@ -51,7 +51,7 @@ pub fn next(store: &Store, found: Option<&Execution>, now: ServerTime, execution
         LifecyclePhase::Suspended => {
             // The latest waitpoint is the one that the latest suspension opened.
             let open = store
-                .waitpoints_of(found.no)
+                .waitpoints_of(found.number)
                 .any(|waitpoint| waitpoint.condition.as_ref().is_some_and(|condition| !condition.closed));
             open.then_some(Step::Signal { waitpoint: 0, execution: 0, name: 0, token: 0, key: 0, delay: 0, cap: 0 })
         }
@@ -148,7 +148,7 @@ pub fn link(store: &Store, ids: &Interner, flow: Pick, up: Pick, down: Pick) -> 
         return Some(Step::Flow(FlowStep::Create { flow, text: 0 }));
     };
     for execution in [up, down] {
-        if !found(store, ids, execution).is_some_and(|found| held.members.contains(&found.no)) {
+        if !found(store, ids, execution).is_some_and(|found| held.members.contains(&found.number)) {
             return Some(Step::Flow(FlowStep::Add { flow, execution }));
         }
     }
@@ -163,5 +163,5 @@ pub fn link(store: &Store, ids: &Interner, flow: Pick, up: Pick, down: Pick) -> 
 
 fn found<'a>(store: &'a Store, ids: &Interner, execution: Pick) -> Option<&'a Execution> {
     let id = super::value::execution(execution);
-    store.executions().find(|found| **ids.execution_name(found.no) == *id.as_str())
+    store.executions().find(|found| **ids.execution_name(found.number) == *id.as_str())
 }

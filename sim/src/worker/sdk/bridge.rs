@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::ward::Wards;
 use super::{clock, ids};
 use crate::call::{Answer, Answerer, Call};
-use crate::worker::coverage::Coverage;
+use crate::worker::rounds::Rounds;
 use crate::worker::task::is_final;
 use crate::world::Party;
 
@@ -129,7 +129,7 @@ pub(super) struct Inside {
     backend: Arc<dyn EngineBackend>,
     leases: Arc<Leases>,
     wards: Wards,
-    coverage: Arc<Mutex<Coverage>>,
+    coverage: Arc<Mutex<Rounds>>,
 }
 
 impl Inside {
@@ -139,7 +139,7 @@ impl Inside {
     }
 
     /// Where it has scanned for work.
-    pub(super) fn coverage(&self) -> &Arc<Mutex<Coverage>> {
+    pub(super) fn coverage(&self) -> &Arc<Mutex<Rounds>> {
         &self.coverage
     }
 

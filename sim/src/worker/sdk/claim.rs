@@ -9,7 +9,7 @@ use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker, SdkError};
 
 use super::bridge::{Bridge, Leases};
 use super::clock::{entered, entered_next};
-use super::task::Task;
+use super::task::ShippedTask;
 use super::ward::Wards;
 use crate::address::About;
 use crate::call::{Answer, Answerer, Call, Caller};
@@ -20,7 +20,7 @@ use crate::worker::claim::{Grant, SERVER_GRANT_TTL_MS, is_skippable};
 use crate::worker::native::{Permit, Worker};
 use crate::world::Party;
 
-type Claimed = Result<Option<Task>, SdkError>;
+type Claimed = Result<Option<ShippedTask>, SdkError>;
 
 /// A process of the shipped worker.
 pub(super) struct Process {
@@ -91,7 +91,7 @@ impl Process {
         &self.own
     }
 
-    fn task(&self, task: ClaimedTask, permit: Option<Permit>) -> Task {
+    fn task(&self, task: ClaimedTask, permit: Option<Permit>) -> ShippedTask {
         let (party, surroundings) = (self.own.party.clone(), self.own.surroundings.clone());
         let id = task.execution_id().clone();
         let kind = self.leases.kind_of(task.lease_id());
@@ -99,7 +99,7 @@ impl Process {
         let of_lease = (task.lease_epoch(), task.attempt_index().0);
         let application = Application::start(party, surroundings, Player::Sdk, id, of_lease, task.input_payload());
         let run = application.run();
-        let task = Task::new(task, application, self.bridge.clone(), kind, permit);
+        let task = ShippedTask::new(task, application, self.bridge.clone(), kind, permit);
         self.wards.add(&lease, task.kept(), run);
         task
     }

@@ -155,7 +155,7 @@ impl Host {
 
     /// When the last task has ended, nothing of it may go on.
     fn look_for_remains(&mut self) {
-        let is_busy = self.party.hub().running(self.party.no()) > 0;
+        let is_busy = self.party.hub().running(self.party.number()) > 0;
         if std::mem::replace(&mut self.was_busy, is_busy) && !is_busy {
             let left = self.inner.runtime.metrics().num_alive_tasks().saturating_sub(self.inner.own_tasks);
             self.party.hub().told(WorkerFact::LastTaskEnded { left: left as u64 });

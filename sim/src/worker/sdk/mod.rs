@@ -162,8 +162,8 @@ mod tests {
 
     fn party() -> Party {
         let hub = Hub::new(&plan(), Ears::default());
-        let no = hub.add_party(PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
-        Party::new(hub, no)
+        let number = hub.add_party(PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
+        Party::new(hub, number)
     }
 
     fn plan() -> crate::plan::Plan {
@@ -192,7 +192,7 @@ mod tests {
     fn run(party: &Party) -> crate::world::RunNo {
         let id = ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
         let execution = party.hub().ids().execution(&id);
-        party.hub().run_started(party.no(), execution, LeaseEpoch(1))
+        party.hub().run_started(party.number(), execution, LeaseEpoch(1))
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
         let run = run(&party);
         note_permits(&own, true);
         assert_eq!(party.hub().end_sleeps(), [], "a worker that runs all it may has no permit left");
-        party.hub().run_ended(party.no(), run);
+        party.hub().run_ended(party.number(), run);
         note_permits(&own, false);
         note_permits(&own, true);
         let asked = [false, true].map(|refused| WorkerFact::PermitAsked { refused });
@@ -230,14 +230,14 @@ mod tests {
                     .unwrap()
             );
             let mut poll = |at_ms| {
-                party.hub().enter(crate::clock::TrueTime::from_ms(at_ms), 0, party.no());
+                party.hub().enter(crate::clock::TrueTime::from_ms(at_ms), 0, party.number());
                 let _ = party.hub().end_sleeps();
                 let _ = host.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             };
             let run = run(&party);
             poll(0);
             poll(5);
-            party.hub().run_ended(party.no(), run);
+            party.hub().run_ended(party.number(), run);
             poll(10);
             assert_eq!(party.hub().end_sleeps(), [WorkerFact::LastTaskEnded { left }]);
         }

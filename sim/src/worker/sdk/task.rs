@@ -9,7 +9,7 @@ use ff_sdk::task::{ClaimedTask, TrySuspendOutcome};
 
 use super::bridge::Bridge;
 use super::clock::entered;
-use crate::worker::application::{Application, Held, Parked, WAITPOINT_KEY, Waitpoint};
+use crate::worker::application::{Application, HeldWork, Parked, WAITPOINT_KEY, Waitpoint};
 use crate::worker::native::Permit;
 use crate::world::Party;
 
@@ -25,13 +25,13 @@ fn keep(kept: &Kept, task: ClaimedTask) {
 }
 
 /// A task with what runs it.
-pub(super) struct Task {
+pub(super) struct ShippedTask {
     held: HeldTask,
     application: Application,
     _permit: Option<Permit>,
 }
 
-impl Task {
+impl ShippedTask {
     pub(super) fn new(
         task: ClaimedTask,
         application: Application,
@@ -77,7 +77,7 @@ impl HeldTask {
     }
 }
 
-impl Held for HeldTask {
+impl HeldWork for HeldTask {
     fn kind(&self) -> HandleKind {
         self.kind
     }

@@ -7,7 +7,7 @@ const ROUNDS: u64 = 4;
 
 /// Where one process has looked so far.
 #[derive(Debug, Default)]
-pub(super) struct Coverage {
+pub(super) struct Rounds {
     /// The partitions of each lane.
     seen: BTreeMap<String, BTreeSet<u16>>,
     /// All looks, whatever they found.
@@ -16,7 +16,7 @@ pub(super) struct Coverage {
     judged: bool,
 }
 
-impl Coverage {
+impl Rounds {
     /// Notes a look at a partition of a lane.
     pub(super) fn look(&mut self, lane: &str, partition: u16) {
         self.looks += 1;
@@ -70,7 +70,7 @@ mod tests {
 
     fn judged(lanes: usize, partitions: u16) -> Judged {
         let window = partitions.min(32);
-        let mut coverage = Coverage::default();
+        let mut coverage = Rounds::default();
         for poll in 0.. {
             let lane = format!("lane-{}", poll % lanes);
             let start = poll as u16 * window % partitions;
