@@ -123,6 +123,7 @@ fn a_concretised_plan_replays_to_the_same_bytes() {
             let plan = draw(&scenario, seed);
             let explicit = plan.concretise(&struck(&plan).struck);
             assert!(explicit.rates.is_empty());
+            assert_eq!(read_back(&explicit, "explicit"), explicit);
             let (drawn, named) = (history(&Arc::new(plan)), history(&Arc::new(explicit)));
             assert!(drawn == named, "{} with seed {seed} differs", file.display());
         }
@@ -136,9 +137,14 @@ fn a_plan_of_the_main_scenario_is_small_and_read_back() {
     // Some 90 thousand work items and 2,000 workers, a line each.
     assert!(text.len() < 40_000_000 && text.lines().count() > 90_000, "{} bytes", text.len());
     let plan = small(1);
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small-plan.json");
+    assert_eq!(read_back(&plan, "small"), plan);
+}
+
+/// What a plan's file says.
+fn read_back(plan: &Plan, name: &str) -> Plan {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-plan.json"));
     std::fs::write(&path, plan.text()).unwrap();
-    assert_eq!(read(&path).unwrap(), plan);
+    read(&path).unwrap()
 }
 
 /// The property that shrinking rests on.

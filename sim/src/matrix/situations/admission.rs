@@ -1,4 +1,4 @@
-//! Quotas and budgets.
+//! Situations of admission: an execution meets quotas and budgets, which have room, are used up, or are not there.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Grants and claims.
+//! Situations of claiming: a worker asks for grants and claims with them, rightly and wrongly.
 
 use ff_core::backend::{CapabilitySet, ClaimPolicy};
 use ff_core::contracts::{ClaimForWorkerArgs, ClaimForWorkerOutcome, IssueClaimGrantArgs, IssueGrantAndClaimArgs};

@@ -1,4 +1,4 @@
-//! Executions and how they come to be claimable.
+//! Situations of creation: an execution is submitted, and lies eligible, delayed or blocked until it can be claimed.
 
 use ff_core::contracts::{CreateExecutionArgs, ScanEligibleArgs};
 use ff_core::types::TimestampMs;

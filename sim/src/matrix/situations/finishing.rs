@@ -1,4 +1,4 @@
-//! How a claimed execution ends or steps aside.
+//! Situations of a holder that lets go: it completes, fails, cancels, delays, or waits for children.
 
 use ff_core::contracts::FailExecutionArgs;
 use ff_core::engine_backend::ExpirePhase;

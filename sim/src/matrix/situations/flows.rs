@@ -1,4 +1,4 @@
-//! Flows: their members, their edges, and what the end of one member does to the next.
+//! Situations of flows: members and edges are added, and the end of one member changes the next.
 
 use ff_core::backend::{CancelFlowPolicy, CancelFlowWait, CompletionPayload};
 use ff_core::contracts::{

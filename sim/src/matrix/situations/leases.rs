@@ -1,4 +1,4 @@
-//! Leases while they live, and how they end.
+//! Situations of leases: one is renewed, runs out, is marked expired, or is revoked.
 
 use ff_core::backend::{BackendTag, Handle, HandleKind};
 use ff_core::contracts::ListExpiredLeasesArgs;

@@ -1,4 +1,4 @@
-//! The engine's own repairs: counters and indexes laid beside what they count.
+//! Situations of repair: the engine compares counters and indexes with what they count, and mends them.
 
 use ff_core::backend::ScannerFilter;
 use ff_core::contracts::{

@@ -1,4 +1,4 @@
-//! What operators and the engine do to executions from outside.
+//! Situations of operators and the engine: they change an execution that somebody else may hold.
 
 use ff_core::contracts::{
     BlockExecutionForAdmissionArgs, BlockRouteArgs, BlockingReason, CancelExecutionArgs, ChangePriorityArgs,

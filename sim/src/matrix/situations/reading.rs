@@ -1,4 +1,4 @@
-//! Reads that protocol decisions rest on.
+//! Situations of reads: the calls whose answers decide what a client does next.
 
 use super::super::scene::{complete, partition_key};
 use super::{Family, at, of};

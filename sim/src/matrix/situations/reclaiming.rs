@@ -1,4 +1,4 @@
-//! Taking an execution over from a worker that is gone.
+//! Situations of reclaiming: a worker takes an execution over from one that is gone.
 
 use super::super::scene::{LONG_MS, SHORT_MS, V, W};
 use super::{Family, at, of};

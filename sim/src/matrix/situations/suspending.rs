@@ -1,4 +1,4 @@
-//! Parking a claimed execution, and waking it.
+//! Situations of parking: a holder suspends its execution, signals come, and somebody resumes it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The registry of workers.
+//! Situations of the registry: workers register, send heartbeats, and are declared dead.
 
 use ff_core::contracts::{HeartbeatWorkerArgs, ListWorkersArgs, MarkWorkerDeadArgs, RegisterWorkerArgs};
 use ff_core::types::{Namespace, WorkerId};
