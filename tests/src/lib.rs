@@ -74,7 +74,7 @@ pub fn claimlab() -> Command {
     let plain = || {
         build(
             Command::new(env!("CARGO")).env("RUSTFLAGS", ""),
-            &["--package", "claimlab", "--release", "--target-dir", "target/plain"],
+            &["build", "--bin", "claimlab", "--package", "claimlab", "--release", "--target-dir", "target/plain"],
         )
     };
     let mut command = Command::new(EXECUTABLE.get_or_init(plain));
@@ -85,8 +85,8 @@ pub fn claimlab() -> Command {
 
 fn build(cargo: &mut Command, how: &[&str]) -> PathBuf {
     let built = cargo
-        .args(["build", "--bin", "claimlab", "--message-format=json"])
         .args(how)
+        .arg("--message-format=json")
         .current_dir(root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -96,7 +96,10 @@ fn build(cargo: &mut Command, how: &[&str]) -> PathBuf {
     let messages = String::from_utf8(built.stdout).expect("cargo's messages are text");
     let executable = messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == "claimlab";
+        let ours = message["reason"] == "compiler-artifact"
+            && message["target"]["name"] == "claimlab"
+            && message["target"]["kind"][0] == "bin"
+            && message["profile"]["test"] == false;
         message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
     });
     executable.expect("cargo names the executable that it built")
@@ -109,10 +112,11 @@ fn build(cargo: &mut Command, how: &[&str]) -> PathBuf {
 /// When the command cannot be built.
 pub fn with_backends() -> Command {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    // The whole workspace is named, as the test command names it: otherwise its dependencies had other features.
+    // Asked for as the test command asks for it, beside one test of its package: otherwise its dependencies had other
+    // features, and were compiled again.
+    let how = ["test", "--no-run", "--workspace", "--test", "lockstep"];
     let features = ["--features", "claimlab/databases,claimlab/connect"];
-    let whole =
-        || build(&mut Command::new(env!("CARGO")), &[&["--workspace", "--profile", "test"], &features[..]].concat());
+    let whole = || build(&mut Command::new(env!("CARGO")), &[&how[..], &features[..]].concat());
     let mut command = Command::new(EXECUTABLE.get_or_init(whole));
     command.stdin(Stdio::null());
     command
