@@ -95,8 +95,13 @@ struct Clock {
 
 impl Clock {
     fn ms(&self, now: TrueTime) -> i64 {
-        let elapsed_us = i128::from(now.us()) * (MILLION + i128::from(self.skew.drift_ppm)) / MILLION;
-        let elapsed_ms = i64::try_from(elapsed_us / 1_000).unwrap_or(i64::MAX);
+        let elapsed_ms = match self.skew.drift_ppm {
+            0 => i64::try_from(now.us() / 1_000).unwrap_or(i64::MAX),
+            drift_ppm => {
+                let elapsed_us = i128::from(now.us()) * (MILLION + i128::from(drift_ppm)) / MILLION;
+                i64::try_from(elapsed_us / 1_000).unwrap_or(i64::MAX)
+            }
+        };
         EPOCH_MS.saturating_add(elapsed_ms).saturating_add(self.skew.offset_ms).saturating_add(self.stepped_ms)
     }
 }

@@ -111,6 +111,7 @@ impl Notes<'_> {
     ///
     /// # Panics
     /// When the check has not named the invariant among [`Check::invariants`].
+    #[inline]
     pub fn looks(&mut self, invariant: Invariant, look: Look, times: u64, detail: impl FnOnce() -> String) {
         let position = self.tally.position(invariant);
         let Look::Broken(case) = look else {
@@ -135,6 +136,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    #[inline]
     pub(super) fn position(&self, invariant: Invariant) -> usize {
         let of_others = || self.counts.iter().position(|(known, _)| *known == invariant);
         invariant.place().or_else(of_others).unwrap_or_else(|| panic!("no check has named {invariant:?} as its own"))

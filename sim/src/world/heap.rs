@@ -43,22 +43,15 @@ pub enum Event {
     Look,
 }
 
+/// An event with its place in the order: time, party and count as one number, which is compared at once.
 struct Scheduled {
-    at: TrueTime,
-    party: PartyKey,
-    count: u32,
+    order: u128,
     event: Event,
-}
-
-impl Scheduled {
-    fn key(&self) -> (TrueTime, PartyKey, u32) {
-        (self.at, self.party, self.count)
-    }
 }
 
 impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.order == other.order
     }
 }
 
@@ -72,7 +65,7 @@ impl PartialOrd for Scheduled {
 
 impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+        self.order.cmp(&other.order)
     }
 }
 
@@ -83,12 +76,13 @@ pub struct Heap(BinaryHeap<Reverse<Scheduled>>);
 impl Heap {
     /// Adds an event of a party under the party's own count.
     pub fn push(&mut self, at: TrueTime, party: PartyKey, count: u32, event: Event) {
-        self.0.push(Reverse(Scheduled { at, party, count, event }));
+        let order = u128::from(at.us()) << 64 | u128::from(party.0) << 32 | u128::from(count);
+        self.0.push(Reverse(Scheduled { order, event }));
     }
 
     /// The next event and its time.
     pub fn pop(&mut self) -> Option<(TrueTime, Event)> {
-        self.0.pop().map(|Reverse(scheduled)| (scheduled.at, scheduled.event))
+        self.0.pop().map(|Reverse(Scheduled { order, event })| (TrueTime::from_us((order >> 64) as u64), event))
     }
 }
 
