@@ -27,7 +27,11 @@ impl<'a, S: Server> Call<'a, S> {
         mut conversation: Pin<&mut impl Future<Output = Result<T, EngineError>>>,
         label: impl FnOnce(&T) -> &'static str,
     ) -> Result<T, EngineError> {
+        let marks = self.server.marks_calls();
         let result = poll_fn(|context| {
+            if !marks {
+                return conversation.as_mut().poll(context);
+            }
             let around = self.server.within_call(Some(self.number));
             let polled = conversation.as_mut().poll(context);
             self.server.within_call(around);

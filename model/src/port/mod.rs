@@ -62,6 +62,11 @@ pub trait Server: Send + Sync + 'static {
     /// Not called for a dropped call.
     fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String);
 
+    /// Whether anybody wants to know which call a message belongs to.
+    fn marks_calls(&self) -> bool {
+        false
+    }
+
     /// Messages sent from now on belong to this call, or to none; gives the call that they belonged to.
     fn within_call(&self, _call: Option<u64>) -> Option<u64> {
         None

@@ -112,7 +112,8 @@ impl Inline<'_> {
             }
             self.world.hub.drain(&mut outbox);
             for outgoing in outbox.drain(..) {
-                if let Outgoing::Send { wait, load: Load::Message(message) } = outgoing {
+                let Outgoing::Send { wait, flight } = outgoing else { continue };
+                if let Load::Message(message) = flight.load {
                     let reply = self.world.perform(self.party, self.number, &message);
                     heard(message.name(), reply.label());
                     let changed = self.world.store.changes().executions();

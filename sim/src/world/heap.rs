@@ -3,7 +3,8 @@
 //! No tie is broken by when an event was added, so a party more or less leaves all others in order.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+
+use dary_heap::QuaternaryHeap;
 
 use super::wait::WaitNo;
 use crate::clock::TrueTime;
@@ -71,7 +72,7 @@ impl Ord for Scheduled {
 
 /// The events to come.
 #[derive(Default)]
-pub struct Heap(BinaryHeap<Reverse<Scheduled>>);
+pub struct Heap(QuaternaryHeap<Reverse<Scheduled>>);
 
 impl Heap {
     /// Adds an event of a party under the party's own count.

@@ -495,11 +495,13 @@ impl Hub {
         }
     }
 
+    /// Whether the outbox carries what only a history needs.
+    pub(super) fn is_recording(&self) -> bool {
+        self.recording
+    }
+
     /// What the current task sends from now on belongs to this call; gives the call that it belonged to.
     pub(super) fn within_call(&self, call: Option<u64>) -> Option<u64> {
-        if !self.recording {
-            return None;
-        }
         let mut inner = lock(&self.inner);
         inner.out.push(Outgoing::Within(call));
         std::mem::replace(&mut inner.call, call)

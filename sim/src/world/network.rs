@@ -7,16 +7,18 @@ use super::hub::{PartyNo, TaskNo};
 use super::outgoing::Load;
 use super::wait::{Ended, WaitNo};
 use crate::address::Draw;
+use crate::clock::TrueTime;
 use crate::history::Happening;
 
-/// A message under way.
-pub(super) struct Flight {
+/// A message under way. It is made where it is sent, and not moved about.
+pub struct Flight {
     party: PartyNo,
     number: u64,
     wait: WaitNo,
-    load: Load,
+    /// What it carries.
+    pub(super) load: Load,
     reply: Option<Ended>,
-    sent_at: crate::clock::TrueTime,
+    sent_at: TrueTime,
     back_us: u64,
     lose_reply: bool,
     /// Deliveries still to come.
@@ -27,10 +29,36 @@ pub(super) struct Flight {
     answered: bool,
 }
 
+impl Flight {
+    /// A message that is about to be sent; its way is decided when it is.
+    pub(super) fn of(load: Load) -> Box<Self> {
+        Box::new(Self {
+            party: 0,
+            number: 0,
+            wait: WaitNo::default(),
+            load,
+            reply: None,
+            sent_at: TrueTime::default(),
+            back_us: 0,
+            lose_reply: false,
+            deliveries: 0,
+            reply_due: false,
+            answered: false,
+        })
+    }
+}
+
 impl World {
     /// Sends a party's message: its address decides how long both ways take and what befalls it. The call that it
     /// belongs to is known while the world is watched.
-    pub(super) fn send(&mut self, (task, party): (TaskNo, PartyNo), wait: WaitNo, load: Load, call: Option<u64>) {
+    pub(super) fn send(
+        &mut self,
+        (task, party): (TaskNo, PartyNo),
+        wait: WaitNo,
+        mut flight: Box<Flight>,
+        call: Option<u64>,
+    ) {
+        let load = &flight.load;
         let address = self.hub.address(task, party, load.about(), load.name());
         let out_us = self.hub.latency_us(&address, Draw::LatencyOut);
         let back_us = self.hub.latency_us(&address, Draw::LatencyBack);
@@ -53,7 +81,7 @@ impl World {
         }
         let mut fate = Fate::default();
         if !self.healed {
-            self.befall((task, party), number, &address, &load, &mut fate);
+            self.befall((task, party), number, &address, load, &mut fate);
         }
         if self.seats[party].cut_out > self.now {
             fate.lose_request = true;
@@ -70,20 +98,14 @@ impl World {
             }
         }
         if !fate.lose_request {
-            let flight = Flight {
-                party,
-                number,
-                wait,
-                load,
-                reply: None,
-                sent_at: self.now,
-                back_us,
-                lose_reply: fate.lose_reply,
-                deliveries: 1 + u8::from(fate.again_us.is_some()),
-                reply_due: false,
-                answered: false,
-            };
-            let position = self.flights.insert(Box::new(flight));
+            flight.party = party;
+            flight.number = number;
+            flight.wait = wait;
+            flight.sent_at = self.now;
+            flight.back_us = back_us;
+            flight.lose_reply = fate.lose_reply;
+            flight.deliveries = 1 + u8::from(fate.again_us.is_some());
+            let position = self.flights.insert(flight);
             self.schedule(arrives, party, Event::Deliver(position));
             if let Some(again_us) = fate.again_us {
                 self.schedule(arrives.plus_us(again_us), party, Event::Deliver(position));

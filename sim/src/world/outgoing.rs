@@ -10,6 +10,7 @@ use claimlab_model::message::Message;
 
 use super::beside::{Tag, WholeCall};
 use super::hub::{PartyNo, TaskFuture};
+use super::network::Flight;
 use super::wait::WaitNo;
 use crate::address::About;
 use crate::clock::TrueTime;
@@ -58,7 +59,7 @@ impl Load {
 /// What a party wants of its world.
 pub enum Outgoing {
     /// A message to the server.
-    Send { wait: WaitNo, load: Load },
+    Send { wait: WaitNo, flight: Box<Flight> },
     /// A timer, in microseconds of the party's own counting.
     Sleep { wait: WaitNo, timer_us: u64 },
     /// A timer until a true time, for parties that follow the plan.

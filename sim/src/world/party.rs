@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::WholeCall;
 use super::beside::Conversation;
 use super::hub::{Hub, PartyNo, TaskFuture};
+use super::network::Flight;
 use super::outgoing::{Load, Outgoing};
 use super::wait::{Ended, WaitFuture};
 use crate::address::About;
@@ -89,7 +90,8 @@ impl Party {
 
     /// Sends a call as a whole; none when no answer came in time.
     pub async fn whole<T: 'static>(&self, call: Box<dyn WholeCall>) -> Option<T> {
-        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load: Load::Whole(call) });
+        let flight = Flight::of(Load::Whole(call));
+        let wait = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, flight });
         match wait.await {
             Ended::Value(value) => value.downcast().ok().map(|answer| *answer),
             _ => None,
@@ -199,11 +201,11 @@ impl Publishes for Party {
 impl Server for Party {
     async fn call(&self, message: Message) -> Result<Reply, Unanswered> {
         let tag = self.conversation.as_ref().and_then(|conversation| conversation.sent(self, &message));
-        let load = match &tag {
+        let flight = Flight::of(match &tag {
             Some(tag) => Load::Tagged(message, Arc::clone(tag)),
             None => Load::Message(message),
-        };
-        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, load });
+        });
+        let call = WaitFuture::new(Arc::clone(&self.hub), |wait| Outgoing::Send { wait, flight });
         let reply = match call.await {
             Ended::Answered(reply) => Ok(reply),
             _ => Err(Unanswered),
@@ -236,6 +238,10 @@ impl Server for Party {
 
     fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String) {
         self.hub.method_ended(call, method, outcome, answer);
+    }
+
+    fn marks_calls(&self) -> bool {
+        self.hub.is_recording()
     }
 
     fn within_call(&self, call: Option<u64>) -> Option<u64> {

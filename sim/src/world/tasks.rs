@@ -106,7 +106,7 @@ impl World {
                 continue;
             }
             match outgoing {
-                Outgoing::Send { wait, load } => self.send((task, party), wait, load, call),
+                Outgoing::Send { wait, flight } => self.send((task, party), wait, flight, call),
                 Outgoing::Within(now) => call = now,
                 Outgoing::Sleep { wait, timer_us } => {
                     let clock = self.hub.clock(party);

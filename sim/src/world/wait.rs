@@ -14,7 +14,7 @@ use super::hub::{Hub, TaskNo};
 use super::outgoing::Outgoing;
 
 /// A registered wait: position and generation, since positions are used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaitNo {
     position: u32,
     generation: u32,
