@@ -388,7 +388,7 @@ impl Hub {
     }
 
     /// Ends every wait for a time without a world, and gives what the checks were told.
-    #[cfg(all(test, feature = "sdk"))]
+    #[cfg(test)]
     pub fn end_sleeps(&self) -> Vec<WorkerFact> {
         let out = std::mem::take(&mut lock(&self.inner).out);
         let mut told = Vec::new();
@@ -512,12 +512,25 @@ impl Hub {
 mod tests {
     use super::*;
 
+    fn hub() -> Arc<Hub> {
+        let text = "[world]\npartitions = 1\nfor_ms = 1\n[workers]\ncount = 1\n[work]\nrun_ms = [1, 1]\n";
+        let scenario = crate::scenario::parse(std::path::Path::new("one.toml"), text).unwrap();
+        Hub::new(&crate::plan::draw(&scenario, 1), Ears::default())
+    }
+
+    #[test]
+    fn what_a_process_does_is_told_to_the_checks_in_order() {
+        let hub = hub();
+        let told = [false, true].map(|refused| WorkerFact::PermitAsked { refused });
+        told.into_iter().for_each(|fact| hub.told(fact));
+        assert_eq!(hub.end_sleeps(), told);
+        assert_eq!(hub.end_sleeps(), [], "told once");
+    }
+
     #[test]
     fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
         let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let text = "[world]\npartitions = 1\nfor_ms = 1\n[workers]\ncount = 1\n[work]\nrun_ms = [1, 1]\n";
-        let scenario = crate::scenario::parse(std::path::Path::new("one.toml"), text).unwrap();
-        let hub = Hub::new(&crate::plan::draw(&scenario, 1), Ears::default());
+        let hub = hub();
         let worker = hub.add_party(PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
         let reclaimer = hub.add_party(PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
         let execution = hub.ids().execution(&id);
