@@ -95,7 +95,11 @@ impl World {
     fn see_passed(&mut self, passed: &Passed) {
         let now = self.server_clock.at(self.now);
         let found = self.checker.see(&Seen::Passed { passed, store: &self.store, now }).to_vec();
-        self.report(found);
+        match passed.overdue.due {
+            // Whoever was given the lease has done nothing wrong: the scanner went by it.
+            DueStep::Marking => self.report_of(found, ("engine", "mark_lease_expired_if_due", "passed_over")),
+            DueStep::ReclaimOfExpired | DueStep::ReclaimOfRevoked | DueStep::Promotion => self.report(found),
+        }
     }
 
     /// The end of the phase: what has not ended is lost, was passed over again and again, or is slow.

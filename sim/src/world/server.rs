@@ -114,6 +114,13 @@ impl World {
         }
     }
 
+    /// Keeps violations beside what is to blame for them.
+    pub(super) fn report_of(&mut self, found: Vec<invariant::Violation>, deed: Deed) {
+        for violation in found {
+            self.found(0, deed, violation);
+        }
+    }
+
     /// Shows the checks what a worker's process did or said.
     pub(super) fn see_worker(&mut self, party: PartyNo, fact: &WorkerFact) {
         let (script, result) = fact.deed();
