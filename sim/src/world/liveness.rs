@@ -97,7 +97,7 @@ impl World {
         let found = self.checker.see(&Seen::Passed { passed, store: &self.store, now }).to_vec();
         match passed.overdue.due {
             // Whoever was given the lease has done nothing wrong: the scanner went by it.
-            DueStep::Marking => self.report_of(found, ("engine", "mark_lease_expired_if_due", "passed_over")),
+            DueStep::Marking => self.report_of(0, ("engine", "mark_lease_expired_if_due", "passed_over"), found),
             DueStep::ReclaimOfExpired | DueStep::ReclaimOfRevoked | DueStep::Promotion => self.report(found),
         }
     }

@@ -37,9 +37,7 @@ impl World {
         }
         let found = self.checker.observe(&self.store, now, message, &reply).to_vec();
         self.tell_performed(party, number, message, &reply);
-        for violation in found {
-            self.found(party, deed, violation);
-        }
+        self.report_of(party, deed, found);
         self.recheck();
         reply
     }
@@ -114,23 +112,22 @@ impl World {
         }
     }
 
-    /// Keeps violations beside what is to blame for them.
-    pub(super) fn report_of(&mut self, found: Vec<invariant::Violation>, deed: Deed) {
+    /// Keeps violations that a party brought about by one deed.
+    pub(super) fn report_of(&mut self, party: PartyNo, deed: Deed, found: Vec<invariant::Violation>) {
         for violation in found {
-            self.found(0, deed, violation);
+            self.found(party, deed, violation);
         }
     }
 
-    /// Shows the checks what a worker's process did or said.
-    pub(super) fn see_worker(&mut self, party: PartyNo, fact: &WorkerFact) {
+    /// Shows the checks what a process of such a role did or said.
+    pub(super) fn see_worker(&mut self, party: PartyNo, role: &'static str, fact: &WorkerFact) {
         let (script, result) = fact.deed();
-        for violation in self.checker.see(&Seen::Worker(fact)).to_vec() {
-            self.found(party, (self.seats[party].key.role(), script, result), violation);
-        }
+        let found = self.checker.see(&Seen::Worker(fact)).to_vec();
+        self.report_of(party, (role, script, result), found);
     }
 
     /// Keeps a violation and tells the observers.
-    pub(super) fn found(&mut self, party: PartyNo, (role, script, result): Deed, violation: invariant::Violation) {
+    fn found(&mut self, party: PartyNo, (role, script, result): Deed, violation: invariant::Violation) {
         let invariant::Violation { invariant, case, execution, detail } = violation;
         let name =
             execution.and_then(|number| self.store.name(number)).map_or_else(String::new, |name| name.to_string());

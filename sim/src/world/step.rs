@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use claimlab_model::invariant::{Seen, WorkerFact};
+use claimlab_model::invariant::WorkerFact;
 use ff_core::state::OwnershipState;
 
 use super::World;
@@ -41,7 +41,7 @@ impl World {
     fn finish(mut self) -> Outcome {
         self.finish_comparison();
         let (calls, saturated) = self.hub.permitted_calls();
-        self.see(&Seen::Worker(&WorkerFact::Claimed { calls, saturated }));
+        self.see_worker(0, "worker", &WorkerFact::Claimed { calls, saturated });
         if self.store.execution_count() == 0 && !self.options.bare {
             self.undecided.push("nothing was created".to_owned());
         }
@@ -154,5 +154,44 @@ impl World {
         if let Some(task) = self.hub.hear(subscription, payload) {
             self.poll(task);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use claimlab_model::backend::Method;
+    use ff_core::types::{ExecutionId, LeaseEpoch};
+
+    use super::super::{Cast, Options, Party, TaskFuture};
+    use super::*;
+
+    /// Nobody does anything by itself.
+    struct Nobody;
+
+    impl Cast for Nobody {
+        fn tasks_of(&mut self, _: Party, _: PartyKey, _: u32) -> Vec<TaskFuture> {
+            Vec::new()
+        }
+
+        fn has_submitted_all(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_claim_without_a_permit_is_the_workers_doing() {
+        let text = "[world]\npartitions = 1\nfor_ms = 1\n[workers]\ncount = 1\n[work]\nrun_ms = [1, 1]\n";
+        let scenario = crate::scenario::parse(std::path::Path::new("one.toml"), text).unwrap();
+        let plan = Arc::new(crate::plan::draw(&scenario, 1));
+        let world = World::new(&plan, Options::default(), |_| Box::new(Nobody));
+        let worker = world.positions[&plan.workers.last().unwrap().key];
+        let id = ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
+        let execution = world.hub.ids().execution(&id);
+        world.hub.run_started(worker, execution, LeaseEpoch(1));
+        world.hub.method_started(worker, Method::ClaimExecution, &String::new);
+        let causes: Vec<_> = world.finish().violations.iter().map(|violation| violation.cause().to_string()).collect();
+        assert_eq!(causes, ["S14 saturated worker:claim=called"]);
     }
 }

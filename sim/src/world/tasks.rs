@@ -146,7 +146,7 @@ impl World {
                 Outgoing::RunEnded { execution, running } => {
                     self.tell_about(party, execution, |execution| Happening::RunEnded { execution, running });
                 }
-                Outgoing::Told(fact) => self.see_worker(party, &fact),
+                Outgoing::Told(fact) => self.see_worker(party, self.seats[party].key.role(), &fact),
             }
         }
         self.outbox = outbox;
