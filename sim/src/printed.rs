@@ -4,6 +4,11 @@
 use ff_core::backend::HandleOpaque;
 use ff_core::handle_codec;
 
+/// A text in which maps stand in order and handles are open.
+pub fn shown(text: &str) -> String {
+    opened(&in_order(text))
+}
+
 /// A text in which the entries of every `{"key": …}` map stand in order: hash maps print in any.
 pub fn in_order(text: &str) -> String {
     let Some(start) = text.find("{\"") else { return text.to_owned() };

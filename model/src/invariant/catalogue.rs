@@ -35,15 +35,15 @@ pub struct Promise {
     scope: Scope,
     cases: &'static [&'static str],
     statement: &'static str,
-    /// Its place in the catalogue; behind all of them where it is not from there.
-    place: usize,
+    /// Its place in the catalogue, where it is from there.
+    place: Option<usize>,
 }
 
 impl Promise {
     /// A promise that is not in the catalogue, for a check of one's own: an id that no other has, what it is evaluated
     /// on, the ways in which it can be broken, each a word, and what must hold.
     pub const fn new(id: &'static str, scope: Scope, cases: &'static [&'static str], statement: &'static str) -> Self {
-        Self { id, scope, cases, statement, place: usize::MAX }
+        Self { id, scope, cases, statement, place: None }
     }
 }
 
@@ -79,7 +79,7 @@ impl Invariant {
 
     /// Position in [`Self::ALL`], for one of the catalogue.
     pub(super) const fn place(self) -> Option<usize> {
-        if self.0.place == usize::MAX { None } else { Some(self.0.place) }
+        self.0.place
     }
 
     /// The invariant of the catalogue with this id.
@@ -87,9 +87,9 @@ impl Invariant {
         Self::ALL.iter().copied().find(|invariant| invariant.id() == id)
     }
 
-    /// What tells it from others: the catalogue's order, then ids.
-    const fn key(self) -> (usize, &'static str) {
-        (self.0.place, self.0.id)
+    /// What tells it from others: the catalogue in its order, then others by their ids.
+    const fn key(self) -> (bool, Option<usize>, &'static str) {
+        (self.0.place.is_none(), self.0.place, self.0.id)
     }
 }
 
@@ -132,7 +132,7 @@ macro_rules! catalogue {
                     scope: Scope::$scope,
                     cases: &[$($case),*],
                     statement: $text,
-                    place: Order::$id as usize,
+                    place: Some(Order::$id as usize),
                 });
             )*
 

@@ -75,6 +75,20 @@ pub enum Seen<'a> {
     Worker(&'a WorkerFact),
 }
 
+impl Seen<'_> {
+    /// The execution that the moment is about, where it is about one; of a listing, the first that is listed.
+    pub fn execution(&self) -> Option<ExecutionNo> {
+        match self {
+            Self::Step(step, _) => Some(step.execution),
+            Self::State(execution, _) | Self::Unfinished { execution, .. } => Some(execution.number),
+            Self::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
+            Self::Passed { passed, .. } => Some(passed.overdue.execution),
+            Self::Ended(_) => None,
+            Self::Worker(fact) => fact.execution(),
+        }
+    }
+}
+
 /// A check of one or more invariants.
 pub trait Check: Send {
     /// The invariants that it looks at.

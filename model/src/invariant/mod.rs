@@ -94,9 +94,8 @@ impl Checker {
             Message::Script(script) => self.observe_script(store, now, script, reply),
             Message::Range { partition, key, .. } => {
                 if let Reply::Members(members) = reply {
-                    let (partition, key) = (*partition, *key);
-                    let first = members.first().map(|(_, execution)| *execution);
-                    self.show(&Seen::Listing { store, partition, key, members }, first);
+                    let seen = Seen::Listing { store, partition: *partition, key: *key, members };
+                    self.show(&seen, Standing::default());
                 }
             }
             _ => {}
@@ -107,31 +106,25 @@ impl Checker {
     /// Looks at a moment that no message brought about; gives what it broke.
     pub fn see(&mut self, seen: &Seen<'_>) -> &[Violation] {
         self.tally.found.clear();
-        let execution = match seen {
-            Seen::Step(step, _) => Some(step.execution),
-            Seen::State(execution, _) | Seen::Unfinished { execution, .. } => Some(execution.number),
-            Seen::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
-            Seen::Passed { passed, .. } => Some(passed.overdue.execution),
-            Seen::Ended(_) => None,
-            Seen::Worker(fact) => fact.execution(),
-        };
-        self.show(seen, execution);
+        self.show(seen, Standing::default());
         &self.tally.found
     }
 
-    fn show(&mut self, seen: &Seen<'_>, execution: Option<ExecutionNo>) {
-        let (before, after) = (Standing::default(), Standing::default());
+    /// Shows a moment to every check; what was broken before is not told again. Gives what is broken now.
+    fn show(&mut self, seen: &Seen<'_>, before: Standing) -> Standing {
+        let (execution, after) = (seen.execution(), Standing::default());
         let mut notes = Notes { tally: &mut self.tally, execution, before, after };
         for check in &mut self.checks {
             check.look(seen, &mut notes);
         }
+        notes.after
     }
 
     fn observe_script(&mut self, store: &Store, now: ServerTime, script: &Script, reply: &Reply) {
         if let Some(execution) = script.execution() {
             let mut known = self.take(execution);
             let step = Step { store, now, script, reply, execution };
-            self.show(&Seen::Step(&step, &known.promised), Some(execution));
+            self.show(&Seen::Step(&step, &known.promised), Standing::default());
             known.promised.follow(&step);
             self.executions[execution.index()] = Some(known);
         }
@@ -150,13 +143,7 @@ impl Checker {
     fn look_at_state(&mut self, store: &Store, execution: ExecutionNo) {
         let Some(found) = store.execution(execution) else { return };
         let mut known = self.take(execution);
-        let (before, after) = (known.standing, Standing::default());
-        let mut notes = Notes { tally: &mut self.tally, execution: Some(execution), before, after };
-        let seen = Seen::State(found, &known.promised);
-        for check in &mut self.checks {
-            check.look(&seen, &mut notes);
-        }
-        known.standing = notes.after;
+        known.standing = self.show(&Seen::State(found, &known.promised), known.standing);
         self.executions[execution.index()] = Some(known);
     }
 

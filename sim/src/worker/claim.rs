@@ -161,7 +161,7 @@ impl Worker {
         partition: Partition,
         now: WorkerTime,
     ) -> Result<Option<ExecutionId>, EngineError> {
-        self.coverage.lock().unwrap_or_else(PoisonError::into_inner).look(lane.as_str(), partition.index);
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).look(lane.as_str(), partition.index);
         let scan = ScanEligibleArgs::new(lane.clone(), partition, 1);
         let Some(id) = self.backend.scan_eligible_executions(scan).await?.into_iter().next() else { return Ok(None) };
         let args = IssueClaimGrantArgs::new(

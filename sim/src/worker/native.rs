@@ -72,7 +72,7 @@ pub(super) struct Worker {
     /// `scan_cursor`: where the window of partitions starts.
     scan_cursor: u64,
     /// Where it has looked.
-    pub coverage: Arc<Mutex<Rounds>>,
+    pub rounds: Arc<Mutex<Rounds>>,
 }
 
 /// Runs a worker until its process dies.
@@ -133,7 +133,7 @@ impl Worker {
             attempt_timeout_ms: plan.attempt_timeout_ms,
             permits: Permits::new(plan.concurrency),
             concurrency: plan.concurrency,
-            coverage: Arc::default(),
+            rounds: Arc::default(),
             surroundings,
             lanes: plan.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
             lane_index: 0,
@@ -142,7 +142,7 @@ impl Worker {
 
     /// Notes a poll that found work.
     pub(super) fn found_work(&self) {
-        self.coverage.lock().unwrap_or_else(PoisonError::into_inner).found_work();
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).found_work();
     }
 
     /// Notes a poll that found nothing, and whether such polls come by everywhere.
@@ -151,9 +151,9 @@ impl Worker {
             return;
         }
         let partitions = self.surroundings.partitions.num_flow_partitions;
-        let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         self.party.hub().passed(Pass::IdlePoll, self.party.number());
-        let Some(judged) = coverage.found_nothing(self.lanes.len(), partitions, SCAN_CHUNK) else { return };
+        let Some(judged) = rounds.found_nothing(self.lanes.len(), partitions, SCAN_CHUNK) else { return };
         let Judged { missed, all, polls } = judged;
         self.party.hub().told(WorkerFact::FoundNothing { polls, missed: missed as u64, all: all as u64 });
     }

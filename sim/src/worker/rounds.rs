@@ -70,12 +70,12 @@ mod tests {
 
     fn judged(lanes: usize, partitions: u16) -> Judged {
         let window = partitions.min(32);
-        let mut coverage = Rounds::default();
+        let mut rounds = Rounds::default();
         for poll in 0.. {
             let lane = format!("lane-{}", poll % lanes);
             let start = poll as u16 * window % partitions;
-            (0..window).for_each(|step| coverage.look(&lane, (start + step) % partitions));
-            if let Some(judged) = coverage.found_nothing(lanes, partitions, window) {
+            (0..window).for_each(|step| rounds.look(&lane, (start + step) % partitions));
+            if let Some(judged) = rounds.found_nothing(lanes, partitions, window) {
                 return judged;
             }
         }

@@ -476,7 +476,7 @@ impl Hub {
             inner.saturated_calls += u64::from(inner.parties[party].running >= capacity);
         }
         if self.recording {
-            let arguments = printed::opened(&printed::in_order(&arguments()));
+            let arguments = printed::shown(&arguments());
             inner.out.push(Outgoing::MethodStarted { call, method, arguments });
         }
         call
@@ -490,7 +490,7 @@ impl Hub {
             None => counts.push((outcome, 1)),
         }
         if self.recording {
-            let answer = printed::opened(&printed::in_order(&answer()));
+            let answer = printed::shown(&answer());
             inner.out.push(Outgoing::MethodEnded { call, method, outcome, answer });
         }
     }

@@ -129,18 +129,18 @@ pub(super) struct Inside {
     backend: Arc<dyn EngineBackend>,
     leases: Arc<Leases>,
     wards: Wards,
-    coverage: Arc<Mutex<Rounds>>,
+    rounds: Arc<Mutex<Rounds>>,
 }
 
 impl Inside {
     pub(super) fn new(party: &Party, bridge: Bridge, wards: Wards, partitions: PartitionConfig) -> Self {
-        let (leases, coverage) = (Arc::default(), Arc::default());
-        Self { bridge, backend: party.trait_backend(partitions), party: party.clone(), leases, wards, coverage }
+        let (leases, rounds) = (Arc::default(), Arc::default());
+        Self { bridge, backend: party.trait_backend(partitions), party: party.clone(), leases, wards, rounds }
     }
 
     /// Where it has scanned for work.
-    pub(super) fn coverage(&self) -> &Arc<Mutex<Rounds>> {
-        &self.coverage
+    pub(super) fn rounds(&self) -> &Arc<Mutex<Rounds>> {
+        &self.rounds
     }
 
     pub(super) fn leases(&self) -> &Arc<Leases> {
@@ -157,8 +157,8 @@ impl Answerer for Inside {
             Call::ClaimResumedExecution { args } => Some(args.lease_id.clone()),
             Call::Renew { handle } => handle_codec::decode(&handle.opaque).ok().map(|decoded| decoded.payload.lease_id),
             Call::ScanEligibleExecutions { args } => {
-                let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
-                coverage.look(args.lane_id.as_str(), args.partition.index);
+                let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+                rounds.look(args.lane_id.as_str(), args.partition.index);
                 None
             }
             _ => None,

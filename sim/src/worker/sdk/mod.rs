@@ -79,7 +79,7 @@ async fn application(
 ) {
     let inside = Inside::new(&party, bridge.clone(), wards.clone(), surroundings.partitions);
     let leases = Arc::clone(inside.leases());
-    let coverage = Arc::clone(inside.coverage());
+    let rounds = Arc::clone(inside.rounds());
     let backend: Arc<dyn ff_core::engine_backend::EngineBackend> = Arc::new(Caller(inside));
     let config = WorkerConfig {
         backend: None,
@@ -103,7 +103,7 @@ async fn application(
     }
     // The application's own look at the queues, where it claims through grants.
     let mut own = Worker::new(party.clone(), Arc::clone(&backend), &plan, identity, surroundings);
-    own.coverage = Arc::clone(&coverage);
+    own.rounds = Arc::clone(&rounds);
     if plan.registers {
         own.register().await;
         let (party, bridge) = (party.clone(), bridge.clone());
@@ -114,7 +114,7 @@ async fn application(
         tokio::spawn(native::heartbeats(own.party.clone(), backend, own.identity.clone(), sleep));
     }
     let mut process = Process::new(worker, own, bridge.clone(), leases, wards);
-    let looks = || coverage.lock().unwrap_or_else(PoisonError::into_inner).looks();
+    let looks = || rounds.lock().unwrap_or_else(PoisonError::into_inner).looks();
     loop {
         let looked = looks();
         let claimed = match entry {
