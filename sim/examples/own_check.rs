@@ -26,7 +26,8 @@ impl Check for TwoAttempts {
     }
 
     fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
-        let Seen::State(execution, _) = seen else { return };
+        let Seen::State(state) = seen else { return };
+        let execution = state.found;
         let attempts = execution.attempts.len();
         let look = if attempts == 0 { Look::Vacuous } else { Look::at(attempts < 3, "third") };
         notes.look(Invariant::of(&TWO_ATTEMPTS), look, || format!("the execution has {attempts} attempts"));

@@ -288,7 +288,8 @@ impl Check for NothingEnds {
     }
 
     fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
-        let Seen::State(execution, _) = seen else { return };
+        let Seen::State(state) = seen else { return };
+        let execution = state.found;
         let ended = execution.core.vector.terminal_outcome != TerminalOutcome::None;
         notes.look(Invariant::of(&NOTHING_ENDS), Look::at(!ended, "ended"), || "it has ended".to_owned());
     }

@@ -12,15 +12,12 @@ use ff_script::engine_error_ext::transport_script;
 use crate::message::{Answered, Done, Refusal, Reply};
 use crate::port::Unanswered;
 
-/// The script error that the client's own parser makes of a refusal (`ff-script/src/error.rs`,
-/// `ScriptError::from_code_with_detail`); a runtime error is none. Of `execution_not_active`'s four details only the
-/// first survives the parser.
+/// The script error that the client makes of a refusal; a runtime error is none.
 fn script_error(refusal: Refusal) -> Result<ScriptError, &'static str> {
     if let Refusal::RuntimeError(message) = refusal {
         return Err(message);
     }
-    let (code, detail) = (refusal.spelled(), refusal.detail());
-    Ok(ScriptError::from_code_with_detail(&code, &detail).unwrap_or_else(|| unknown_code(&code)))
+    Ok(refusal.parsed().unwrap_or_else(|| unknown_code(&refusal.spelled())))
 }
 
 /// A code that the client's parser does not know; its details are lost.

@@ -205,12 +205,48 @@ catalogue! {
         "an attempt_timeout entry belongs to the current attempt of an active execution",
     S31 History ["misplaced", "out-of-order"]
         "eligible executions are listed by priority, then age, then id",
+    S32 History ["created", "delayed", "retry", "resumed"]
+        "work that was promised to wait is not granted before it is due, by the server's clock",
+    S33 Transition ["unmet"]
+        "work that waits for dependencies becomes eligible only once as many upstreams have succeeded as its edges' policy needs",
+    S34 State ["missing", "closed", "waitpoint-not-active", "condition-closed", "left-open"]
+        "a suspended execution has an open suspension with an active waitpoint and an open condition; no other has an open one",
+    S35 Transition ["other-waitpoint", "not-suspended"]
+        "a signal moves an execution only out of the suspension that waits at the signal's waitpoint",
+    S36 History ["second-effect", "other-signal", "never-sent", "refused"]
+        "a signal sent again with its key is answered as before and has no second effect while the key is remembered",
     S37 Transition ["changed"]
         "only a replay changes a terminal execution's phase, outcome or result",
+    S38 Transition ["reclaim-cap", "cancel", "suspension-timeout", "untold", "twice", "not-ended", "other-outcome"]
+        "each end of a flow's member is published once, with its outcome, and nothing else is",
     S39 State ["lease-record", "lease-id"]
         "a terminal execution has no lease",
     S40 State ["earlier-result", "no-result", "another-result"]
         "a successful execution's result is the payload of the completion that succeeded",
+    S41 History ["exceeded"]
+        "of the executions that a quota admitted, no more than its cap have a live grant or lease at any time",
+    S42 History ["exceeded"]
+        "a quota admits no more than its rate within any window, by the clocks of those who ask",
+    S43 History ["breached"]
+        "nothing is granted whose budget was read to have reached a hard limit",
+    S44 History ["again", "never-admitted"]
+        "a slot is given back only by an execution that holds one, once",
+    S45 Transition ["not-holder", "flow-not-cancelled", "timeout-not-due", "earlier-timeout", "deadline-not-due", "cap-without-grant", "dependency-met", "other-cause"]
+        "an execution ends only by a rightful cause: its holder, an operator, a timeout of its own that is due, its cap met by the bearer of a grant, a dependency that cannot be met, the cancel of its flow or siblings",
+    S46 History ["renewal", "completion", "failure", "delay", "suspension", "progress", "waiting", "cancel", "claim", "reclaim", "override", "signal"]
+        "the holder of the live lease, the bearer of a live grant, an operator who overrides and the sender of a valid signal are not refused",
+    S47 Transition ["retries", "reclaims", "deadline", "timeout", "result", "reason", "grant"]
+        "a replayed execution starts afresh: nothing of the life before counts on or is left",
+    S48 Transition ["created", "granted", "claimed", "renewed", "revoked", "failed", "suspended", "signalled", "completed", "cancelled", "delayed", "resumed", "replayed", "eligible", "refused"]
+        "the answer is the effect: what a caller is told is so, and a refusal changes nothing but stamps and the marking of an expired lease",
+    S49 History ["again", "other-partition", "other-execution"]
+        "one idempotency key makes one execution in its namespace while the key lives",
+    S50 Transition ["priority", "delay", "deadline", "budgets", "retries", "category", "backoff", "retries-left", "attempt-timeout"]
+        "an execution's own policy is obeyed over any caller's default",
+    S51 History ["for-ever", "hidden-effect"]
+        "an error that says to try again is not the answer for ever, and one that says to give up has had no effect",
+    S52 History ["claimed", "resumed", "reclaimed"]
+        "no member of a flow is given a lease after the flow's cancel was answered",
     L02 Liveness ["outlives"]
         "a grant is consumed or disappears within its time to live",
     L03 Liveness ["unmarked"]
@@ -223,6 +259,8 @@ catalogue! {
         "every execution becomes terminal",
     L10 Liveness ["unlisted", "no-delay", "unmarkable"]
         "no execution is lost: some scanner, claim, reclaim, signal or timeout can still move it",
+    L13 State ["unheeded"]
+        "accepted signals that satisfy an execution's wait have ended it",
     W01 Worker ["healthy"]
         "a worker whose renewal was refused for good does not call that lease healthy",
     W02 Worker ["refused"]

@@ -11,9 +11,9 @@ use super::promised::Promised;
 use super::waiting::Stuck;
 use super::worker::WorkerFact;
 use crate::intern::ExecutionNo;
-use crate::message::{Reply, Script};
+use crate::message::{Command, Reply, Script};
 use crate::number::Score;
-use crate::store::{Execution, IndexKey, Store};
+use crate::store::{Change, Core, Execution, IndexKey, Store};
 use crate::time::ServerTime;
 
 /// One performed script that is about an execution.
@@ -29,6 +29,29 @@ pub struct Step<'a> {
     pub reply: &'a Reply,
     /// The execution that it is about.
     pub execution: ExecutionNo,
+    /// The execution as it stands after the script; none where there is none of that number.
+    pub found: Option<&'a Execution>,
+    /// The core hash before and after the script. A script that wrote no core left it as it is.
+    pub cores: Option<(&'a Core, &'a Core)>,
+}
+
+impl Step<'_> {
+    /// What the script changed of the execution that it is about, in order.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        let all = self.store.changes().items.iter();
+        all.filter(|(number, _)| *number == self.execution).map(|(_, change)| change)
+    }
+}
+
+/// An execution as it stands.
+#[derive(Debug)]
+pub struct State<'a> {
+    /// The store that holds it.
+    pub store: &'a Store,
+    /// The execution.
+    pub found: &'a Execution,
+    /// What all replies so far have promised about it.
+    pub promised: &'a Promised,
 }
 
 /// One moment that a check is shown.
@@ -36,8 +59,26 @@ pub struct Step<'a> {
 pub enum Seen<'a> {
     /// A script was performed; with what earlier replies promised about its execution.
     Step(&'a Step<'a>, &'a Promised),
-    /// An execution was changed by the script and stands like this now; with what all replies have promised.
-    State(&'a Execution, &'a Promised),
+    /// A script was performed that is about no execution.
+    Script {
+        /// The store after it.
+        store: &'a Store,
+        /// The server's time at which it was performed.
+        now: ServerTime,
+        /// The script with its arguments.
+        script: &'a Script,
+        /// What it answered.
+        reply: &'a Reply,
+    },
+    /// A plain command of admission or administration was performed.
+    Command {
+        /// The store after it.
+        store: &'a Store,
+        /// The command.
+        command: &'a Command,
+    },
+    /// An execution was changed by the script and stands like this now.
+    State(&'a State<'a>),
     /// An index was listed.
     Listing {
         /// The store that it was read from.
@@ -80,10 +121,11 @@ impl Seen<'_> {
     pub fn execution(&self) -> Option<ExecutionNo> {
         match self {
             Self::Step(step, _) => Some(step.execution),
-            Self::State(execution, _) | Self::Unfinished { execution, .. } => Some(execution.number),
+            Self::State(state) => Some(state.found.number),
+            Self::Unfinished { execution, .. } => Some(execution.number),
             Self::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
             Self::Passed { passed, .. } => Some(passed.overdue.execution),
-            Self::Ended(_) => None,
+            Self::Ended(_) | Self::Script { .. } | Self::Command { .. } => None,
             Self::Worker(fact) => fact.execution(),
         }
     }

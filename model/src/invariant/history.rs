@@ -44,7 +44,7 @@ impl Check for OfHistories {
             Seen::Listing { store, partition, key, members } => {
                 check_scan_order(notes, store, *partition, *key, members);
             }
-            Seen::State(..) | Seen::Passed { .. } | Seen::Unfinished { .. } | Seen::Ended(_) | Seen::Worker(_) => {}
+            _ => {}
         }
     }
 }
@@ -166,7 +166,7 @@ fn check_fenced(notes: &mut Notes<'_>, promised: &Promised, step: &Step<'_>, fen
 /// An eligible entry stands where its execution's priority and age put it; a listing of the first few
 /// members can only be right if every entry is.
 fn check_eligible_scores(notes: &mut Notes<'_>, step: &Step<'_>) {
-    let Some(found) = step.store.execution(step.execution) else { return };
+    let Some(found) = step.found else { return };
     for (key, score) in found.members.iter().filter(|(key, _)| matches!(key, IndexKey::Eligible(_))) {
         let look = Look::at(*score == found.core.eligible_score(), "misplaced");
         notes.look(Invariant::S31, look, || format!("{} holds it at {}", key.name(), score.to_lua_string()));

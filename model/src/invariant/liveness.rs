@@ -94,7 +94,7 @@ impl Check for OfLiveness {
                 };
                 notes.look(Invariant::L09, look, || detail);
             }
-            Seen::Step(..) | Seen::State(..) | Seen::Listing { .. } | Seen::Worker(_) => {}
+            _ => {}
         }
     }
 }

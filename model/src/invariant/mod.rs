@@ -6,13 +6,19 @@
 //! that lies about what it did is caught by what it said. States are looked at where they change;
 //! [`Checker::recheck`] looks at all of them from scratch and must agree.
 
+mod admission;
+mod answer;
 mod catalogue;
 mod check;
+mod early;
+mod ending;
 mod history;
 mod liveness;
 mod look;
+mod parking;
 mod promised;
 mod state;
+mod submission;
 #[cfg(test)]
 mod tests;
 mod transition;
@@ -20,7 +26,7 @@ mod waiting;
 mod worker;
 
 pub use catalogue::{Invariant, Promise, Scope};
-pub use check::{Check, Notes, Seen, Step};
+pub use check::{Check, Notes, Seen, State, Step};
 pub use liveness::Passed;
 pub use look::Look;
 pub use promised::{Promised, PromisedGrant, PromisedLease};
@@ -92,6 +98,9 @@ impl Checker {
         self.tally.found.clear();
         match message {
             Message::Script(script) => self.observe_script(store, now, script, reply),
+            Message::Command(command) => {
+                self.show(&Seen::Command { store, command }, Standing::default());
+            }
             Message::Range { partition, key, .. } => {
                 if let Reply::Members(members) = reply {
                     let seen = Seen::Listing { store, partition: *partition, key: *key, members };
@@ -123,10 +132,15 @@ impl Checker {
     fn observe_script(&mut self, store: &Store, now: ServerTime, script: &Script, reply: &Reply) {
         if let Some(execution) = script.execution() {
             let mut known = self.take(execution);
-            let step = Step { store, now, script, reply, execution };
+            let found = store.execution(execution);
+            let untouched = || found.map(|found| (&found.core, &found.core));
+            let cores = store.changes().core_of(execution).or_else(untouched);
+            let step = Step { store, now, script, reply, execution, found, cores };
             self.show(&Seen::Step(&step, &known.promised), Standing::default());
             known.promised.follow(&step);
             self.executions[execution.index()] = Some(known);
+        } else {
+            self.show(&Seen::Script { store, now, script, reply }, Standing::default());
         }
         for execution in store.changes().executions() {
             self.look_at_state(store, execution);
@@ -143,7 +157,8 @@ impl Checker {
     fn look_at_state(&mut self, store: &Store, execution: ExecutionNo) {
         let Some(found) = store.execution(execution) else { return };
         let mut known = self.take(execution);
-        known.standing = self.show(&Seen::State(found, &known.promised), known.standing);
+        let state = State { store, found, promised: &known.promised };
+        known.standing = self.show(&Seen::State(&state), known.standing);
         self.executions[execution.index()] = Some(known);
     }
 
@@ -170,7 +185,8 @@ impl Checker {
             .flat_map(|found| {
                 let position = found.number.index();
                 let known = self.executions.get(position).and_then(Option::as_deref).unwrap_or(&blank);
-                let is_broken = |row: &&state::Row| matches!((row.look)(found, &known.promised), Look::Broken(_));
+                let state = State { store, found, promised: &known.promised };
+                let is_broken = |row: &&state::Row| matches!((row.look)(&state), Look::Broken(_));
                 let broken: Vec<_> = state::STATE.iter().filter(is_broken).map(|row| row.invariant).collect();
                 broken.into_iter().map(move |invariant| (invariant, position))
             })
@@ -184,6 +200,12 @@ fn catalogue_checks() -> Vec<Box<dyn Check>> {
         Box::new(transition::OfTransitions),
         Box::new(history::OfHistories::default()),
         Box::new(state::OfStates),
+        Box::new(early::OfOrder::default()),
+        Box::new(parking::OfSignals::default()),
+        Box::new(ending::OfEnds),
+        Box::new(admission::OfAdmission::default()),
+        Box::new(answer::OfAnswers::default()),
+        Box::new(submission::OfSubmissions::default()),
         Box::new(liveness::OfLiveness::default()),
         Box::new(worker::OfWorkers),
     ]

@@ -1,11 +1,12 @@
 //! What the replies so far have promised about one execution; bounded, whatever happens to it.
 
-use ff_core::state::{LifecyclePhase, OwnershipState};
+use ff_core::state::{LifecyclePhase, OwnershipState, PublicState};
 use ff_core::types::{AttemptIndex, LeaseFence, LeaseId};
 
 use super::check::Step;
 use crate::intern::{InstanceNo, LaneNo, WorkerNo};
 use crate::message::{Done, GrantKind, IssueGrant, Reply, Script};
+use crate::number::Score;
 use crate::store::{Change, IndexKey};
 use crate::time::ServerTime;
 
@@ -54,6 +55,8 @@ pub struct Promised {
     pub timeout_attempt: Option<AttemptIndex>,
     /// A digest of the last successful completion's payload; none when it gave none.
     pub success: Option<u64>,
+    /// Before which time it was promised not to run, and by what, as a case of S32.
+    pub not_before: Option<(Score, &'static str)>,
 }
 
 impl Promised {
@@ -88,8 +91,9 @@ impl Promised {
             (Script::Complete { payload, .. }, Reply::Done(_)) => self.success = digest(payload),
             _ => {}
         }
+        self.follow_delay(step);
         self.forget_deleted_grant(step);
-        let Some(found) = step.store.execution(step.execution) else { return };
+        let Some(found) = step.found else { return };
         let vector = &found.core.vector;
         let ended = match (vector.lifecycle_phase, vector.ownership_state) {
             (LifecyclePhase::Active, OwnershipState::Leased) => None,
@@ -100,23 +104,36 @@ impl Promised {
         if let Some(holder) = &mut self.holder {
             holder.ended = if renewed { None } else { holder.ended.or(ended) };
         }
-        let entered = step.store.changes().items.iter().any(|(number, change)| {
-            *number == step.execution
-                && matches!(change, Change::Member { key: IndexKey::AttemptTimeout, after: Some(_), .. })
-        });
+        let entered = step
+            .changes()
+            .any(|change| matches!(change, Change::Member { key: IndexKey::AttemptTimeout, after: Some(_), .. }));
         if entered {
             self.timeout_attempt = found.core.current_attempt_index;
         }
     }
 
+    /// A delay holds until somebody runs the execution, or it ends.
+    fn follow_delay(&mut self, step: &Step<'_>) {
+        let Reply::Done(done) = step.reply else { return };
+        let resumes = |delay_ms: u64| (delay_ms > 0).then(|| (Score::after(step.now.ms(), delay_ms), "resumed"));
+        match (step.script, done) {
+            (Script::Create(args), Done::Created(PublicState::Delayed)) => {
+                self.not_before = args.delay_until.map(|until| (Score::at_ms(until.0), "created"));
+            }
+            (Script::Delay { until, .. }, _) => self.not_before = Some((Score::at_ms(until.0), "delayed")),
+            (_, Done::RetryScheduled(due)) => self.not_before = Some((*due, "retry")),
+            (Script::Signal(args), Done::SignalAccepted("resume_condition_satisfied")) => {
+                self.not_before = resumes(args.resume_delay_ms);
+            }
+            (Script::Resume { delay_ms, .. }, _) => self.not_before = resumes(*delay_ms),
+            (_, Done::Leased(_)) | (Script::Replay { .. }, _) => self.not_before = None,
+            _ => {}
+        }
+    }
+
     /// A grant that was dropped at its expiry stays gone when the server's clock steps back.
     fn forget_deleted_grant(&mut self, step: &Step<'_>) {
-        let lapsed = step
-            .store
-            .changes()
-            .items
-            .iter()
-            .any(|(number, change)| *number == step.execution && matches!(change, Change::GrantLapsed(_)));
+        let lapsed = step.changes().any(|change| matches!(change, Change::GrantLapsed(_)));
         let issued_now = matches!(step.reply, Reply::Done(Done::Granted(_)));
         if lapsed && !issued_now {
             self.grant = None;

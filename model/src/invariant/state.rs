@@ -7,8 +7,9 @@ use ff_core::state::{
 use ff_core::types::AttemptIndex;
 
 use super::catalogue::Invariant;
-use super::check::{Check, Notes, Seen};
+use super::check::{Check, Notes, Seen, State};
 use super::look::Look;
+use super::parking;
 use super::promised::{Promised, digest};
 use crate::message::GrantKind;
 use crate::number::Score;
@@ -19,62 +20,80 @@ use crate::store::{Execution, IndexKey};
 pub(super) struct Row {
     pub invariant: Invariant,
     /// How an execution is looked at, with what was promised about it.
-    pub look: fn(&Execution, &Promised) -> Look,
+    pub look: fn(&State<'_>) -> Look,
     /// What was seen, in one sentence.
-    explain: fn(&Execution, &Promised) -> String,
+    explain: fn(&State<'_>) -> String,
 }
 
 /// Every state invariant.
-pub(super) const STATE: [Row; 13] = [
-    Row { invariant: Invariant::S07, look: |found, _| lease_agrees(found), explain: |found, _| leases(found) },
-    Row { invariant: Invariant::S15, look: grant_is_claimable, explain: |found, _| grant_and_state(found) },
+pub(super) const STATE: [Row; 15] = [
+    Row { invariant: Invariant::S07, look: |state| lease_agrees(state.found), explain: |state| leases(state.found) },
+    Row {
+        invariant: Invariant::S15,
+        look: |state| grant_is_claimable(state.found, state.promised),
+        explain: |state| grant_and_state(state.found),
+    },
     Row {
         invariant: Invariant::S17,
-        look: |found, _| attempts_add_up(found),
-        explain: |found, _| attempt_count(found),
+        look: |state| attempts_add_up(state.found),
+        explain: |state| attempt_count(state.found),
     },
     Row {
         invariant: Invariant::S23,
-        look: |found, _| terminal_attempt_ended(found),
-        explain: |found, _| records(found),
+        look: |state| terminal_attempt_ended(state.found),
+        explain: |state| records(state.found),
     },
     Row {
         invariant: Invariant::S24,
-        look: |found, _| started_matches_phase(found),
-        explain: |found, _| records(found),
+        look: |state| started_matches_phase(state.found),
+        explain: |state| records(state.found),
     },
     Row {
         invariant: Invariant::S25,
-        look: |found, _| Look::at(is_legal(&found.core.vector), "illegal"),
-        explain: |found, _| vector_in_words(found),
+        look: |state| Look::at(is_legal(&state.found.core.vector), "illegal"),
+        explain: |state| vector_in_words(state.found),
     },
     Row {
         invariant: Invariant::S26,
-        look: |found, _| public_state_is_derived(found),
-        explain: |found, _| public_states(found),
+        look: |state| public_state_is_derived(state.found),
+        explain: |state| public_states(state.found),
     },
     Row {
         invariant: Invariant::S27,
-        look: |found, _| in_own_primary_index(found),
-        explain: |found, _| state_and_indexes(found),
+        look: |state| in_own_primary_index(state.found),
+        explain: |state| state_and_indexes(state.found),
     },
     Row {
         invariant: Invariant::S28,
-        look: |found, _| lease_expiry_agrees(found),
-        explain: |found, _| state_and_indexes(found),
+        look: |state| lease_expiry_agrees(state.found),
+        explain: |state| state_and_indexes(state.found),
     },
     Row {
         invariant: Invariant::S29,
-        look: |found, _| worker_leases_agree(found),
-        explain: |found, _| state_and_indexes(found),
+        look: |state| worker_leases_agree(state.found),
+        explain: |state| state_and_indexes(state.found),
     },
-    Row { invariant: Invariant::S30, look: timeout_is_current, explain: timeout_and_attempt },
+    Row {
+        invariant: Invariant::S30,
+        look: |state| timeout_is_current(state.found, state.promised),
+        explain: |state| timeout_and_attempt(state.found, state.promised),
+    },
+    Row { invariant: Invariant::S34, look: parking::suspension_is_whole, explain: parking::suspension_in_words },
+    Row {
+        invariant: Invariant::L13,
+        look: parking::accepted_signals_are_heeded,
+        explain: parking::suspension_in_words,
+    },
     Row {
         invariant: Invariant::S39,
-        look: |found, _| terminal_has_no_lease(found),
-        explain: |found, _| lease_of_ended(found),
+        look: |state| terminal_has_no_lease(state.found),
+        explain: |state| lease_of_ended(state.found),
     },
-    Row { invariant: Invariant::S40, look: result_is_of_success, explain: results },
+    Row {
+        invariant: Invariant::S40,
+        look: |state| result_is_of_success(state.found, state.promised),
+        explain: |state| results(state.found, state.promised),
+    },
 ];
 
 /// The checks of states.
@@ -86,9 +105,9 @@ impl Check for OfStates {
     }
 
     fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
-        let Seen::State(found, promised) = seen else { return };
+        let Seen::State(state) = seen else { return };
         for row in &STATE {
-            notes.look(row.invariant, (row.look)(found, promised), || (row.explain)(found, promised));
+            notes.look(row.invariant, (row.look)(state), || (row.explain)(state));
         }
     }
 }

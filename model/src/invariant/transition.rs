@@ -38,10 +38,7 @@ fn check(notes: &mut Notes<'_>, step: &Step<'_>) {
     if let Script::IssueClaimGrant(args) | Script::IssueReclaimGrant(args) = step.script {
         check_capabilities(notes, step, args);
     }
-    let Some(found) = step.store.execution(step.execution) else { return };
-    // A script that wrote no core left it as it is, and must not have promised otherwise.
-    let written = step.store.changes().core_of(step.execution);
-    let (before, after) = written.unwrap_or((&found.core, &found.core));
+    let (Some(found), Some((before, after))) = (step.found, step.cores) else { return };
     check_terminal(notes, step, before, after);
     check_epoch(notes, step, before, after);
     check_cap(notes, step, before, after, found);
@@ -87,9 +84,7 @@ fn check_cap(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: &Core
 }
 
 fn check_capabilities(notes: &mut Notes<'_>, step: &Step<'_>, args: &IssueGrant) {
-    let (Reply::Done(Done::Granted(_)), Some(found)) = (step.reply, step.store.execution(step.execution)) else {
-        return;
-    };
+    let (Reply::Done(Done::Granted(_)), Some(found)) = (step.reply, step.found) else { return };
     let missing = found.submission.required.iter().find(|token| !args.capabilities.contains(*token));
     notes.look(Invariant::S13, Look::at(missing.is_none(), "incapable"), || {
         format!("granted to a worker without {}", missing.map_or("", String::as_str))
@@ -113,12 +108,7 @@ fn check_terminal(notes: &mut Notes<'_>, step: &Step<'_>, before: &Core, after: 
     if before.vector.lifecycle_phase != LifecyclePhase::Terminal || matches!(step.script, Script::Replay { .. }) {
         return;
     }
-    let rewritten = step
-        .store
-        .changes()
-        .items
-        .iter()
-        .any(|(number, change)| *number == step.execution && matches!(change, Change::Result));
+    let rewritten = step.changes().any(|change| matches!(change, Change::Result));
     let same = after.vector.lifecycle_phase == before.vector.lifecycle_phase
         && after.vector.terminal_outcome == before.vector.terminal_outcome
         && !rewritten;

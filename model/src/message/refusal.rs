@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use ff_core::error::ErrorClass;
 use ff_core::state::{LifecyclePhase, TerminalOutcome};
 use ff_core::types::{AttemptId, FlowId, LeaseEpoch};
+use ff_script::ScriptError;
 
 use crate::spelling::word;
 use crate::store::TokenError;
@@ -155,6 +157,20 @@ impl Refusal {
             Self::AlreadyMemberOfDifferentFlow(flow) => Cow::Owned(format!("{}:{flow}", self.code())),
             _ => Cow::Borrowed(self.code()),
         }
+    }
+
+    /// How a caller's loop is told to treat it (`ff-script/src/error.rs`, `ScriptError::class`). A code that the
+    /// client's parser does not know ends the loop.
+    pub fn class(&self) -> ErrorClass {
+        self.parsed().map_or(ErrorClass::Terminal, |error| error.class())
+    }
+
+    /// What the client's own parser makes of it (`ff-script/src/error.rs`, `ScriptError::from_code_with_detail`); none
+    /// for a runtime error and for a code that the parser does not know. Of `execution_not_active`'s four details only
+    /// the first survives the parser.
+    pub(crate) fn parsed(&self) -> Option<ScriptError> {
+        let is_code = !matches!(self, Self::RuntimeError(_));
+        is_code.then(|| ScriptError::from_code_with_detail(&self.spelled(), &self.detail())).flatten()
     }
 
     /// The first detail beside the code; empty where there is none.

@@ -1,6 +1,7 @@
 //! Every invariant turned red once: by what the shipped protocol does, by a planted defect, or by a server that does
 //! or answers something besides what its script says.
 mod red;
+mod red_around;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +117,14 @@ impl World {
     fn fine(&mut self, script: Script) {
         let (reply, broken) = self.perform(&Message::Script(script), |_, _| (), None);
         assert!(matches!(reply, Reply::Done(_)) && broken.is_empty(), "{reply:?} broke {broken:?}");
+    }
+
+    /// A script that must be accepted, whatever it breaks.
+    #[track_caller]
+    fn accepted(&mut self, script: Script) -> Vec<Invariant> {
+        let (reply, broken) = self.perform(&Message::Script(script), |_, _| (), None);
+        assert!(matches!(reply, Reply::Done(_)), "{reply:?}");
+        broken
     }
 
     /// Creates an execution and makes it the one that the calls are about.
