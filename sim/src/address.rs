@@ -145,6 +145,7 @@ pub enum Draw {
     TwiceAfter = 8,
     Id = 9,
     IdRest = 10,
+    Service = 11,
 }
 
 /// All that a seed has to draw from.

@@ -120,6 +120,10 @@ pub struct Counts {
     pub runs: Runs,
     /// Completions that somebody listened to.
     pub completions: Completions,
+    /// Renewals that a starved process sent late.
+    pub starved: u64,
+    /// Writes that were acknowledged and that a replica lacked.
+    pub lost_writes: u64,
     /// Executions created.
     pub created: u64,
     /// Executions not terminal at the end.

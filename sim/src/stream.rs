@@ -33,6 +33,7 @@ pub enum Extra {
     Progress = 1,
     Childless = 2,
     Flow = 4,
+    Clock = 5,
 }
 
 /// One stream.
@@ -133,7 +134,7 @@ impl From<Ratio> for String {
 }
 
 /// Two ends, both included, written `[low, high]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "[i64; 2]", into = "[i64; 2]")]
 pub struct Range {
     /// Lowest.

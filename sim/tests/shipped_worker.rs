@@ -129,7 +129,7 @@ fn a_shipped_worker_whose_process_dies_renews_no_more() {
     let scenario = scenario::parse(Path::new("one.toml"), text).unwrap();
     let mut plan = draw(&scenario, 1);
     let worker = PartyKey(PartyKey::WORKERS);
-    let crash = What::Crash { restart_ms: 50_000 };
+    let crash = What::Crash { restart_ms: 50_000, same_instance: false };
     plan.faults = vec![at(worker, 15_000, crash)];
     let log = Log::default();
     let until = Some(TrueTime::from_ms(59_000));

@@ -97,7 +97,7 @@ fn a_fault_less_changes_nothing_else() {
     for (at_ms, what) in [
         (7_000, What::WorkerStep { by_ms: -9_999 }),
         (9_000, What::Pause { for_ms: 20_000 }),
-        (40_000, What::Crash { restart_ms: 1_000 }),
+        (40_000, What::Crash { restart_ms: 1_000, same_instance: false }),
         (50_000, What::Cut { for_ms: 5_000, way: Way::Both }),
     ] {
         let strikes = Strikes::At { party: idle, at_us: TrueTime::from_ms(at_ms) };
@@ -268,8 +268,12 @@ fn a_crash_right_after_a_message_drops_the_worker_at_that_await() {
     let mut plan = draw(&scenario("steady", 10), 1);
     let key = PartyKey(PartyKey::WORKERS);
     for (skip, from_ms) in [(0, 1_000), (2, 20_000), (3, 40_000)] {
-        let strikes = Strikes::Sending { party: key, from_us: TrueTime::from_ms(from_ms), skip };
-        plan.faults.push(Fault { key: format!("crash {skip}"), strikes, what: What::Crash { restart_ms: 500 } });
+        let strikes = Strikes::Sending { party: key, from_us: TrueTime::from_ms(from_ms), skip, message: None };
+        plan.faults.push(Fault {
+            key: format!("crash {skip}"),
+            strikes,
+            what: What::Crash { restart_ms: 500, same_instance: false },
+        });
     }
     let seen = FaultsSeen::default();
     let outcome: Outcome = replay(&Arc::new(plan), vec![Box::new(seen.clone())]);

@@ -167,6 +167,11 @@ impl Checker {
         self.tally.counts.iter().copied()
     }
 
+    /// Counts on from another's looks, with the same checks.
+    pub fn count_on(&mut self, other: &Self) {
+        self.tally.counts.clone_from(&other.tally.counts);
+    }
+
     /// The catalogue's state violations that stand now, as the incremental checks know them.
     pub fn standing(&self) -> BTreeSet<(Invariant, usize)> {
         let known = self.executions.iter().enumerate();

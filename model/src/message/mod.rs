@@ -30,7 +30,7 @@ use crate::intern::{ExecutionNo, LaneNo, NamespaceNo};
 use crate::store::IndexKey;
 
 /// One request to the server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Message {
     /// `TIME`.
     Time,

@@ -39,7 +39,7 @@ pub struct HandleFields {
 }
 
 /// `ff_create_execution`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Create {
     /// The execution.
     pub execution: ExecutionNo,
@@ -60,7 +60,7 @@ pub struct Create {
 }
 
 /// `ff_issue_claim_grant` and `ff_issue_reclaim_grant`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct IssueGrant {
     /// Where.
     pub place: Place,
@@ -165,7 +165,7 @@ pub enum Expiry {
 }
 
 /// One atomic function of the shipped library.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Script {
     /// `ff_create_execution`.
     Create(Box<Create>),

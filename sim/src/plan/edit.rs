@@ -46,6 +46,7 @@ impl Plan {
             Element::Work(key) => {
                 plan.work.retain(|item| item.key != *key);
                 plan.operators.retain(|action| action.work != *key);
+                plan.faults.retain(|fault| !matches!(fault.strikes, Strikes::Holder { work, .. } if work == *key));
             }
             Element::Worker(key) => {
                 plan.workers.retain(|worker| worker.key != *key);
@@ -62,7 +63,7 @@ impl Plan {
     pub fn concretise(&self, struck: &[Struck]) -> Self {
         let mut plan = self.clone();
         plan.rates.clear();
-        plan.faults.retain(|fault| matches!(fault.strikes, Strikes::At { .. }));
+        plan.faults.retain(|fault| matches!(fault.strikes, Strikes::At { .. } | Strikes::Holder { .. }));
         plan.faults.retain(|fault| struck.iter().any(|struck| struck.key == fault.key));
         let of_messages = struck.iter().filter_map(|struck| {
             let strikes = Strikes::Message(struck.address.clone()?);

@@ -37,6 +37,16 @@ pub enum Strikes {
         from_us: TrueTime,
         /// So many such messages are let by first.
         skip: u32,
+        /// Only messages of this name count; any without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// Whoever holds the lease of a work item at a true time, or is the next to have it.
+    Holder {
+        /// The work item.
+        work: u32,
+        /// From when on.
+        from_us: TrueTime,
     },
     /// The message of this address ([`crate::address`]).
     Message(String),
@@ -47,7 +57,7 @@ impl Strikes {
     pub const fn party(&self) -> Option<PartyKey> {
         match self {
             Self::At { party, .. } | Self::Sending { party, .. } => Some(*party),
-            Self::Message(_) => None,
+            Self::Holder { .. } | Self::Message(_) => None,
         }
     }
 }
@@ -73,6 +83,9 @@ pub struct MessageRate {
     pub messages: Ratio,
     /// How much later a delayed message arrives, or how long after the first time a repeated one is applied again.
     pub by_ms: Range,
+    /// Whether messages of the other parties meet it too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everyone: bool,
 }
 
 /// A kind of fault that befalls single messages.
@@ -117,10 +130,13 @@ pub enum Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum What {
-    /// The process dies; a new instance starts after this long.
+    /// The process dies and starts again after this long.
     Crash {
         /// How long it stays down.
         restart_ms: u64,
+        /// Whether it comes back under the instance id that it had.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        same_instance: bool,
     },
     /// The machine stalls.
     Pause {
@@ -158,6 +174,25 @@ pub enum What {
         /// How far.
         by_ms: i64,
     },
+    /// The party's renewals leave its process only later, while everything else goes on.
+    Starve {
+        /// How long.
+        for_ms: u64,
+    },
+    /// The server is down and comes back with all that it held.
+    ServerRestart {
+        /// How long it does not answer.
+        down_ms: u64,
+    },
+    /// A replica takes over from the server.
+    FailOver {
+        /// The writes of so many last milliseconds are missing there.
+        lose_ms: u64,
+        /// The replica's clock minus the server's.
+        clock_ms: i64,
+        /// How long nobody answers.
+        down_ms: u64,
+    },
     /// Nothing befalls this message, whatever the rates say.
     Spare,
 }
@@ -175,9 +210,11 @@ impl Target {
     const fn words(self) -> &'static str {
         match self {
             Self::Server => "the server at a time",
-            Self::Party => "a worker or reclaimer at a time",
+            Self::Party => "another party than the server at a time, or the holder of a work item",
             Self::Message => "a message",
-            Self::PartyOrMessage => "a worker or reclaimer at a time or when it sends, or a message",
+            Self::PartyOrMessage => {
+                "another party than the server at a time or when it sends, the holder of a work item, or a message"
+            }
         }
     }
 }
@@ -195,6 +232,9 @@ impl What {
             Self::Cut { .. } => "cut",
             Self::ServerStep { .. } => "server_step",
             Self::WorkerStep { .. } => "worker_step",
+            Self::Starve { .. } => "starve",
+            Self::ServerRestart { .. } => "server_restart",
+            Self::FailOver { .. } => "fail_over",
             Self::Spare => "spare",
         }
     }
@@ -202,9 +242,9 @@ impl What {
     /// What such a fault can strike.
     const fn target(self) -> Target {
         match self {
-            Self::ServerStep { .. } => Target::Server,
+            Self::ServerStep { .. } | Self::ServerRestart { .. } | Self::FailOver { .. } => Target::Server,
             Self::Crash { .. } => Target::PartyOrMessage,
-            Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. } => Target::Party,
+            Self::Pause { .. } | Self::Cut { .. } | Self::WorkerStep { .. } | Self::Starve { .. } => Target::Party,
             Self::LostRequest | Self::LostReply | Self::Delay { .. } | Self::Duplicate { .. } | Self::Spare => {
                 Target::Message
             }
@@ -215,9 +255,10 @@ impl What {
     pub(super) const fn cannot_strike(self, strikes: &Strikes) -> Option<&'static str> {
         let target = self.target();
         let fits = match strikes {
-            Strikes::At { party, .. } if party.0 == PartyKey::SERVER.0 => matches!(target, Target::Server),
-            Strikes::At { party, .. } | Strikes::Sending { party, .. } if party.0 < PartyKey::RECLAIMERS => false,
-            Strikes::At { .. } => matches!(target, Target::Party | Target::PartyOrMessage),
+            Strikes::At { party, .. } | Strikes::Sending { party, .. } if party.0 == PartyKey::SERVER.0 => {
+                matches!((target, strikes), (Target::Server, Strikes::At { .. }))
+            }
+            Strikes::At { .. } | Strikes::Holder { .. } => matches!(target, Target::Party | Target::PartyOrMessage),
             Strikes::Sending { .. } => matches!(target, Target::PartyOrMessage),
             Strikes::Message(_) => matches!(target, Target::Message | Target::PartyOrMessage),
         };
@@ -227,7 +268,17 @@ impl What {
     /// What it does, in a few words.
     pub fn describe(self) -> String {
         match self {
-            Self::Crash { restart_ms } => format!("the process dies and is back after {restart_ms} ms"),
+            Self::Crash { restart_ms, same_instance: false } => {
+                format!("the process dies and is back after {restart_ms} ms")
+            }
+            Self::Crash { restart_ms, same_instance: true } => {
+                format!("the process dies and is back after {restart_ms} ms as the same instance")
+            }
+            Self::Starve { for_ms } => format!("its renewals leave up to {for_ms} ms late"),
+            Self::ServerRestart { down_ms } => format!("the server does not answer for {down_ms} ms"),
+            Self::FailOver { lose_ms, clock_ms, down_ms } => format!(
+                "a replica takes over after {down_ms} ms that lacks the last {lose_ms} ms and whose clock is {clock_ms} ms off"
+            ),
             Self::Pause { for_ms } => format!("the machine stalls for {for_ms} ms"),
             Self::Cut { for_ms, way: Way::Out } => format!("its requests are lost for {for_ms} ms"),
             Self::Cut { for_ms, way: Way::In } => format!("replies to it are lost for {for_ms} ms"),

@@ -78,10 +78,55 @@ pub struct WorldPlan {
     pub latency_us: Range,
     /// How long a client waits for one reply.
     pub request_timeout_ms: u64,
+    /// How long the server takes for one message.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub service_us: Range,
     /// The server's clock.
     pub server: Skew,
+    /// Clocks of parties that are no workers or reclaimers, where they are not right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clocks: Vec<OthersClock>,
+    /// Engine processes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub engines: u32,
+    /// Processes that run the scheduler.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub schedulers: u32,
     /// Where the model differs from 0.15.0.
     pub deviations: Vec<Deviation>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_one(count: &u32) -> bool {
+    *count == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_nothing(range: &Range) -> bool {
+    range.low == 0 && range.high == 0
+}
+
+/// The clock of one party that is no worker or reclaimer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OthersClock {
+    /// Whose.
+    pub party: PartyKey,
+    /// How wrong it is.
+    pub clock: Skew,
+}
+
+impl WorldPlan {
+    /// The parties that are no workers or reclaimers, in the order in which they are seated.
+    pub fn others(&self) -> impl Iterator<Item = PartyKey> + use<> {
+        let engines = (1..self.engines).map(PartyKey::engine);
+        let schedulers = (1..self.schedulers).map(PartyKey::scheduler);
+        PartyKey::FIXED.into_iter().chain(engines).chain(schedulers)
+    }
 }
 
 /// One worker process, or one reclaimer.

@@ -22,6 +22,12 @@ impl PartyKey {
     pub const OPERATOR: Self = Self(4);
     /// Whoever delivers signals.
     pub const SIGNALLER: Self = Self(5);
+    /// The engines beside the first: `engine-2` and so on.
+    const MORE_ENGINES: u32 = 10;
+    /// The schedulers beside the first: `scheduler-2` and so on.
+    const MORE_SCHEDULERS: u32 = 30;
+    /// At most so many engines, and so many schedulers.
+    pub const MOST_OF_A_ROLE: u32 = 9;
     /// The first reclaimer.
     pub const RECLAIMERS: u32 = 100;
     /// The first worker.
@@ -36,6 +42,8 @@ impl PartyKey {
             3 => "submitter",
             4 => "operator",
             5 => "signaller",
+            Self::MORE_ENGINES..Self::MORE_SCHEDULERS => "engine",
+            Self::MORE_SCHEDULERS..Self::RECLAIMERS => "scheduler",
             Self::RECLAIMERS..Self::WORKERS => "reclaimer",
             _ => "worker",
         }
@@ -47,6 +55,8 @@ impl std::fmt::Display for PartyKey {
         let name = match self.0 {
             Self::WORKERS.. => format!("worker-{}", self.0 - Self::WORKERS),
             Self::RECLAIMERS.. => format!("reclaimer-{}", self.0 - Self::RECLAIMERS),
+            Self::MORE_SCHEDULERS.. => format!("scheduler-{}", self.0 - Self::MORE_SCHEDULERS + 2),
+            Self::MORE_ENGINES.. => format!("engine-{}", self.0 - Self::MORE_ENGINES + 2),
             _ => self.role().to_owned(),
         };
         f.pad(&name)
@@ -57,6 +67,16 @@ impl PartyKey {
     /// The parties of which a world has one each, in order.
     pub const FIXED: [Self; 6] =
         [Self::SERVER, Self::ENGINE, Self::SCHEDULER, Self::SUBMITTER, Self::OPERATOR, Self::SIGNALLER];
+
+    /// The engine of a number, from 0 on.
+    pub const fn engine(number: u32) -> Self {
+        if number == 0 { Self::ENGINE } else { Self(Self::MORE_ENGINES + number - 1) }
+    }
+
+    /// The scheduler of a number, from 0 on.
+    pub const fn scheduler(number: u32) -> Self {
+        if number == 0 { Self::SCHEDULER } else { Self(Self::MORE_SCHEDULERS + number - 1) }
+    }
 
     /// The instance id of one life of this party's process; also the name of that life in addresses, where a dot
     /// stands before the life.
@@ -84,6 +104,8 @@ impl FromStr for PartyKey {
         let key = match role {
             "worker" => Self::WORKERS.checked_add(number),
             "reclaimer" => Some(Self::RECLAIMERS + number).filter(|key| *key < Self::WORKERS),
+            "engine" if (2..=Self::MOST_OF_A_ROLE).contains(&number) => Some(Self::engine(number - 1).0),
+            "scheduler" if (2..=Self::MOST_OF_A_ROLE).contains(&number) => Some(Self::scheduler(number - 1).0),
             _ => None,
         };
         key.map(Self).ok_or_else(refused)
@@ -110,8 +132,15 @@ mod tests {
 
     #[test]
     fn a_party_is_read_back_from_its_name() {
-        let keys = [PartyKey(PartyKey::WORKERS + 17), PartyKey(PartyKey::RECLAIMERS), PartyKey::ENGINE];
-        assert_eq!(keys.map(|key| key.to_string()), ["worker-17", "reclaimer-0", "engine"]);
+        let keys = [
+            PartyKey(PartyKey::WORKERS + 17),
+            PartyKey(PartyKey::RECLAIMERS),
+            PartyKey::ENGINE,
+            PartyKey::engine(1),
+            PartyKey::scheduler(2),
+        ];
+        let names = ["worker-17", "reclaimer-0", "engine", "engine-2", "scheduler-3"];
+        assert_eq!(keys.map(|key| key.to_string()), names);
         assert!(keys.into_iter().all(|key| key.to_string().parse() == Ok(key)));
         assert!("worker".parse::<PartyKey>().is_err() && "reclaimer-99999".parse::<PartyKey>().is_err());
     }

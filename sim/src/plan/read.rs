@@ -70,6 +70,14 @@ impl Plan {
                 "up to a day, and long enough",
             )?;
         }
+        let counts = [("engines", world.engines), ("schedulers", world.schedulers)];
+        for (name, count) in counts {
+            let possible = (1..=PartyKey::MOST_OF_A_ROLE).contains(&count);
+            require(possible, of_world(name), count.to_string(), "1 to 9")?;
+        }
+        let Range { low, high } = world.service_us;
+        let possible = low >= 0 && high <= 60_000_000;
+        require(possible, of_world("service_us"), format!("[{low}, {high}]"), "0 to 60000000")?;
         let Range { low, high } = world.latency_us;
         require(low >= 1 && high <= 60_000_000, of_world("latency_us"), format!("[{low}, {high}]"), "1 to 60000000")?;
         let (mut workers, mut items) = (BTreeSet::new(), BTreeSet::new());
@@ -114,9 +122,13 @@ impl Plan {
             if let Some(accepted) = fault.what.cannot_strike(&fault.strikes) {
                 return Err((key("strikes"), format!("a {} of something else", fault.what.name()), accepted));
             }
-            if let Some(party) = fault.strikes.party().filter(|party| *party != PartyKey::SERVER) {
-                let known = workers.contains(&party);
-                require(known, key("strikes"), party.to_string(), "a worker or reclaimer of this plan")?;
+            if let Some(party) = fault.strikes.party() {
+                let known = workers.contains(&party) || self.world.others().any(|other| other == party);
+                require(known, key("strikes"), party.to_string(), "a party of this plan")?;
+            }
+            if let Strikes::Holder { work, .. } = fault.strikes {
+                let known = items.contains(&work);
+                require(known, key("strikes"), work.to_string(), "the key of a work item of this plan")?;
             }
             if let Strikes::Message(address) = &fault.strikes
                 && let Err(accepted) = AddressKey::parse(address)
@@ -176,6 +188,6 @@ mod tests {
         let mut stranger = plan();
         stranger.workers.pop();
         let error = refused(&stranger.text());
-        assert!(error.contains("strikes: found worker-2, accepted is a worker or reclaimer of this plan"), "{error}");
+        assert!(error.contains("strikes: found worker-2, accepted is a party of this plan"), "{error}");
     }
 }

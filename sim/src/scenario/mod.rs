@@ -83,6 +83,12 @@ pub struct World {
     pub lanes: Vec<String>,
     /// How long faults and new work last, in milliseconds of true time.
     pub for_ms: u64,
+    /// Engine processes, each with every scanner.
+    #[serde(default = "one")]
+    pub engines: u32,
+    /// Processes that run the scheduler; each worker asks one of them.
+    #[serde(default = "one")]
+    pub schedulers: u32,
 }
 
 fn default_lanes() -> Vec<String> {
@@ -385,11 +391,22 @@ pub struct Clocks {
     pub worker_drift_ppm: Range,
     /// The server's drift.
     pub server_drift_ppm: Range,
+    /// Offset from true time of everybody else: engines, schedulers, submitter, operator, signaller, reclaimers.
+    pub others_offset_ms: Range,
+    /// Drift of everybody else.
+    pub others_drift_ppm: Range,
 }
 
 impl Default for Clocks {
     fn default() -> Self {
-        Self { worker_offset_ms: zero_range(), worker_drift_ppm: zero_range(), server_drift_ppm: zero_range() }
+        let none = zero_range();
+        Self {
+            worker_offset_ms: none,
+            worker_drift_ppm: none,
+            server_drift_ppm: none,
+            others_offset_ms: none,
+            others_drift_ppm: none,
+        }
     }
 }
 
@@ -401,11 +418,14 @@ pub struct Network {
     pub latency_us: Range,
     /// How long the client waits for one reply.
     pub request_timeout_ms: u64,
+    /// How long the server, which does one thing at a time, takes for one message, in microseconds. What arrives
+    /// meanwhile waits in a queue.
+    pub service_us: Range,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { latency_us: Range { low: 100, high: 900 }, request_timeout_ms: 250 }
+        Self { latency_us: Range { low: 100, high: 900 }, request_timeout_ms: 250, service_us: zero_range() }
     }
 }
 
@@ -459,6 +479,37 @@ pub struct Faults {
     pub server_step: Option<ServerStep>,
     /// A worker's wall clock steps.
     pub worker_step: Option<WorkerStep>,
+    /// A worker's renewals leave its process only later, while its work goes on.
+    pub starve: Option<Stall>,
+    /// The server is down for a while and comes back with all that it held.
+    pub server_restart: Option<ServerRestart>,
+    /// A replica takes over that lacks the server's last writes and has a clock of its own.
+    pub fail_over: Option<FailOver>,
+}
+
+/// Shares of the parties beside the workers that a fault strikes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Others {
+    /// Of the engines.
+    pub engine: Ratio,
+    /// Of the schedulers.
+    pub scheduler: Ratio,
+    /// The submitter.
+    pub submitter: Ratio,
+    /// The operator.
+    pub operator: Ratio,
+    /// The signaller.
+    pub signaller: Ratio,
+    /// Of the reclaimers.
+    pub reclaimer: Ratio,
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        let none = Ratio::NEVER;
+        Self { engine: none, scheduler: none, submitter: none, operator: none, signaller: none, reclaimer: none }
+    }
 }
 
 /// Crashes.
@@ -470,14 +521,26 @@ pub struct Crash {
     pub seeds: Ratio,
     /// Share of workers.
     pub workers: Ratio,
+    /// Share of the others.
+    #[serde(default)]
+    pub others: Others,
+    /// Share of work items whose holder is struck, whoever that is then.
+    #[serde(default = "never")]
+    pub holders: Ratio,
     /// Share of crashes that strike right after a message was sent, wherever the code then waits.
     #[serde(default = "never")]
     pub at_message: Ratio,
+    /// Names of the messages that count for that, as `ff_…` functions are named without their prefix; any when empty.
+    #[serde(default)]
+    pub messages: Vec<String>,
+    /// Share of crashes after which the process comes back under the instance id that it had.
+    #[serde(default = "never")]
+    pub same_instance: Ratio,
     /// How long the worker stays down.
     pub restart_ms: Range,
 }
 
-/// Stalls and cuts.
+/// Stalls, cuts and starved renewals.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stall {
@@ -486,6 +549,12 @@ pub struct Stall {
     pub seeds: Ratio,
     /// Share of workers.
     pub workers: Ratio,
+    /// Share of the others.
+    #[serde(default)]
+    pub others: Others,
+    /// Share of work items whose holder is struck, whoever that is then.
+    #[serde(default = "never")]
+    pub holders: Ratio,
     /// How long.
     pub for_ms: Range,
 }
@@ -499,6 +568,9 @@ pub struct Messages {
     pub seeds: Ratio,
     /// Share of messages.
     pub messages: Ratio,
+    /// Whether messages of engines, schedulers, submitter, operator and signaller count too.
+    #[serde(default)]
+    pub everyone: bool,
 }
 
 /// Slow messages.
@@ -512,6 +584,9 @@ pub struct Slow {
     pub messages: Ratio,
     /// How much longer.
     pub by_ms: Range,
+    /// Whether messages of engines, schedulers, submitter, operator and signaller count too.
+    #[serde(default)]
+    pub everyone: bool,
 }
 
 /// Steps of the server's clock.
@@ -525,6 +600,41 @@ pub struct ServerStep {
     pub count: Range,
     /// How far; negative is backwards.
     pub by_ms: Range,
+    /// How long after each step the clock steps back by as much; never without.
+    #[serde(default)]
+    pub back_after_ms: Option<Range>,
+}
+
+/// Restarts of the server.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerRestart {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// How many.
+    pub count: Range,
+    /// How long nobody answers.
+    pub down_ms: Range,
+}
+
+/// Fail-overs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailOver {
+    /// Share of seeds.
+    #[serde(default = "always")]
+    pub seeds: Ratio,
+    /// How many.
+    pub count: Range,
+    /// The writes of so many last milliseconds are missing on the replica.
+    pub lose_ms: Range,
+    /// The replica's clock minus the server's.
+    #[serde(default = "zero_range")]
+    pub clock_ms: Range,
+    /// How long nobody answers.
+    #[serde(default = "zero_range")]
+    pub down_ms: Range,
 }
 
 /// Steps of workers' clocks.
@@ -536,6 +646,9 @@ pub struct WorkerStep {
     pub seeds: Ratio,
     /// Share of workers.
     pub workers: Ratio,
+    /// Share of the others.
+    #[serde(default)]
+    pub others: Others,
     /// How far; negative is backwards.
     pub by_ms: Range,
 }

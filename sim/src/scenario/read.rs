@@ -169,6 +169,12 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     ] {
         check_duration(key, range)?;
     }
+    let most = crate::plan::PartyKey::MOST_OF_A_ROLE;
+    require((1..=most).contains(&world.engines), "world.engines", world.engines, "1 to 9")?;
+    require((1..=most).contains(&world.schedulers), "world.schedulers", world.schedulers, "1 to 9")?;
+    let service = network.service_us;
+    let possible = service.low >= 0 && service.high <= 60_000_000;
+    require(possible, "network.service_us", show(service), "0 to 60000000")?;
     let Range { low, high } = network.latency_us;
     require(low >= 1 && high <= 60_000_000, "network.latency_us", show(network.latency_us), "1 to 60000000")?;
     let timeout = network.request_timeout_ms;
@@ -225,16 +231,22 @@ fn check_clocks(scenario: &Scenario) -> Result<(), Problem> {
     for (key, range) in [
         ("clocks.worker_drift_ppm", scenario.clocks.worker_drift_ppm),
         ("clocks.server_drift_ppm", scenario.clocks.server_drift_ppm),
+        ("clocks.others_drift_ppm", scenario.clocks.others_drift_ppm),
     ] {
         let possible = range.low >= -500_000 && range.high <= 500_000;
         require(possible, key, show(range), "-500000 to 500000")?;
     }
-    check_step("clocks.worker_offset_ms", scenario.clocks.worker_offset_ms)
+    check_step("clocks.worker_offset_ms", scenario.clocks.worker_offset_ms)?;
+    check_step("clocks.others_offset_ms", scenario.clocks.others_offset_ms)
 }
 
 fn check_step(key: &str, range: Range) -> Result<(), Problem> {
     let possible = range.low >= -(DAY_MS as i64) && range.high <= DAY_MS as i64;
     require(possible, key, show(range), "-86400000 to 86400000")
+}
+
+fn check_count(key: &str, count: Range) -> Result<(), Problem> {
+    require(count.low >= 0 && count.high <= 1_000, key, show(count), "0 to 1000")
 }
 
 fn check_faults(scenario: &Scenario) -> Result<(), Problem> {
@@ -252,9 +264,22 @@ fn check_faults(scenario: &Scenario) -> Result<(), Problem> {
         check_duration("faults.delay.by_ms", delay.by_ms)?;
     }
     if let Some(step) = &faults.server_step {
-        let possible = step.count.low >= 0 && step.count.high <= 1_000;
-        require(possible, "faults.server_step.count", show(step.count), "0 to 1000")?;
+        check_count("faults.server_step.count", step.count)?;
         check_step("faults.server_step.by_ms", step.by_ms)?;
+        step.back_after_ms.map_or(Ok(()), |after| check_duration("faults.server_step.back_after_ms", after))?;
+    }
+    if let Some(starve) = &faults.starve {
+        check_duration("faults.starve.for_ms", starve.for_ms)?;
+    }
+    if let Some(restart) = &faults.server_restart {
+        check_count("faults.server_restart.count", restart.count)?;
+        check_duration("faults.server_restart.down_ms", restart.down_ms)?;
+    }
+    if let Some(over) = &faults.fail_over {
+        check_count("faults.fail_over.count", over.count)?;
+        check_duration("faults.fail_over.lose_ms", over.lose_ms)?;
+        check_duration("faults.fail_over.down_ms", over.down_ms)?;
+        check_step("faults.fail_over.clock_ms", over.clock_ms)?;
     }
     if let Some(step) = &faults.worker_step {
         check_step("faults.worker_step.by_ms", step.by_ms)?;

@@ -9,8 +9,8 @@ use ff_core::backend::HandleKind;
 use ff_core::contracts::{ResumeCondition, SignalMatcher, TimeoutBehavior};
 use ff_core::types::{AttemptIndex, ExecutionId, LeaseEpoch, TimestampMs, WaitpointId, WaitpointToken};
 
-use super::Surroundings;
 use super::signaller::{self, SIGNAL_NAME, Signal};
+use super::{Asked, Surroundings};
 use crate::address::About;
 use crate::plan::{Park, TaskPlan};
 use crate::scenario::{Ending, Player};
@@ -203,9 +203,8 @@ impl Application {
     /// Tells the signaller the token, and when to use it.
     fn send_signal(&self, waitpoint: Waitpoint, signal: Option<(u64, Option<u64>)>) {
         let Some((after_ms, resume_delay_ms)) = signal else { return };
-        let position = self.surroundings.positions.signaller;
+        let Asked { position, backend } = self.surroundings.signaller.clone();
         let signaller = Party::new(Arc::clone(self.party.hub()), position);
-        let backend = Arc::clone(&self.surroundings.signaller);
         let signal = Signal {
             execution: self.id.clone(),
             waitpoint: waitpoint.id,

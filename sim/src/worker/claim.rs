@@ -79,10 +79,11 @@ impl Worker {
             self.capabilities.clone(),
             SERVER_GRANT_TTL_MS,
         );
-        let scheduler = std::sync::Arc::clone(&self.surroundings.scheduler);
+        let asked = self.surroundings.scheduler_of(&self.party);
+        let scheduler = std::sync::Arc::clone(&asked.backend);
         let request = async move { scheduler.claim_for_worker(args).await };
         let about = About::Lane(self.party.hub().ids().lane(&lane));
-        match self.party.ask(self.surroundings.positions.scheduler, about, "claim_for_worker", request).await {
+        match self.party.ask(asked.position, about, "claim_for_worker", request).await {
             Some(Ok(ClaimForWorkerOutcome::Granted(grant))) => self.claim_from_grant(lane, grant).await,
             Some(Ok(_)) | None => Ok(None),
             Some(Err(error)) => Err(error),

@@ -25,7 +25,7 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, LaneId, Namespace, WorkerId, WorkerInstanceId};
 
 use crate::plan::{PartyKey, Plan, WorkerPlan};
-use crate::world::{Cast, Hub, Party, PartyNo, TaskFuture};
+use crate::world::{Cast, Hub, Life, Party, PartyNo, TaskFuture};
 
 /// The namespace of every execution and worker.
 pub fn namespace() -> Namespace {
@@ -59,13 +59,13 @@ impl Ledger {
     }
 }
 
-/// Positions of the parties that others talk to.
-#[derive(Clone, Copy, Debug)]
-pub struct Positions {
-    /// The scheduler's process.
-    pub scheduler: PartyNo,
-    /// The signaller.
-    pub signaller: PartyNo,
+/// A process that others ask for something, with its own client.
+#[derive(Clone)]
+pub struct Asked {
+    /// Where it is.
+    pub position: PartyNo,
+    /// Its own client, for requests that run in its process.
+    pub backend: Arc<dyn EngineBackend>,
 }
 
 /// What every worker of a run shares.
@@ -77,14 +77,19 @@ pub struct Surroundings {
     pub lanes: Arc<[LaneId]>,
     /// Lease length.
     pub lease_ttl_ms: u64,
-    /// Where others are.
-    pub positions: Positions,
-    /// The scheduler's own client, for requests that run in its process.
-    pub scheduler: Arc<dyn EngineBackend>,
-    /// The signaller's own client.
-    pub signaller: Arc<dyn EngineBackend>,
+    /// The schedulers' processes.
+    pub schedulers: Arc<[Asked]>,
+    /// The signaller.
+    pub signaller: Asked,
     /// What was submitted.
     pub ledger: Arc<Ledger>,
+}
+
+impl Surroundings {
+    /// The scheduler that a worker asks: always the same.
+    fn scheduler_of(&self, party: &Party) -> &Asked {
+        &self.schedulers[party.hub().key(party.number()).0 as usize % self.schedulers.len()]
+    }
 }
 
 /// The players of a plan's run; on the bare substrate, workers that only send empty requests.
@@ -102,17 +107,19 @@ struct Players {
 impl Players {
     fn new(plan: &Arc<Plan>, hub: &Arc<Hub>) -> Self {
         let partitions = PartitionConfig { num_flow_partitions: plan.world.partitions, ..PartitionConfig::default() };
-        // The parties of which there is one each are seated first, in the order of their list.
-        let seat = |key: PartyKey| PartyKey::FIXED.iter().position(|fixed| *fixed == key).unwrap_or_default();
-        let positions = Positions { scheduler: seat(PartyKey::SCHEDULER), signaller: seat(PartyKey::SIGNALLER) };
-        let scheduler = Party::new(Arc::clone(hub), positions.scheduler).scheduler_backend(partitions);
-        let signaller = Party::new(Arc::clone(hub), positions.signaller).trait_backend(partitions);
+        // The parties that are no workers are seated first, in the order of their list.
+        let seat = |key: PartyKey| plan.world.others().position(|other| other == key).unwrap_or_default();
+        let schedulers = (0..plan.world.schedulers).map(|number| {
+            let position = seat(PartyKey::scheduler(number));
+            Asked { position, backend: Party::new(Arc::clone(hub), position).scheduler_backend(partitions) }
+        });
+        let position = seat(PartyKey::SIGNALLER);
+        let signaller = Asked { position, backend: Party::new(Arc::clone(hub), position).trait_backend(partitions) };
         let surroundings = Surroundings {
             partitions,
             lanes: plan.world.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
             lease_ttl_ms: plan.world.lease_ttl_ms,
-            positions,
-            scheduler,
+            schedulers: schedulers.collect(),
             signaller,
             ledger: Arc::default(),
         };
@@ -120,15 +127,15 @@ impl Players {
         Self { plan: Arc::clone(plan), surroundings, planned }
     }
 
-    fn worker(&self, party: Party, planned: &WorkerPlan, life: u32) -> TaskFuture {
+    fn worker(&self, party: Party, planned: &WorkerPlan, life: Life) -> TaskFuture {
         let identity = Identity {
             worker: WorkerId::new(planned.worker_id.as_str()),
-            instance: WorkerInstanceId::new(planned.key.instance(life)),
+            instance: WorkerInstanceId::new(planned.key.instance(life.instance)),
         };
         match planned.entry {
             #[cfg(feature = "sdk")]
             Some(entry) if planned.player == crate::scenario::Player::Sdk => {
-                let seed = sdk::RuntimeSeed { seed: self.plan.seed, party: planned.key.0, life };
+                let seed = sdk::RuntimeSeed { seed: self.plan.seed, party: planned.key.0, life: life.number };
                 Box::pin(sdk::run(party, planned.clone(), entry, identity, self.surroundings.clone(), seed))
             }
             Some(entry) => Box::pin(native::run(party, planned.clone(), entry, identity, self.surroundings.clone())),
@@ -138,16 +145,15 @@ impl Players {
 }
 
 impl Cast for Players {
-    fn tasks_of(&mut self, party: Party, key: PartyKey, life: u32) -> Vec<TaskFuture> {
+    fn tasks_of(&mut self, party: Party, key: PartyKey, life: Life) -> Vec<TaskFuture> {
         match key {
-            PartyKey::ENGINE => engine::scanners(&party, &self.surroundings),
+            _ if key.role() == "engine" => engine::scanners(&party, &self.surroundings),
             PartyKey::SUBMITTER => {
                 vec![Box::pin(submitter::run(party, Arc::clone(&self.plan), self.surroundings.clone()))]
             }
             PartyKey::OPERATOR => {
                 vec![Box::pin(operator::run(party, Arc::clone(&self.plan), self.surroundings.clone()))]
             }
-            PartyKey::SERVER | PartyKey::SCHEDULER | PartyKey::SIGNALLER => Vec::new(),
             _ => {
                 let planned = self.planned.get(&key).map(|position| &self.plan.workers[*position]);
                 planned.map(|planned| self.worker(party, planned, life)).into_iter().collect()
@@ -164,7 +170,7 @@ impl Cast for Players {
 struct Bare;
 
 impl Cast for Bare {
-    fn tasks_of(&mut self, party: Party, key: PartyKey, _: u32) -> Vec<TaskFuture> {
+    fn tasks_of(&mut self, party: Party, key: PartyKey, _: Life) -> Vec<TaskFuture> {
         if key.0 < PartyKey::WORKERS {
             return Vec::new();
         }

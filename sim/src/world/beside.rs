@@ -22,7 +22,6 @@ use super::hub::{PartyNo, TaskNo};
 use super::outgoing::{Load, Outgoing};
 use super::party::Party;
 use super::wait::Ended;
-use crate::plan::PartyKey;
 
 /// What a message carries for the other server; the world hands it on unopened.
 pub type Tag = dyn Any + Send + Sync;
@@ -141,8 +140,8 @@ impl Inline<'_> {
             PartitionConfig { num_flow_partitions: world.plan.world.partitions, ..PartitionConfig::default() };
         let (hub, party) = (Arc::clone(&world.hub), self.party);
         let fresh = move || Party::new(hub, party).backend(partitions);
-        if world.seats[party].key == PartyKey::SCHEDULER {
-            let kept = world.inline_scheduler.get_or_insert_with(|| Arc::new(fresh().with_scheduler()));
+        if world.seats[party].key.role() == "scheduler" {
+            let kept = world.inline_schedulers.entry(party).or_insert_with(|| Arc::new(fresh().with_scheduler()));
             return Arc::clone(kept);
         }
         Arc::new(fresh())

@@ -14,19 +14,25 @@ use super::{Cast, Options, World, liveness};
 use crate::address::AddressKey;
 use crate::clock::{PartyClock, ServerClock, TrueTime};
 use crate::outcome::Counts;
-use crate::plan::{FIRST_KID, PartyKey, Plan, Strikes, secret_of};
+use crate::plan::{FIRST_KID, PartyKey, Plan, Strikes, What, secret_of};
+
+/// A deployment's server before anybody has used it.
+pub(super) fn empty_store(plan: &Plan) -> Store {
+    let deviations: Deviations = plan.world.deviations.iter().copied().collect();
+    let mut store = Store::new(Secret::new(FIRST_KID, secret_of(plan.seed).to_vec()), deviations);
+    store.seed_lanes(plan.world.lanes.iter().cloned());
+    store
+}
 
 impl World {
     /// The world of a plan, in which nothing has happened yet. The cast is given the meeting place of its parties.
     pub fn new(plan: &Arc<Plan>, options: Options, cast: impl FnOnce(&Arc<Hub>) -> Box<dyn Cast>) -> Self {
-        let deviations: Deviations = plan.world.deviations.iter().copied().collect();
         let ears = Ears {
             recording: !options.observers.is_empty(),
             beside: options.beside.clone(),
             overhears: options.overhears.clone(),
         };
         let hub = Hub::new(plan, ears);
-        let secret = Secret::new(FIRST_KID, secret_of(plan.seed).to_vec());
         let checker = Checker::with(options.checks.of_a_run());
         let mut world = Self {
             cast: cast(&hub),
@@ -39,13 +45,18 @@ impl World {
             positions: std::collections::BTreeMap::new(),
             tasks: Slab::default(),
             flights: Slab::default(),
+            held_back: Slab::default(),
             requests: Slab::default(),
             responses: Slab::default(),
             news: Slab::default(),
             server_clock: ServerClock::new(plan.world.server),
-            store: Store::new(secret, deviations),
+            store: empty_store(plan),
             checker,
             last_writes: Vec::new(),
+            log: plan.faults.iter().any(|fault| matches!(fault.what, What::FailOver { .. })).then(Vec::new),
+            down_until: TrueTime::default(),
+            free_at: TrueTime::default(),
+            awaiting_holder: Vec::new(),
             of_messages: hashbrown::HashMap::default(),
             has_struck: vec![false; plan.faults.len()],
             struck: Vec::new(),
@@ -59,9 +70,8 @@ impl World {
             awaited: std::collections::BTreeMap::new(),
             outbox: Vec::new(),
             ready: Vec::new(),
-            inline_scheduler: None,
+            inline_schedulers: std::collections::BTreeMap::new(),
         };
-        world.store.seed_lanes(plan.world.lanes.iter().cloned());
         world.take_seats();
         world.plan_faults();
         world.schedule(TrueTime::from_ms(plan.world.for_ms), 0, Event::Heal);
@@ -70,8 +80,9 @@ impl World {
 
     fn take_seats(&mut self) {
         let plan = Arc::clone(&self.plan);
-        for key in PartyKey::FIXED {
-            let number = self.seat(key, PartyClock::default(), None);
+        for key in plan.world.others() {
+            let clock = plan.world.clocks.iter().find(|other| other.party == key).map(|other| other.clock);
+            let number = self.seat(key, PartyClock::new(clock.unwrap_or_default()), None);
             self.schedule(TrueTime::default(), number, Event::Start(number as u32));
         }
         for worker in &plan.workers {
@@ -102,6 +113,7 @@ impl World {
                         self.schedule(*from_us, number, Event::Fault(position));
                     }
                 }
+                Strikes::Holder { from_us, .. } => self.schedule(*from_us, 0, Event::Fault(position)),
                 Strikes::Message(address) => {
                     // A plan is checked when it is read; an address that is none meets nothing.
                     if let Ok(key) = AddressKey::parse(address) {

@@ -18,8 +18,12 @@ pub type SeatNo = u32;
 pub enum Event {
     /// A party's timer ends.
     Elapse(SeatNo, WaitNo),
+    /// A message leaves a process that was starved.
+    Send(u32),
     /// A message reaches the server.
     Deliver(u32),
+    /// The server has come to a message that waited for it.
+    Perform(u32),
     /// A reply reaches its sender.
     Reply(u32),
     /// A party's client gives up waiting.

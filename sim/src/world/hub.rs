@@ -274,6 +274,11 @@ impl Hub {
         lock(&self.inner).waits.end(number, ended)
     }
 
+    /// Whether somebody still waits.
+    pub(super) fn is_awaited(&self, number: WaitNo) -> bool {
+        lock(&self.inner).waits.task(number).is_some()
+    }
+
     /// What has ended a wait, which is none any more then.
     pub(super) fn take(&self, number: WaitNo) -> Option<Ended> {
         lock(&self.inner).waits.take(number)

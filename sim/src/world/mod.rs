@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use claimlab_model::backend::ModelBackend;
 use claimlab_model::completion::SubscriptionNo;
+use claimlab_model::intern::ExecutionNo;
 use claimlab_model::invariant::Checker;
 use claimlab_model::store::Store;
 use ff_core::backend::CompletionPayload;
@@ -44,6 +45,7 @@ use crate::address::AddressKey;
 use crate::clock::{ServerClock, TrueTime};
 use crate::outcome::{Counts, Violation};
 use crate::plan::{PartyKey, Plan, Struck};
+use fault::{HeldBack, Logged};
 use heap::{Heap, Slab};
 use hub::TaskNo;
 use network::Flight;
@@ -52,10 +54,19 @@ use seat::Seat;
 use tasks::{Request, Task};
 use wait::WaitNo;
 
+/// One life of a party's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// How many there were before.
+    pub number: u32,
+    /// The life whose instance id it has: its own, unless it came back as the same instance.
+    pub instance: u32,
+}
+
 /// Who plays in a world.
 pub trait Cast: Send {
     /// The tasks that a party's process starts with in one of its lives.
-    fn tasks_of(&mut self, party: Party, key: PartyKey, life: u32) -> Vec<TaskFuture>;
+    fn tasks_of(&mut self, party: Party, key: PartyKey, life: Life) -> Vec<TaskFuture>;
 
     /// Whether every work item of the plan was acknowledged.
     fn has_submitted_all(&self) -> bool;
@@ -86,6 +97,8 @@ pub struct World {
     positions: BTreeMap<PartyKey, PartyNo>,
     tasks: Slab<Task>,
     flights: Slab<Box<Flight>>,
+    /// Renewals that have not left their starved processes.
+    held_back: Slab<HeldBack>,
     requests: Slab<Request>,
     responses: Slab<(WaitNo, Box<dyn std::any::Any + Send>)>,
     news: Slab<(SubscriptionNo, CompletionPayload)>,
@@ -94,6 +107,14 @@ pub struct World {
     checker: Checker,
     /// Who changed each execution last: role, script and result.
     last_writes: Vec<Option<(&'static str, &'static str, &'static str)>>,
+    /// What the server has performed, where a fail-over is planned: a replica is made of it.
+    log: Option<Vec<Logged>>,
+    /// Until when nobody answers.
+    down_until: TrueTime,
+    /// When the server has done what has arrived so far.
+    free_at: TrueTime,
+    /// Faults that wait for somebody to hold an execution, as positions in the plan.
+    awaiting_holder: Vec<(ExecutionNo, u32)>,
     /// Planned faults of single messages, as positions in the plan.
     of_messages: HashMap<AddressKey, Vec<u32>, FxBuildHasher>,
     /// Which of the plan's faults have struck.
@@ -110,5 +131,5 @@ pub struct World {
     awaited: BTreeMap<WaitNo, u64>,
     outbox: Vec<Outgoing>,
     ready: Vec<TaskNo>,
-    inline_scheduler: Option<Arc<ModelBackend<Party>>>,
+    inline_schedulers: BTreeMap<PartyNo, Arc<ModelBackend<Party>>>,
 }

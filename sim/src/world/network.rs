@@ -20,6 +20,8 @@ pub struct Flight {
     reply: Option<Ended>,
     sent_at: TrueTime,
     back_us: u64,
+    /// How long the server takes for it.
+    service_us: u64,
     lose_reply: bool,
     /// Deliveries still to come.
     deliveries: u8,
@@ -40,6 +42,7 @@ impl Flight {
             reply: None,
             sent_at: TrueTime::default(),
             back_us: 0,
+            service_us: 0,
             lose_reply: false,
             deliveries: 0,
             reply_due: false,
@@ -58,6 +61,13 @@ impl World {
         mut flight: Box<Flight>,
         call: Option<u64>,
     ) {
+        if self.seats[party].starved_until > self.now && flight.load.is_renewal() {
+            let until = self.seats[party].starved_until;
+            self.counts.starved += 1;
+            let held = self.held_back.insert(((task, party), wait, flight, call));
+            self.schedule(until, party, Event::Send(held));
+            return;
+        }
         let load = &flight.load;
         let address = self.hub.address(task, party, load.about(), load.name());
         let out_us = self.hub.latency_us(&address, Draw::LatencyOut);
@@ -90,10 +100,11 @@ impl World {
         let arrives = self.now.plus_us(out_us + fate.late_us);
         // A reply cannot come too late where both ways together take less than half of the shortest time that a clock
         // of the plan makes of the timeout: a clock runs at most half again as fast as true time.
-        let is_close = 2 * (out_us + fate.late_us + back_us) >= self.plan.world.request_timeout_ms * 1_000;
+        let is_busy = self.plan.world.service_us.high > 0;
+        let is_close = is_busy || 2 * (out_us + fate.late_us + back_us) >= self.plan.world.request_timeout_ms * 1_000;
         if fate.lose_request || fate.lose_reply || is_close {
             let give_up = self.now.plus_us(self.timeout_us(party));
-            if fate.lose_request || fate.lose_reply || arrives.plus_us(back_us) >= give_up {
+            if is_busy || fate.lose_request || fate.lose_reply || arrives.plus_us(back_us) >= give_up {
                 self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
             }
         }
@@ -103,6 +114,7 @@ impl World {
             flight.wait = wait;
             flight.sent_at = self.now;
             flight.back_us = back_us;
+            flight.service_us = self.hub.draws().within(address.key, Draw::Service, self.plan.world.service_us);
             flight.lose_reply = fate.lose_reply;
             flight.deliveries = 1 + u8::from(fate.again_us.is_some());
             let position = self.flights.insert(flight);
@@ -111,14 +123,38 @@ impl World {
                 self.schedule(arrives.plus_us(again_us), party, Event::Deliver(position));
             }
         }
-        if let Some(restart_ms) = fate.crash_ms {
-            self.crash(party, restart_ms);
+        if let Some((restart_ms, same_instance)) = fate.crash {
+            self.crash(party, restart_ms, same_instance);
         }
     }
 
     /// How long a party's client waits for one reply, in true time.
     fn timeout_us(&self, party: PartyNo) -> u64 {
         self.hub.clock(party).true_us_of(self.plan.world.request_timeout_ms * 1_000)
+    }
+
+    /// A message has arrived: it is lost where nobody answers, waits where the server is busy, or is performed.
+    pub(super) fn arrive(&mut self, position: u32) {
+        let Some(flight) = self.flights.get_mut(position) else { return };
+        let (party, wait, number, sent_at) = (flight.party, flight.wait, flight.number, flight.sent_at);
+        if self.down_until > self.now {
+            flight.deliveries -= 1;
+            let answered = flight.answered;
+            self.free_flight(position);
+            self.tell(party, |_| Happening::Dropped { message: number, why: "the server does not answer" });
+            if !answered {
+                let give_up = sent_at.plus_us(self.timeout_us(party)).max(self.now);
+                self.schedule(give_up, party, Event::GiveUp(party as u32, wait));
+            }
+            return;
+        }
+        let done = self.free_at.max(self.now).plus_us(flight.service_us);
+        if done > self.now {
+            self.free_at = done;
+            self.schedule(done, party, Event::Perform(position));
+        } else {
+            self.deliver(position);
+        }
     }
 
     /// The server performs a message that has arrived; the first performance is answered.

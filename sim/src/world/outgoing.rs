@@ -50,6 +50,11 @@ impl Load {
         }
     }
 
+    /// Whether it renews a lease.
+    pub fn is_renewal(&self) -> bool {
+        self.name() == "renew_lease" || self.name() == "renew"
+    }
+
     /// Whether it only looks whether there is something to do.
     pub fn is_look(&self) -> bool {
         matches!(self, Self::Message(Message::Range { .. }) | Self::Tagged(Message::Range { .. }, _))

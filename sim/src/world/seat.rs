@@ -15,6 +15,8 @@ pub struct Seat {
     pub messages: u64,
     /// How often it was started again.
     pub life: u32,
+    /// The life whose instance id its process has: another one's where it came back as the same instance.
+    pub instance: u32,
     /// Whether its process runs.
     pub alive: bool,
     /// Until when its machine stalls.
@@ -23,6 +25,8 @@ pub struct Seat {
     pub cut_out: TrueTime,
     /// Until when replies to it are lost.
     pub cut_in: TrueTime,
+    /// Until when its renewals stay in its process.
+    pub starved_until: TrueTime,
     /// What happened to it while it stalled.
     pub deferred: Vec<Event>,
     /// Its tasks.
@@ -39,10 +43,12 @@ impl Seat {
             events: 0,
             messages: 0,
             life: 0,
+            instance: 0,
             alive: false,
             stalled_until: None,
             cut_out: TrueTime::default(),
             cut_in: TrueTime::default(),
+            starved_until: TrueTime::default(),
             deferred: Vec::new(),
             tasks: Vec::new(),
             crashes_when_sending: Vec::new(),
@@ -59,5 +65,6 @@ impl Seat {
         self.crashes_when_sending.clear();
         self.cut_in = TrueTime::default();
         self.cut_out = TrueTime::default();
+        self.starved_until = TrueTime::default();
     }
 }

@@ -3,7 +3,7 @@
 use claimlab_model::completion;
 use claimlab_model::intern::ExecutionNo;
 use claimlab_model::invariant::{self, Seen, WorkerFact};
-use claimlab_model::message::{Message, Reply};
+use claimlab_model::message::{Done, Message, Reply};
 use claimlab_model::script;
 use claimlab_model::store::{Change, Core};
 use ff_core::state::{EligibilityState, LifecyclePhase, OwnershipState};
@@ -35,10 +35,16 @@ impl World {
             self.follow_changes(deed);
             self.publish();
         }
+        if self.log.is_some() {
+            self.log(now, message, &reply);
+        }
         let found = self.checker.observe(&self.store, now, message, &reply).to_vec();
         self.tell_performed(party, number, message, &reply);
         self.report_of(party, deed, found);
         self.recheck();
+        if !self.awaiting_holder.is_empty() && matches!(reply, Reply::Done(Done::Leased(_))) {
+            self.strike_new_holders();
+        }
         reply
     }
 

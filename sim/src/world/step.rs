@@ -72,7 +72,7 @@ impl World {
         let holders = leased.filter_map(|found| found.core.current_instance);
         let names: BTreeSet<&str> = holders.map(|instance| ids.instance_id(instance).as_str()).collect();
         let workers = self.seats.iter().filter(|seat| seat.key.0 >= PartyKey::WORKERS);
-        workers.filter(|seat| names.contains(seat.key.instance(seat.life).as_str())).count() as u64
+        workers.filter(|seat| names.contains(seat.key.instance(seat.instance).as_str())).count() as u64
     }
 
     /// Delivers one event.
@@ -80,7 +80,9 @@ impl World {
         match event {
             Event::Elapse(party, wait) => self.end_wait(event, party as PartyNo, wait, Ended::Elapsed),
             Event::GiveUp(party, wait) => self.end_wait(event, party as PartyNo, wait, Ended::Unanswered),
-            Event::Deliver(flight) => self.deliver(flight),
+            Event::Deliver(flight) => self.arrive(flight),
+            Event::Perform(flight) => self.deliver(flight),
+            Event::Send(held) => self.send_held(event, held),
             Event::Reply(flight) => self.reply(event, flight),
             Event::Begin(request) => self.begin(event, request),
             Event::Respond(party, response) => self.respond(event, party as PartyNo, response),
@@ -164,14 +166,14 @@ mod tests {
     use claimlab_model::backend::Method;
     use ff_core::types::{ExecutionId, LeaseEpoch};
 
-    use super::super::{Cast, Options, Party, TaskFuture};
+    use super::super::{Cast, Life, Options, Party, TaskFuture};
     use super::*;
 
     /// Nobody does anything by itself.
     struct Nobody;
 
     impl Cast for Nobody {
-        fn tasks_of(&mut self, _: Party, _: PartyKey, _: u32) -> Vec<TaskFuture> {
+        fn tasks_of(&mut self, _: Party, _: PartyKey, _: Life) -> Vec<TaskFuture> {
             Vec::new()
         }
 

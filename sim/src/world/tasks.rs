@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use super::World;
 use super::heap::Event;
 use super::hub::{PartyNo, TaskFuture, TaskNo};
 use super::outgoing::Outgoing;
 use super::party::Party;
 use super::wait::WaitNo;
+use super::{Life, World};
 use crate::address::{About, Address, Draw};
 use crate::history::Happening;
 
@@ -38,11 +38,11 @@ impl World {
             return;
         }
         seat.alive = true;
-        let (key, life) = (seat.key, seat.life);
+        let (key, life, instance) = (seat.key, seat.life, seat.instance);
         self.hub.begin_life(party, life);
         self.tell(party, |_| Happening::Started { life });
         let access = Party::new(Arc::clone(&self.hub), party);
-        for future in self.cast.tasks_of(access, key, life) {
+        for future in self.cast.tasks_of(access, key, Life { number: life, instance }) {
             let task = self.spawn(party, future, None);
             self.poll(task);
         }

@@ -8,7 +8,9 @@ use claimlab_model::deviation::Deviation;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, FlowId};
 
-use super::{Act, OperatorAction, Park, PartyKey, Plan, TaskPlan, VERSION, WorkItem, WorkerPlan, WorldPlan};
+use super::{
+    Act, OperatorAction, OthersClock, Park, PartyKey, Plan, TaskPlan, VERSION, WorkItem, WorkerPlan, WorldPlan,
+};
 use crate::clock::{Skew, TrueTime};
 use crate::scenario::{Ending, Entry, Player, Scenario};
 use crate::stream::{Extra, Purpose, Ratio, Stream};
@@ -17,12 +19,13 @@ use crate::stream::{Extra, Purpose, Ratio, Stream};
 pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
     let workers = draw_workers(scenario, seed);
     let work = draw_work(scenario, seed);
-    let (faults, rates) = faults::draw(scenario, seed, &workers);
+    let world = draw_world(scenario, seed);
+    let (faults, rates) = faults::draw(scenario, seed, (&world, &workers, &work));
     Plan {
         version: VERSION,
         scenario: scenario.name.clone(),
         seed,
-        world: draw_world(scenario, seed),
+        world,
         operators: draw_operators(scenario, seed, &work),
         faults,
         rates,
@@ -39,7 +42,7 @@ fn partitions(scenario: &Scenario) -> u16 {
 fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
     let mut stream = Stream::new(seed, Purpose::Workers, u64::from(PartyKey::SERVER.0));
     let deviations: Vec<Deviation> = scenario.deviations.clone();
-    WorldPlan {
+    let mut world = WorldPlan {
         partitions: partitions(scenario),
         lanes: scenario.world.lanes.clone(),
         for_ms: scenario.world.for_ms,
@@ -47,8 +50,25 @@ fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
         lease_ttl_ms: scenario.lease.ttl_ms,
         latency_us: scenario.network.latency_us,
         request_timeout_ms: scenario.network.request_timeout_ms,
+        service_us: scenario.network.service_us,
         server: Skew { offset_ms: 0, drift_ppm: stream.within(scenario.clocks.server_drift_ppm) },
+        clocks: Vec::new(),
+        engines: scenario.world.engines,
+        schedulers: scenario.world.schedulers,
         deviations,
+    };
+    let others = world.others().filter(|party| *party != PartyKey::SERVER);
+    let clocks = others.map(|party| OthersClock { party, clock: others_clock(scenario, seed, party) });
+    world.clocks = clocks.filter(|other| other.clock != Skew::default()).collect();
+    world
+}
+
+/// The clock of a party that is no worker.
+fn others_clock(scenario: &Scenario, seed: u64, party: PartyKey) -> Skew {
+    let mut stream = Stream::of_extra(seed, Extra::Clock, u64::from(party.0));
+    Skew {
+        offset_ms: stream.within(scenario.clocks.others_offset_ms),
+        drift_ppm: stream.within(scenario.clocks.others_drift_ppm),
     }
 }
 
@@ -84,7 +104,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             attempt_timeout_ms: None,
             registers: false,
             listens: false,
-            clock: Skew::default(),
+            clock: others_clock(scenario, seed, key),
             player: workers.worker,
         }
     });

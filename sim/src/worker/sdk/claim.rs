@@ -115,8 +115,9 @@ struct AsksScheduler {
 #[async_trait]
 impl Answerer for AsksScheduler {
     async fn answer(&self, call: Call) -> Answer {
-        let scheduler = Arc::clone(&self.surroundings.scheduler);
-        let (party, to) = (self.party.clone(), self.surroundings.positions.scheduler);
+        let asked = self.surroundings.scheduler_of(&self.party);
+        let scheduler = Arc::clone(&asked.backend);
+        let (party, to) = (self.party.clone(), asked.position);
         let about = match &call {
             Call::ClaimForWorker { args } => About::Lane(self.party.hub().ids().lane(&args.lane_id)),
             _ => About::Nothing,

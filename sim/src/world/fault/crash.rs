@@ -6,7 +6,7 @@ use crate::world::hub::PartyNo;
 
 impl World {
     /// A process dies wherever it waits: all its tasks are dropped. Its messages under way are not.
-    pub(in crate::world) fn crash(&mut self, party: PartyNo, restart_ms: u64) {
+    pub(in crate::world) fn crash(&mut self, party: PartyNo, restart_ms: u64, same_instance: bool) {
         let tasks = std::mem::take(&mut self.seats[party].tasks);
         for task in tasks {
             // The task whose message this is, if one is, is dropped when its poll is over.
@@ -17,6 +17,9 @@ impl World {
         seat.alive = false;
         seat.stalled_until = None;
         seat.life += 1;
+        if !same_instance {
+            seat.instance = seat.life;
+        }
         self.schedule(self.now.plus_ms(restart_ms), party, Event::Start(party as u32));
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::address::{Address, Draw};
 use crate::history::Happening;
-use crate::plan::{MessageFault, PartyKey, Struck, What};
+use crate::plan::{MessageFault, PartyKey, Strikes, Struck, What};
 use crate::stream::Range;
 use crate::world::World;
 use crate::world::hub::{PartyNo, TaskNo};
@@ -18,7 +18,8 @@ pub(in crate::world) struct Fate {
     pub(in crate::world) lose_reply: bool,
     pub(in crate::world) late_us: u64,
     pub(in crate::world) again_us: Option<u64>,
-    pub(in crate::world) crash_ms: Option<u64>,
+    /// How long the process stays down, and whether it comes back as the same instance.
+    pub(in crate::world) crash: Option<(u64, bool)>,
 }
 
 impl World {
@@ -47,6 +48,13 @@ impl World {
         if !load.is_look() && !self.seats[party].crashes_when_sending.is_empty() {
             let mut due = None;
             for (position, left) in &mut self.seats[party].crashes_when_sending {
+                let counts = match &plan.faults[*position as usize].strikes {
+                    Strikes::Sending { message: Some(name), .. } => name == load.name(),
+                    _ => true,
+                };
+                if !counts {
+                    continue;
+                }
                 if *left == 0 {
                     due.get_or_insert(*position);
                 } else {
@@ -61,11 +69,12 @@ impl World {
                 self.strike_message(party, number, (&fault.key, fault.what), address, load, fate);
             }
         }
-        if is_spared || plan.rates.is_empty() || self.seats[party].key.0 < PartyKey::RECLAIMERS {
+        if is_spared || plan.rates.is_empty() {
             return;
         }
+        let is_other = self.seats[party].key.0 < PartyKey::RECLAIMERS;
         let draws = self.hub.draws();
-        for rate in &plan.rates {
+        for rate in plan.rates.iter().filter(|rate| rate.everyone || !is_other) {
             let (happens, extent) = match rate.kind {
                 MessageFault::LostRequest => (Draw::LosesRequest, None),
                 MessageFault::LostReply => (Draw::LosesReply, None),
@@ -97,9 +106,15 @@ impl World {
             What::LostReply => fate.lose_reply = true,
             What::Delay { by_ms } => fate.late_us += by_ms.saturating_mul(1_000),
             What::Duplicate { after_ms } => fate.again_us = Some(after_ms.saturating_mul(1_000)),
-            What::Crash { restart_ms } => fate.crash_ms = Some(restart_ms),
+            What::Crash { restart_ms, same_instance } => fate.crash = Some((restart_ms, same_instance)),
             What::Spare => {}
-            What::Pause { .. } | What::Cut { .. } | What::ServerStep { .. } | What::WorkerStep { .. } => return,
+            What::Pause { .. }
+            | What::Cut { .. }
+            | What::ServerStep { .. }
+            | What::WorkerStep { .. }
+            | What::Starve { .. }
+            | What::ServerRestart { .. }
+            | What::FailOver { .. } => return,
         }
         self.counts.fault(what.name());
         if self.options.keep_struck {

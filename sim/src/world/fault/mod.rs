@@ -3,13 +3,19 @@
 
 mod crash;
 mod cut;
+mod holder;
 mod message;
+mod server;
 mod stall;
+mod starve;
 
 pub(super) use message::Fate;
+pub(super) use server::Logged;
+pub(super) use starve::HeldBack;
 
 use super::World;
 use super::heap::Event;
+use super::hub::PartyNo;
 use crate::clock::TrueTime;
 use crate::history::Happening;
 use crate::plan::{Fault, Strikes, Struck, What};
@@ -21,12 +27,23 @@ impl World {
             return;
         }
         let plan = std::sync::Arc::clone(&self.plan);
-        let Fault { key, strikes, what } = &plan.faults[position as usize];
+        let Fault { strikes, .. } = &plan.faults[position as usize];
+        if let Strikes::Holder { work, .. } = strikes {
+            self.strike_holder(position, *work);
+            return;
+        }
         let Some(party) = strikes.party().and_then(|party| self.positions.get(&party).copied()) else { return };
         if let Strikes::Sending { skip, .. } = strikes {
             self.seats[party].crashes_when_sending.push((position, *skip));
             return;
         }
+        self.strike_party(position, party);
+    }
+
+    /// A planned fault strikes this party now.
+    fn strike_party(&mut self, position: u32, party: PartyNo) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let Fault { key, what, .. } = &plan.faults[position as usize];
         let has_process = matches!(what, What::Crash { .. } | What::Pause { .. });
         if has_process && !self.seats[party].alive {
             return;
@@ -38,11 +55,14 @@ impl World {
         }
         self.tell(party, |_| Happening::Struck { key, what: *what, message: None });
         match *what {
-            What::Crash { restart_ms } => self.crash(party, restart_ms),
+            What::Crash { restart_ms, same_instance } => self.crash(party, restart_ms, same_instance),
             What::Pause { for_ms } => self.stall(party, for_ms),
             What::Cut { for_ms, way } => self.cut_off(party, for_ms, way),
             What::ServerStep { by_ms } => self.server_clock.step_ms(by_ms),
             What::WorkerStep { by_ms } => self.hub.set_clock(party, |clock| clock.step_ms(by_ms)),
+            What::Starve { for_ms } => self.starve(party, for_ms),
+            What::ServerRestart { down_ms } => self.restart_server(down_ms),
+            What::FailOver { lose_ms, clock_ms, down_ms } => self.fail_over(lose_ms, clock_ms, down_ms),
             // A plan with one of these at a time is refused.
             What::LostRequest | What::LostReply | What::Delay { .. } | What::Duplicate { .. } | What::Spare => {}
         }
@@ -51,6 +71,9 @@ impl World {
     /// Faults stop and clocks agree with the server's.
     pub(super) fn heal(&mut self) {
         self.healed = true;
+        self.down_until = TrueTime::default();
+        self.awaiting_holder.clear();
+        self.log = None;
         self.tell(0, |_| Happening::Healed);
         let ahead_ms = self.server_clock.at(self.now).ms() - crate::clock::ServerClock::default().at(self.now).ms();
         for party in 0..self.seats.len() {
