@@ -44,6 +44,7 @@ pub mod printed;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod run;
+pub mod scanner;
 pub mod scenario;
 pub mod staging;
 pub mod stopwatch;

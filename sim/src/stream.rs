@@ -34,6 +34,10 @@ pub enum Extra {
     Childless = 2,
     Flow = 4,
     Clock = 5,
+    Dependencies = 6,
+    Admission = 7,
+    Signals = 8,
+    Later = 9,
 }
 
 /// One stream.

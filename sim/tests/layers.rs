@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms by floor, lowest first. Rooms of one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "input", "printed", "stopwatch", "stream"],
+    &["clock", "input", "printed", "scanner", "stopwatch", "stream"],
     &["address", "scenario"],
     &["plan"],
     &["outcome"],

@@ -32,8 +32,9 @@ struct Slots {
     admitted: BTreeSet<ExecutionNo>,
     /// The counter, as it was seen last.
     counter: i64,
-    /// Times of admission by the callers' clocks, for each dimension.
-    times: BTreeMap<String, Vec<i64>>,
+    /// Times of the last admission of each execution by the callers' clocks, for each dimension. An admission that was
+    /// given back and taken again is one.
+    times: BTreeMap<String, BTreeMap<ExecutionNo, i64>>,
 }
 
 impl Check for OfAdmission {
@@ -89,13 +90,13 @@ impl OfAdmission {
         let length = i64::try_from(args.window_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         let at = args.now.0;
         let times = slots.times.entry(args.dimension.clone()).or_default();
-        times.retain(|earlier| at.saturating_sub(*earlier) < length.saturating_mul(2));
-        times.push(at);
+        times.retain(|_, earlier| at.saturating_sub(*earlier) < length.saturating_mul(2));
+        times.insert(step.execution, at);
         let in_window = |end: i64| {
             let inside = |time: &&i64| **time <= end && end.saturating_sub(**time) < length;
-            times.iter().filter(inside).count() as u64
+            times.values().filter(inside).count() as u64
         };
-        let ends = times.iter().filter(|end| **end >= at && end.saturating_sub(at) < length);
+        let ends = times.values().filter(|end| **end >= at && end.saturating_sub(at) < length);
         let most = ends.map(|end| in_window(*end)).max().unwrap_or(0);
         notes.look(Invariant::S42, Look::at(most <= args.rate_limit, "exceeded"), || {
             format!("{most} admissions within {} s, and {} are allowed", args.window_seconds, args.rate_limit)
@@ -141,12 +142,7 @@ impl OfAdmission {
 
     fn read_budget(&mut self, store: &Store, place: BudgetPlace) {
         let Some(budget) = store.budgets().get(place) else { return };
-        let used = |dimension: &str| budget.usage.get(dimension).and_then(|used| used.parse::<u64>().ok()).unwrap_or(0);
-        let is_reached = budget.limits.iter().any(|(field, limit)| {
-            let limit = limit.parse::<u64>().ok().filter(|limit| *limit > 0);
-            field.strip_prefix("hard:").zip(limit).is_some_and(|(dimension, limit)| used(dimension) >= limit)
-        });
-        if is_reached {
+        if budget.is_spent() {
             self.breached.insert(place);
         } else {
             self.breached.remove(&place);

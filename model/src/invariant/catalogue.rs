@@ -247,6 +247,8 @@ catalogue! {
         "an error that says to try again is not the answer for ever, and one that says to give up has had no effect",
     S52 History ["claimed", "resumed", "reclaimed"]
         "no member of a flow is given a lease after the flow's cancel was answered",
+    L01 Liveness ["unclaimed"]
+        "ready work is claimed by the next polls",
     L02 Liveness ["outlives"]
         "a grant is consumed or disappears within its time to live",
     L03 Liveness ["unmarked"]
@@ -255,6 +257,12 @@ catalogue! {
         "a marked or revoked lease is reclaimed or terminated by the next reclaimer passes",
     L05 Liveness ["delayed"]
         "delayed work becomes eligible once it is due",
+    L06 Liveness ["route", "budget", "quota"]
+        "blocked work is unblocked by the next scanner passes once its cause has gone",
+    L07 Liveness ["waiting"]
+        "work that waits for dependencies is released or skipped by the next scanner passes once all of them have ended",
+    L08 Liveness ["suspension", "attempt", "deadline"]
+        "what has timed out is resumed or ended by the next scanner passes",
     L09 Liveness ["blocked", "unclaimed", "immovable"]
         "every execution becomes terminal",
     L10 Liveness ["unlisted", "no-delay", "unmarkable"]

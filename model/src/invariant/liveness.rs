@@ -42,14 +42,21 @@ impl DueStep {
             Self::ReclaimOfExpired => (Invariant::L04, "expired"),
             Self::ReclaimOfRevoked => (Invariant::L04, "revoked"),
             Self::Promotion => (Invariant::L05, "delayed"),
+            Self::UnblockOfRoute => (Invariant::L06, "route"),
+            Self::UnblockOfBudget => (Invariant::L06, "budget"),
+            Self::UnblockOfQuota => (Invariant::L06, "quota"),
+            Self::Resolution => (Invariant::L07, "waiting"),
+            Self::SuspensionTimeout => (Invariant::L08, "suspension"),
+            Self::AttemptTimeout => (Invariant::L08, "attempt"),
+            Self::Deadline => (Invariant::L08, "deadline"),
         }
     }
 
     /// So many passes may go by it.
     const fn patience(self) -> u64 {
         match self {
-            Self::Marking | Self::Promotion => SCANNER_PASSES,
             Self::ReclaimOfExpired | Self::ReclaimOfRevoked => RECLAIMER_PASSES,
+            _ => SCANNER_PASSES,
         }
     }
 
@@ -59,6 +66,13 @@ impl DueStep {
             Self::ReclaimOfExpired => "the lease was marked expired and nobody has reclaimed the execution",
             Self::ReclaimOfRevoked => "the lease was revoked and nobody has reclaimed the execution",
             Self::Promotion => "the delay has passed and nobody has promoted the execution",
+            Self::UnblockOfRoute => "a capable worker is registered and nobody has unblocked the execution",
+            Self::UnblockOfBudget => "the budget has room and nobody has unblocked the execution",
+            Self::UnblockOfQuota => "the quota has room and nobody has unblocked the execution",
+            Self::Resolution => "all that it waits for has ended and nobody has released or skipped it",
+            Self::SuspensionTimeout => "the suspension has timed out and nobody has ended it",
+            Self::AttemptTimeout => "the attempt has timed out and nobody has ended it",
+            Self::Deadline => "the deadline has passed and nobody has ended the execution",
         }
     }
 }
@@ -72,14 +86,32 @@ pub(super) struct OfLiveness {
 
 impl Check for OfLiveness {
     fn invariants(&self) -> Vec<Invariant> {
-        vec![Invariant::L03, Invariant::L04, Invariant::L05, Invariant::L09, Invariant::L10]
+        vec![
+            Invariant::L01,
+            Invariant::L03,
+            Invariant::L04,
+            Invariant::L05,
+            Invariant::L06,
+            Invariant::L07,
+            Invariant::L08,
+            Invariant::L09,
+            Invariant::L10,
+        ]
     }
 
     fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
         match seen {
             Seen::Passed { passed, store, now } => self.look_at_passed(passed, store, *now, notes),
             Seen::Ended(executions) => notes.looks(Invariant::L09, Look::Holds, *executions, String::new),
-            Seen::Unfinished { stuck, idle_polls, blocks, .. } => {
+            Seen::Unfinished { execution, stuck, idle_polls, blocks } => {
+                if *idle_polls > 0 {
+                    notes.look(Invariant::L01, Look::at(*idle_polls < IDLE_POLLS, "unclaimed"), || {
+                        let since = execution.core.last_transition_at;
+                        format!(
+                            "it has been eligible since {since}, and {idle_polls} polls of one worker found nothing"
+                        )
+                    });
+                }
                 let immovable = || format!("nothing can move it: it waits for {}", stuck.waits_for);
                 notes.look(Invariant::L10, stuck.lost.map_or(Look::Holds, Look::Broken), immovable);
                 let (look, detail) = if stuck.lost.is_some() {

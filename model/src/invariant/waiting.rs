@@ -30,6 +30,20 @@ pub enum DueStep {
     ReclaimOfRevoked,
     /// A delay that has passed waits to be taken off.
     Promotion,
+    /// A suspension past its timeout waits for what its behaviour says.
+    SuspensionTimeout,
+    /// An attempt past its timeout waits to be ended.
+    AttemptTimeout,
+    /// An execution past its deadline waits to be ended.
+    Deadline,
+    /// Work that waits for dependencies, all of which have ended, waits to be released or skipped.
+    Resolution,
+    /// Work that waits for a capable worker, of which there is one now, waits to be unblocked.
+    UnblockOfRoute,
+    /// Work that waits for a budget that has room again waits to be unblocked.
+    UnblockOfBudget,
+    /// Work that waits for a quota that has room again waits to be unblocked.
+    UnblockOfQuota,
 }
 
 /// Work that is due and has not been moved yet. That alone breaks nothing: who watches has to tell how many passes
@@ -44,7 +58,8 @@ pub struct Overdue {
     pub since_ms: i64,
 }
 
-/// Leases past their expiry, marked leases, and delays that have passed, read from the indexes' heads.
+/// Leases past their expiry, marked leases, delays and timeouts that have passed, and blocked work whose cause has gone,
+/// read from the indexes.
 pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime) -> Vec<Overdue> {
     let mut found = Vec::new();
     let mut add = |due, execution, since_ms| found.push(Overdue { execution, due, since_ms });
@@ -59,14 +74,73 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime
                 add(DueStep::ReclaimOfExpired, number, at.ms());
             }
         }
-        for lane in lanes {
-            let due = store.range(partition, IndexKey::Delayed(*lane)).take_while(|(score, _)| score.is_due(now.ms()));
-            for (score, number) in due {
-                add(DueStep::Promotion, number, score.whole());
+        let timed = [
+            (IndexKey::SuspensionTimeout, DueStep::SuspensionTimeout),
+            (IndexKey::AttemptTimeout, DueStep::AttemptTimeout),
+            (IndexKey::ExecutionDeadline, DueStep::Deadline),
+        ];
+        let delayed = lanes.iter().map(|lane| (IndexKey::Delayed(*lane), DueStep::Promotion));
+        for (key, step) in timed.into_iter().chain(delayed) {
+            for (score, number) in store.range(partition, key).take_while(|(score, _)| score.is_due(now.ms())) {
+                add(step, number, score.whole());
+            }
+        }
+        let blocked = lanes.iter().flat_map(|lane| {
+            [
+                (IndexKey::BlockedDependencies(*lane), DueStep::Resolution),
+                (IndexKey::BlockedRoute(*lane), DueStep::UnblockOfRoute),
+                (IndexKey::BlockedBudget(*lane), DueStep::UnblockOfBudget),
+                (IndexKey::BlockedQuota(*lane), DueStep::UnblockOfQuota),
+            ]
+        });
+        for (key, step) in blocked {
+            for (_, number) in store.range(partition, key) {
+                let Some(execution) = store.execution(number) else { continue };
+                if let Some(since_ms) = cleared_since(store, execution, step, now) {
+                    add(step, number, since_ms);
+                }
             }
         }
     }
     found
+}
+
+/// Since when blocked work has had no cause to be blocked, or a time at which it had none any more; none while it has.
+fn cleared_since(store: &Store, found: &Execution, step: DueStep, now: ServerTime) -> Option<i64> {
+    let blocked_at = found.core.last_transition_at.0;
+    let has_gone = match step {
+        DueStep::Resolution => {
+            let mut ends = found.dependencies.applied.iter().map(|dependency| {
+                let upstream = store.execution(dependency.upstream)?;
+                let is_terminal = upstream.core.vector.lifecycle_phase == LifecyclePhase::Terminal;
+                upstream.core.completed_at.filter(|_| is_terminal)
+            });
+            // All of them must have ended; the last end is what it waits for since.
+            let last = ends.try_fold(blocked_at, |last, end| end.map(|end| last.max(end.ms())));
+            return last.filter(|_| !found.dependencies.applied.is_empty());
+        }
+        DueStep::UnblockOfRoute => {
+            let known = store.registry().capabilities(found.submission.namespace, now);
+            found.submission.required.iter().all(|token| known.contains(token))
+        }
+        DueStep::UnblockOfBudget => {
+            let attached = found.attached.budget_ids.as_deref().unwrap_or_default();
+            let is_full = |id: &str| {
+                let id = ff_core::types::BudgetId::parse(id.trim()).ok();
+                let budget = store.budgets().iter().find(|(place, _)| Some(place.budget) == id.as_ref().map(|id| id.0));
+                budget.is_some_and(|(_, budget)| budget.is_spent())
+            };
+            !attached.split(',').any(is_full)
+        }
+        DueStep::UnblockOfQuota => {
+            let attached = found.attached.quota_policy_id.as_deref().unwrap_or_default();
+            let id = ff_core::types::QuotaPolicyId::parse(attached).ok();
+            let quota = store.quotas().iter().find(|(place, _)| Some(place.policy) == id.as_ref().map(|id| id.0));
+            quota.is_none_or(|(_, quota)| quota.has_room(now))
+        }
+        _ => false,
+    };
+    has_gone.then_some(blocked_at)
 }
 
 /// Executions whose lease was revoked and that nobody has reclaimed; no listing shows them.

@@ -38,6 +38,19 @@ pub struct Budget {
     pub spenders: BTreeSet<ExecutionNo>,
 }
 
+impl Budget {
+    /// Whether the usage of a dimension has reached its hard limit, as a scheduler reads it
+    /// (`ff-core/src/contracts/mod.rs`, `BudgetUsageAndLimits::hard_limits_with_usage`).
+    pub fn is_spent(&self) -> bool {
+        let number = |text: &String| text.parse::<u64>().ok();
+        let used = |dimension: &str| self.usage.get(dimension).and_then(number).unwrap_or(0);
+        self.limits.iter().any(|(field, limit)| {
+            let limit = number(limit).filter(|limit| *limit > 0);
+            field.strip_prefix("hard:").zip(limit).is_some_and(|(dimension, limit)| used(dimension) >= limit)
+        })
+    }
+}
+
 /// All budgets with their partitions' indexes.
 #[derive(Debug, Default)]
 pub struct Budgets {

@@ -52,6 +52,20 @@ impl Quota {
         self.guards.get(&execution).is_some_and(|until| *until >= now)
     }
 
+    /// Whether it would admit somebody at a time, by its own definition.
+    pub fn has_room(&self, now: ServerTime) -> bool {
+        let Some(definition) = self.definition else { return true };
+        let window_ms = i64::try_from(definition.window_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        let since = Score::at_ms(now.ms().saturating_sub(window_ms)).order_key();
+        let inside = |window: &BTreeMap<ExecutionNo, Score>| {
+            window.values().filter(|score| score.order_key() > since).count() as u64
+        };
+        let most = self.windows.values().map(inside).max().unwrap_or(0);
+        let running = self.concurrency.unwrap_or(0).max(0).unsigned_abs();
+        let fits = |limit: u64, taken: u64| limit == 0 || taken < limit;
+        fits(definition.max_requests_per_window, most) && fits(definition.max_concurrent, running)
+    }
+
     /// `ZREMRANGEBYSCORE -inf …`; tells how many went.
     pub(crate) fn trim(&mut self, dimension: &str, up_to: Score) -> usize {
         let Some(window) = self.windows.get_mut(dimension) else { return 0 };

@@ -3,4 +3,4 @@
 mod pass;
 mod sweep;
 
-pub use pass::{Counts, Scanner, ScannerKind};
+pub use pass::{Counts, Scanner};

@@ -14,8 +14,10 @@ use ff_core::backend::ScannerFilter;
 use ff_core::contracts::ResetBudgetArgs;
 use ff_core::engine_backend::{EngineBackend, ExpirePhase, ReconcileCounts};
 use ff_core::engine_error::EngineError;
-use ff_core::partition::{Partition, PartitionConfig, PartitionFamily};
+use ff_core::partition::{Partition, PartitionConfig};
 use ff_core::types::{ExecutionId, LaneId, TimestampMs};
+
+use crate::scanner::ScannerKind;
 
 const FAILURES_UNTIL_SKIPPED: u32 = 3;
 const PASSES_SKIPPED: u64 = 10;
@@ -25,88 +27,6 @@ const BATCH: u32 = 50;
 const WAITPOINT_BATCH: u32 = 100;
 /// The same for budget resets.
 const RESET_BATCH: u32 = 20;
-
-/// One kind of scanner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum ScannerKind {
-    LeaseExpiry,
-    DelayedPromoter,
-    AttemptTimeout,
-    ExecutionDeadline,
-    SuspensionTimeout,
-    PendingWaitpointExpiry,
-    Unblock,
-    IndexReconciler,
-    QuotaReconciler,
-    BudgetReconciler,
-    BudgetReset,
-    DependencyReconciler,
-    CancelReconciler,
-    EdgeCancelDispatcher,
-    EdgeCancelReconciler,
-}
-
-impl ScannerKind {
-    /// Every kind.
-    pub const ALL: [Self; 15] = [
-        Self::LeaseExpiry,
-        Self::DelayedPromoter,
-        Self::AttemptTimeout,
-        Self::ExecutionDeadline,
-        Self::SuspensionTimeout,
-        Self::PendingWaitpointExpiry,
-        Self::Unblock,
-        Self::IndexReconciler,
-        Self::QuotaReconciler,
-        Self::BudgetReconciler,
-        Self::BudgetReset,
-        Self::DependencyReconciler,
-        Self::CancelReconciler,
-        Self::EdgeCancelDispatcher,
-        Self::EdgeCancelReconciler,
-    ];
-
-    /// The shipped scanner's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::LeaseExpiry => "lease_expiry",
-            Self::DelayedPromoter => "delayed_promoter",
-            Self::AttemptTimeout => "attempt_timeout",
-            Self::ExecutionDeadline => "execution_deadline",
-            Self::SuspensionTimeout => "suspension_timeout",
-            Self::PendingWaitpointExpiry => "pending_wp_expiry",
-            Self::Unblock => "unblock",
-            Self::IndexReconciler => "index_reconciler",
-            Self::QuotaReconciler => "quota_reconciler",
-            Self::BudgetReconciler => "budget_reconciler",
-            Self::BudgetReset => "budget_reset",
-            Self::DependencyReconciler => "dependency_reconciler",
-            Self::CancelReconciler => "cancel_reconciler",
-            Self::EdgeCancelDispatcher => "edge_cancel_dispatcher",
-            Self::EdgeCancelReconciler => "edge_cancel_reconciler",
-        }
-    }
-
-    /// Whose partitions it loops over.
-    pub const fn family(self) -> PartitionFamily {
-        match self {
-            Self::QuotaReconciler => PartitionFamily::Quota,
-            Self::BudgetReconciler | Self::BudgetReset => PartitionFamily::Budget,
-            Self::CancelReconciler | Self::EdgeCancelDispatcher | Self::EdgeCancelReconciler => PartitionFamily::Flow,
-            _ => PartitionFamily::Execution,
-        }
-    }
-
-    /// How many partitions that are.
-    pub const fn partitions(self, of: &PartitionConfig) -> u16 {
-        match self.family() {
-            PartitionFamily::Quota => of.num_quota_partitions,
-            PartitionFamily::Budget => of.num_budget_partitions,
-            _ => of.num_flow_partitions,
-        }
-    }
-}
 
 /// What a pass came to, as the shipped runner counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +64,8 @@ pub struct Scanner<S> {
     pub(super) calls: Arc<dyn EngineBackend>,
     pub(super) lanes: Arc<[LaneId]>,
     partitions: PartitionConfig,
+    /// At most so many members of anything in one pass, in place of the shipped sizes.
+    batch: Option<u32>,
     /// Failures in a row, and the pass until which a member is left out.
     failures: BTreeMap<String, (u32, u64)>,
     passes: u64,
@@ -163,7 +85,18 @@ impl<S: Server> Scanner<S> {
         lanes: Arc<[LaneId]>,
         partitions: PartitionConfig,
     ) -> Self {
-        Self { kind, reads, calls, lanes, partitions, failures: BTreeMap::new(), passes: 0, rounds: None }
+        Self { kind, reads, calls, lanes, partitions, batch: None, failures: BTreeMap::new(), passes: 0, rounds: None }
+    }
+
+    /// The same scanner with another batch size for everything; none for the shipped ones.
+    #[must_use]
+    pub fn with_batch(self, batch: Option<u32>) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// A batch size, where the shipped one is this.
+    pub(super) fn batch(&self, shipped: u32) -> u32 {
+        self.batch.unwrap_or(shipped)
     }
 
     /// The same scanner, which tells somebody of each pass and partition before it looks at it.
@@ -228,7 +161,7 @@ impl<S: Server> Scanner<S> {
         let mut counts = Counts::default();
         let Ok(now) = self.now().await else { return Counts::FAILED };
         for due in self.indexes() {
-            let Ok(members) = self.reads.due(partition.index, &due, Some(now.0), BATCH).await else {
+            let Ok(members) = self.reads.due(partition.index, &due, Some(now.0), self.batch(BATCH)).await else {
                 counts.errors += 1;
                 continue;
             };
@@ -263,7 +196,8 @@ impl<S: Server> Scanner<S> {
     /// Closes waitpoints that no suspension came for; one without an owner is passed over.
     async fn close_waitpoints(&mut self, partition: Partition) -> Counts {
         let Ok(now) = self.now().await else { return Counts::FAILED };
-        let Ok(members) = self.reads.lapsed_waitpoints(partition.index, now.0, WAITPOINT_BATCH).await else {
+        let Ok(members) = self.reads.lapsed_waitpoints(partition.index, now.0, self.batch(WAITPOINT_BATCH)).await
+        else {
             return Counts::FAILED;
         };
         let mut counts = Counts::default();
@@ -283,7 +217,7 @@ impl<S: Server> Scanner<S> {
     async fn reset(&self, partition: Partition) -> Result<Counts, EngineError> {
         let now = self.now().await?;
         let mut counts = Counts::default();
-        for budget_id in self.reads.resets_due(partition.index, now.0, RESET_BATCH).await? {
+        for budget_id in self.reads.resets_due(partition.index, now.0, self.batch(RESET_BATCH)).await? {
             counts.note(&self.calls.reset_budget(ResetBudgetArgs { budget_id, now }).await);
         }
         Ok(counts)

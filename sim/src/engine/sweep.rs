@@ -54,7 +54,7 @@ impl<S: Server> Scanner<S> {
                 ),
             ];
             for (due, expected, reason) in kinds {
-                let Ok(members) = self.reads.due(partition.index, &due, None, UNBLOCK_BATCH).await else {
+                let Ok(members) = self.reads.due(partition.index, &due, None, self.batch(UNBLOCK_BATCH)).await else {
                     counts.errors += 1;
                     continue;
                 };
@@ -116,7 +116,7 @@ impl<S: Server> Scanner<S> {
         let mut ends = BTreeMap::new();
         for lane in self.lanes.iter() {
             let due = Due::BlockedByDependencies(lane.clone());
-            let Ok(members) = self.reads.due(partition.index, &due, None, BATCH).await else {
+            let Ok(members) = self.reads.due(partition.index, &due, None, self.batch(BATCH)).await else {
                 counts.errors += 1;
                 continue;
             };
@@ -165,7 +165,7 @@ impl<S: Server> Scanner<S> {
     pub(super) async fn cancel_members(&self, partition: Partition) -> Counts {
         let mut counts = Counts::default();
         let Ok(now) = self.now().await else { return Counts::FAILED };
-        let Ok(flows) = self.reads.cancels_due(partition.index, now.0, BATCH).await else {
+        let Ok(flows) = self.reads.cancels_due(partition.index, now.0, self.batch(BATCH)).await else {
             return Counts::FAILED;
         };
         for flow in flows {

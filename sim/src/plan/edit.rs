@@ -46,6 +46,12 @@ impl Plan {
             Element::Work(key) => {
                 plan.work.retain(|item| item.key != *key);
                 plan.operators.retain(|action| action.work != *key);
+                for flow in &mut plan.flows {
+                    flow.members.retain(|member| member != key);
+                    flow.edges.retain(|edge| edge.from != *key && edge.to != *key);
+                    flow.groups.retain(|group| group.to != *key);
+                }
+                plan.flows.retain(|flow| !flow.members.is_empty());
                 plan.faults.retain(|fault| !matches!(fault.strikes, Strikes::Holder { work, .. } if work == *key));
             }
             Element::Worker(key) => {

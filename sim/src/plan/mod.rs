@@ -5,6 +5,7 @@
 //! messages meet faults. Each element has a key of its own, and what chance decides while the plan runs depends on
 //! the seed and on addresses only ([`crate::address`]), so that taking one element out leaves the rest as it was.
 
+mod around;
 mod draw;
 mod edit;
 mod fault;
@@ -12,6 +13,7 @@ mod party;
 mod read;
 mod write;
 
+pub use around::{AdmissionPlan, EdgePlan, EnginePlan, FlowPlan, GroupPlan};
 pub use draw::draw;
 pub use edit::Element;
 pub use fault::{Fault, MessageFault, MessageRate, Strikes, Struck, Way, What};
@@ -22,7 +24,7 @@ use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Skew, TrueTime};
-use crate::scenario::{Ending, Entry, Player};
+use crate::scenario::{Ending, Entry, Player, TimeoutDoes};
 use crate::stream::Range;
 
 /// The format's version; a plan of another one is refused.
@@ -54,6 +56,9 @@ pub struct Plan {
     pub workers: Vec<WorkerPlan>,
     /// What there is to do.
     pub work: Vec<WorkItem>,
+    /// Which work items depend on each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<FlowPlan>,
     /// What operators do.
     pub operators: Vec<OperatorAction>,
     /// What goes wrong.
@@ -86,6 +91,12 @@ pub struct WorldPlan {
     /// Clocks of parties that are no workers or reclaimers, where they are not right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clocks: Vec<OthersClock>,
+    /// What the engine runs, where that is not the usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EnginePlan>,
+    /// Quotas and budgets, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<AdmissionPlan>,
     /// Engine processes.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub engines: u32,
@@ -190,6 +201,18 @@ pub struct WorkItem {
     pub delay_ms: Option<u64>,
     /// Deadline, by the submitter's clock.
     pub deadline_ms: Option<u64>,
+    /// Attempt timeout that its policy names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_timeout_ms: Option<u64>,
+    /// Categories of failures that its policy lists as worth a retry; all are when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retryable: Vec<String>,
+    /// The quota policy that is attached to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// The budget that is attached to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
     /// What a worker does with it.
     pub task: TaskPlan,
 }
@@ -208,6 +231,36 @@ pub struct TaskPlan {
     pub park: Option<Park>,
     /// How it ends.
     pub ending: Ending,
+    /// How attempts after the first end, where that is another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<Ending>,
+    /// The budget that each run spends of, and how much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spends: Option<(String, u64)>,
+}
+
+/// Signals that are sent besides the one that is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Strays {
+    /// The signal is sent again with the same key.
+    pub again: bool,
+    /// One with a wrong token comes first.
+    pub wrong: bool,
+    /// During a later suspension the signal of the one before is sent with a key of its own.
+    pub old: bool,
+}
+
+impl Strays {
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_resume(does: &TimeoutDoes) -> bool {
+    matches!(does, TimeoutDoes::Resume)
 }
 
 /// What a task does halfway through its first attempt.
@@ -225,6 +278,18 @@ pub enum Park {
         /// Whether the waitpoint is created when the task begins, so that its signal may come first.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         on_pending: bool,
+        /// How often it does so, one time after the other.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        times: u32,
+        /// Whether it waits for signals to two waitpoints.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        composite: bool,
+        /// What goes wrong with its signals.
+        #[serde(default, skip_serializing_if = "Strays::is_none")]
+        strays: Strays,
+        /// What the timeout does.
+        #[serde(default, skip_serializing_if = "is_resume")]
+        timeout_does: TimeoutDoes,
     },
     /// Delays itself.
     Delay {
@@ -259,6 +324,10 @@ pub enum Act {
     Reprioritise(i32),
     /// `replay_execution`.
     Replay,
+    /// `resume_execution`.
+    Resume,
+    /// `close_waitpoint` of the waitpoint that the execution waits at, if it waits.
+    CloseWaitpoint,
 }
 
 impl Act {
@@ -269,6 +338,8 @@ impl Act {
             Self::Revoke => "revoke",
             Self::Reprioritise(_) => "reprioritise",
             Self::Replay => "replay",
+            Self::Resume => "resume",
+            Self::CloseWaitpoint => "close",
         }
     }
 }

@@ -108,6 +108,15 @@ impl Plan {
             let fresh = items.insert(item.key);
             require(fresh, format!("work[{position}].key"), item.key.to_string(), "each key once")?;
         }
+        for (position, flow) in self.flows.iter().enumerate() {
+            let key = |name: &str| format!("flows[{position}].{name}");
+            let ends = flow.edges.iter().flat_map(|edge| [edge.from, edge.to]);
+            let named = flow.members.iter().copied().chain(ends).chain(flow.groups.iter().map(|group| group.to));
+            for work in named {
+                let known = items.contains(&work) && flow.members.contains(&work);
+                require(known, key("members"), work.to_string(), "keys of work items of this plan and flow")?;
+            }
+        }
         let mut actions = BTreeSet::new();
         for (position, action) in self.operators.iter().enumerate() {
             let key = |name: &str| format!("operators[{position}].{name}");

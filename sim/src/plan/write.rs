@@ -21,12 +21,15 @@ fn list<T: Serialize>(out: &mut String, name: &str, elements: &[T], last: bool) 
 impl Plan {
     /// The plan as text; [`super::read`] reads it back.
     pub fn text(&self) -> String {
-        let Self { version, scenario, seed, world, rates, workers, work, operators, faults } = self;
+        let Self { version, scenario, seed, world, rates, workers, work, flows, operators, faults } = self;
         let mut out = format!("{{\n\"version\": {version},\n\"scenario\": {},\n\"seed\": {seed},\n", line(scenario));
         let _ = writeln!(out, "\"world\": {},", line(world));
         list(&mut out, "rates", rates, false);
         list(&mut out, "workers", workers, false);
         list(&mut out, "work", work, false);
+        if !flows.is_empty() {
+            list(&mut out, "flows", flows, false);
+        }
         list(&mut out, "operators", operators, false);
         list(&mut out, "faults", faults, true);
         out.push_str("}\n");

@@ -10,6 +10,7 @@ pub use read::{parse, read};
 use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};
 
+use crate::scanner::ScannerKind;
 use crate::stream::{Range, Ratio};
 
 /// A world to draw plans from.
@@ -34,6 +35,15 @@ pub struct Scenario {
     /// How slow the network is when nothing is wrong.
     #[serde(default)]
     pub network: Network,
+    /// Work that depends on other work.
+    #[serde(default)]
+    pub flows: Flows,
+    /// Who may run how much.
+    #[serde(default)]
+    pub admission: Admission,
+    /// What the engine runs.
+    #[serde(default)]
+    pub engine: Engine,
     /// What the people around the system do.
     #[serde(default)]
     pub operators: Operators,
@@ -71,6 +81,122 @@ impl Scenario {
         self
     }
 }
+
+/// Flows with dependencies between their members.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Flows {
+    /// Share of work items that begin a flow, of which the next items are members too.
+    pub begin: Ratio,
+    /// How many members a flow has.
+    pub members: Range,
+    /// Share of the pairs of its members of which the later one waits for the earlier one.
+    pub edges: Ratio,
+    /// Share of edges that pass the earlier one's result on.
+    pub pass_data: Ratio,
+    /// Share of waiting members that need one upstream only, whichever.
+    pub any_of: Ratio,
+    /// Share of the rest that need some of their upstreams only.
+    pub quorum: Ratio,
+    /// Share of those that have the remaining upstreams cancelled once they have enough.
+    pub cancel_remaining: Ratio,
+    /// Share of flows that an operator cancels.
+    pub cancel: Ratio,
+    /// How long after the flow began.
+    pub cancel_after_ms: Range,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        let none = Ratio::NEVER;
+        Self {
+            begin: none,
+            members: Range { low: 2, high: 5 },
+            edges: Ratio { times: 1, of: 2 },
+            pass_data: none,
+            any_of: none,
+            quorum: none,
+            cancel_remaining: none,
+            cancel: none,
+            cancel_after_ms: Range { low: 0, high: 20_000 },
+        }
+    }
+}
+
+/// Quotas and budgets. Nothing that 0.15.0 ships attaches them to executions, so the submitter writes the two fields
+/// that its scheduler reads; workers that claim by themselves are not admitted by anybody.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admission {
+    /// Quota policies.
+    pub quotas: u32,
+    /// Share of executions that one of them is attached to.
+    pub quota: Ratio,
+    /// Executions at once in each; 0 is no limit.
+    pub max_concurrent: u64,
+    /// Length of the window.
+    pub window_seconds: u64,
+    /// Admissions in a window; 0 is no limit.
+    pub max_per_window: u64,
+    /// Budgets.
+    pub budgets: u32,
+    /// Share of executions that one of them is attached to.
+    pub budget: Ratio,
+    /// Hard limit of each budget's one dimension.
+    pub hard_limit: u64,
+    /// What each run of an attached execution spends of it.
+    pub spend: Range,
+    /// How often each budget begins again; 0 is never.
+    pub reset_ms: u64,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            quotas: 0,
+            quota: Ratio::NEVER,
+            max_concurrent: 0,
+            window_seconds: 60,
+            max_per_window: 0,
+            budgets: 0,
+            budget: Ratio::NEVER,
+            hard_limit: 0,
+            spend: Range::just(1),
+            reset_ms: 0,
+        }
+    }
+}
+
+/// What the engine runs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// Names of its scanners.
+    pub scanners: Vec<String>,
+    /// Lanes that it is configured with; the world's when empty.
+    pub lanes: Vec<String>,
+    /// At most so many members of anything in one pass, in place of the shipped sizes.
+    pub batch: Option<u32>,
+    /// Whether it listens to completions and resolves dependencies at once.
+    pub cascades: bool,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let scanners = DEFAULT_SCANNERS.iter().map(|kind| kind.name().to_owned()).collect();
+        Self { scanners, lanes: Vec::new(), batch: None, cascades: false }
+    }
+}
+
+/// The scanners of an engine that has no flows, waitpoints made in advance, quotas or budgets to look after.
+pub const DEFAULT_SCANNERS: [ScannerKind; 6] = [
+    ScannerKind::LeaseExpiry,
+    ScannerKind::DelayedPromoter,
+    ScannerKind::AttemptTimeout,
+    ScannerKind::ExecutionDeadline,
+    ScannerKind::SuspensionTimeout,
+    ScannerKind::Unblock,
+];
 
 /// Extent of a world.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -239,9 +365,36 @@ pub struct Work {
     /// How tasks end, by weight.
     #[serde(default)]
     pub endings: Endings,
+    /// How attempts after the first end, by weight; as the first when absent.
+    #[serde(default)]
+    pub later_endings: Option<Endings>,
+    /// Categories of failures that policies list as worth a retry; all are when empty.
+    #[serde(default)]
+    pub retryable: Vec<String>,
+    /// Share of executions whose policy sets the attempt timeout that claims should have.
+    #[serde(default = "never")]
+    pub policy_timeout: Ratio,
     /// Share of executions that park themselves halfway on a waitpoint.
     #[serde(default = "never")]
     pub suspend: Ratio,
+    /// How often a suspending execution parks itself, one time after the other.
+    #[serde(default = "once")]
+    pub suspend_times: Range,
+    /// Share of suspensions that wait for signals to two waitpoints.
+    #[serde(default = "never")]
+    pub composite: Ratio,
+    /// Share of signals that are sent again with the same key.
+    #[serde(default = "never")]
+    pub signal_again: Ratio,
+    /// Share of signals before which one with a wrong token is sent.
+    #[serde(default = "never")]
+    pub signal_wrong: Ratio,
+    /// Share of later suspensions during which the signal of the one before is sent with a key of its own.
+    #[serde(default = "never")]
+    pub signal_old: Ratio,
+    /// What the suspension's timeout does.
+    #[serde(default)]
+    pub suspend_timeout_does: TimeoutDoes,
     /// Suspension timeout, from the suspending worker's clock.
     #[serde(default = "default_suspend_timeout")]
     pub suspend_timeout_ms: Range,
@@ -293,6 +446,25 @@ pub struct Work {
     /// Capabilities that executions require, by weight; none when empty.
     #[serde(default)]
     pub requires: Vec<Requirement>,
+}
+
+const fn once() -> Range {
+    Range::just(1)
+}
+
+/// What a suspension's timeout does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeoutDoes {
+    /// The execution goes on.
+    #[default]
+    Resume,
+    /// It fails.
+    Fail,
+    /// It is cancelled.
+    Cancel,
+    /// It ends as expired.
+    Expire,
 }
 
 const fn zero_range() -> Range {
@@ -441,6 +613,10 @@ pub struct Operators {
     pub reprioritise: Ratio,
     /// Replayed.
     pub replay: Ratio,
+    /// Resumed, suspended or not.
+    pub resume: Ratio,
+    /// The waitpoint closed that it waits at, if it waits.
+    pub close: Ratio,
     /// How long after the submission.
     pub after_ms: Range,
 }
@@ -452,6 +628,8 @@ impl Default for Operators {
             revoke: Ratio::NEVER,
             reprioritise: Ratio::NEVER,
             replay: Ratio::NEVER,
+            resume: Ratio::NEVER,
+            close: Ratio::NEVER,
             after_ms: Range { low: 0, high: 30_000 },
         }
     }

@@ -8,6 +8,7 @@ use claimlab_model::invariant::Invariant;
 
 use super::Scenario;
 use crate::input::{InputError, line_of, read_text};
+use crate::scanner::ScannerKind;
 use crate::stream::Range;
 
 /// Reads and checks a scenario's file.
@@ -142,6 +143,12 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     require(workers.reclaimers <= 1_000, "workers.reclaimers", workers.reclaimers, "0 to 1000")?;
     require(work.at_start <= 5_000_000, "work.at_start", work.at_start, "0 to 5000000")?;
     require(work.per_second <= 100_000, "work.per_second", work.per_second, "0 to 100000")?;
+    let Range { low, high } = scenario.flows.members;
+    require(low >= 2 && high <= 200, "flows.members", show(scenario.flows.members), "2 to 200")?;
+    let Range { low, high } = work.suspend_times;
+    require(low >= 1 && high <= 100, "work.suspend_times", show(work.suspend_times), "1 to 100")?;
+    check_engine(scenario)?;
+    check_admission(&scenario.admission)?;
     check_weights("workers.kinds", workers.kinds.iter().map(|kind| kind.weight))?;
     for (position, kind) in workers.kinds.iter().enumerate() {
         check_capabilities(&format!("workers.kinds[{position}].capabilities"), &kind.capabilities)?;
@@ -166,6 +173,7 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
         ("work.deadline_ms", work.deadline_ms),
         ("work.attempt_timeout_ms", work.attempt_timeout_ms),
         ("operators.after_ms", scenario.operators.after_ms),
+        ("flows.cancel_after_ms", scenario.flows.cancel_after_ms),
     ] {
         check_duration(key, range)?;
     }
@@ -195,6 +203,30 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
         require(Invariant::parse(id).is_some(), key, format!("{id:?}"), accepted)?;
     }
     Ok(())
+}
+
+fn check_engine(scenario: &Scenario) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    for (position, name) in scenario.engine.scanners.iter().enumerate() {
+        let key = format!("engine.scanners[{position}]");
+        let known = ScannerKind::parse(name).is_some();
+        let accepted = "a scanner such as \"lease_expiry\", \"dependency_reconciler\" or \"edge_cancel_dispatcher\"";
+        require(known && seen.insert(name), key, format!("{name:?}"), accepted)?;
+    }
+    for (position, lane) in scenario.engine.lanes.iter().enumerate() {
+        let known = scenario.world.lanes.contains(lane);
+        require(known, format!("engine.lanes[{position}]"), format!("{lane:?}"), "one of world.lanes")?;
+    }
+    let batch = scenario.engine.batch.unwrap_or(1);
+    require((1..=10_000).contains(&batch), "engine.batch", batch, "1 to 10000")
+}
+
+fn check_admission(admission: &super::Admission) -> Result<(), Problem> {
+    require(admission.quotas <= 1_000, "admission.quotas", admission.quotas, "0 to 1000")?;
+    require(admission.budgets <= 1_000, "admission.budgets", admission.budgets, "0 to 1000")?;
+    let possible = admission.spend.low >= 0 && admission.spend.high <= 1_000_000_000;
+    require(possible, "admission.spend", show(admission.spend), "0 to 1000000000")?;
+    require(admission.reset_ms <= DAY_MS, "admission.reset_ms", admission.reset_ms, "0 to 86400000")
 }
 
 fn show(range: Range) -> String {

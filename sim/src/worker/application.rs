@@ -6,14 +6,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use ff_core::backend::HandleKind;
-use ff_core::contracts::{ResumeCondition, SignalMatcher, TimeoutBehavior};
+use ff_core::contracts::{CompositeBody, CountKind, ResumeCondition, SignalMatcher, TimeoutBehavior};
 use ff_core::types::{AttemptIndex, ExecutionId, LeaseEpoch, TimestampMs, WaitpointId, WaitpointToken};
 
 use super::signaller::{self, SIGNAL_NAME, Signal};
-use super::{Asked, Surroundings};
+use super::{Asked, Surroundings, admission};
 use crate::address::About;
-use crate::plan::{Park, TaskPlan};
-use crate::scenario::{Ending, Player};
+use crate::plan::{Park, Strays, TaskPlan};
+use crate::scenario::{Ending, Player, TimeoutDoes};
 use crate::world::{Party, RunNo};
 
 /// The key of every waitpoint.
@@ -24,6 +24,18 @@ pub(super) const WAITPOINT_KEY: &str = "wp";
 pub(super) struct Waitpoint {
     pub id: WaitpointId,
     pub token: WaitpointToken,
+}
+
+/// How long after a signal it is sent again.
+const AGAIN_MS: u64 = 400;
+
+/// The signals of one suspension: when, how many, and what is sent besides.
+#[derive(Clone, Copy)]
+struct Sending {
+    after_ms: u64,
+    resume_delay_ms: Option<u64>,
+    count: u32,
+    strays: Strays,
 }
 
 /// What a suspension came to.
@@ -96,7 +108,14 @@ impl Application {
         (epoch, attempt_index): (LeaseEpoch, u32),
         payload: &[u8],
     ) -> Self {
-        let plain = TaskPlan { run_ms: 0, reports_progress: false, park: None, ending: Ending::Complete };
+        let plain = TaskPlan {
+            run_ms: 0,
+            reports_progress: false,
+            park: None,
+            ending: Ending::Complete,
+            later: None,
+            spends: None,
+        };
         let task = serde_json::from_slice(payload).unwrap_or(plain);
         let execution = party.hub().ids().execution(&id);
         let run = party.hub().run_started(party.number(), execution, epoch);
@@ -123,8 +142,15 @@ impl Application {
     pub(super) async fn work(&self, mut held: impl HeldWork) {
         let run_ms = self.task.run_ms;
         let first_half_ms = run_ms / 2;
+        if let Some((budget, units)) = &self.task.spends {
+            let run = format!("{} epoch {}", self.id, self.epoch);
+            let backend = self.party.trait_backend(self.surroundings.partitions);
+            let (party, id, budget, units) = (self.party.clone(), self.id.clone(), budget.clone(), *units);
+            // Whoever runs does not wait for the books.
+            party.spawn(async move { admission::spend(&*backend, &id, (&budget, units), run).await });
+        }
         let left_ms = match (&self.task.park, held.kind()) {
-            (Some(park), HandleKind::Fresh) => match self.park(held, park, first_half_ms).await {
+            (Some(park), kind) if self.parks(park, kind) => match self.park(held, park, first_half_ms).await {
                 Some(goes_on) => {
                     held = goes_on;
                     run_ms - first_half_ms
@@ -143,6 +169,17 @@ impl Application {
         self.end(held).await;
     }
 
+    /// Whether a run of this kind parks: a fresh attempt once, and what was resumed until it has done so often enough.
+    fn parks(&self, park: &Park, kind: HandleKind) -> bool {
+        match (park, kind) {
+            (_, HandleKind::Fresh) => true,
+            (Park::Suspend { times, .. }, HandleKind::Resumed) => {
+                self.surroundings.ledger.times_parked(&self.id) < *times
+            }
+            _ => false,
+        }
+    }
+
     /// Whatever becomes of the lease from now on was asked for here.
     fn gives_up(&self) {
         self.party.hub().run_ending(self.run, true);
@@ -150,7 +187,8 @@ impl Application {
 
     async fn end(&self, held: impl HeldWork) {
         self.gives_up();
-        match self.task.ending {
+        let later = self.task.later.filter(|_| held.attempt_index() > 0);
+        match later.unwrap_or(self.task.ending) {
             // A task that is dropped once is finished by whoever reclaims it.
             Ending::Drop if held.kind() != HandleKind::Reclaimed => drop(held),
             Ending::CompleteEmpty if held.attempt_index() != 0 => held.complete(None).await,
@@ -166,7 +204,17 @@ impl Application {
 
     /// Works for the first half, then parks; gives the task back where it goes on.
     async fn park<H: HeldWork>(&self, mut held: H, park: &Park, first_half_ms: u64) -> Option<H> {
-        let Park::Suspend { timeout_ms, signal_after_ms, resume_delay_ms, on_pending } = park else {
+        let Park::Suspend {
+            timeout_ms,
+            signal_after_ms,
+            resume_delay_ms,
+            on_pending,
+            composite,
+            strays,
+            timeout_does,
+            ..
+        } = park
+        else {
             held.sleep_ms(first_half_ms).await;
             if let Park::Delay { for_ms } = park {
                 let until = self.party.now().plus_ms(*for_ms).to_wire();
@@ -175,18 +223,36 @@ impl Application {
             }
             return None;
         };
-        let signal = signal_after_ms.map(|after_ms| (after_ms, *resume_delay_ms));
+        let signal = signal_after_ms.map(|after_ms| Sending {
+            after_ms,
+            resume_delay_ms: *resume_delay_ms,
+            count: if *composite { 2 } else { 1 },
+            strays: *strays,
+        });
         let pending = if *on_pending { held.create_waitpoint(*timeout_ms).await } else { None };
         if let Some(waitpoint) = &pending {
             self.send_signal(waitpoint.clone(), signal);
         }
         held.sleep_ms(first_half_ms).await;
         let now = self.party.now();
-        let condition = ResumeCondition::Single {
-            waitpoint_key: WAITPOINT_KEY.into(),
-            matcher: SignalMatcher::ByName(SIGNAL_NAME.into()),
+        let matcher = SignalMatcher::ByName(SIGNAL_NAME.into());
+        let waitpoint_key = WAITPOINT_KEY.to_owned();
+        let condition = match composite {
+            true => ResumeCondition::Composite(CompositeBody::count(
+                2,
+                CountKind::DistinctSignals,
+                Some(matcher),
+                [waitpoint_key],
+            )),
+            false => ResumeCondition::Single { waitpoint_key, matcher },
         };
-        let timeout = (now.plus_ms(*timeout_ms).to_wire(), TimeoutBehavior::AutoResumeWithTimeoutSignal);
+        let behavior = match timeout_does {
+            TimeoutDoes::Resume => TimeoutBehavior::AutoResumeWithTimeoutSignal,
+            TimeoutDoes::Fail => TimeoutBehavior::Fail,
+            TimeoutDoes::Cancel => TimeoutBehavior::Cancel,
+            TimeoutDoes::Expire => TimeoutBehavior::Expire,
+        };
+        let timeout = (now.plus_ms(*timeout_ms).to_wire(), behavior);
         let is_new = pending.is_none();
         self.gives_up();
         match held.suspend(pending, condition, timeout).await {
@@ -194,24 +260,49 @@ impl Application {
                 self.party.hub().run_ending(self.run, false);
                 return Some(held);
             }
-            Parked::Suspended(waitpoint) if is_new => self.send_signal(waitpoint, signal),
-            Parked::Suspended(_) | Parked::Refused => {}
+            Parked::Suspended(waitpoint) => {
+                self.surroundings.ledger.note_parked(&self.id);
+                if is_new {
+                    self.send_signal(waitpoint, signal);
+                }
+            }
+            Parked::Refused => {}
         }
         None
     }
 
     /// Tells the signaller the token, and when to use it.
-    fn send_signal(&self, waitpoint: Waitpoint, signal: Option<(u64, Option<u64>)>) {
-        let Some((after_ms, resume_delay_ms)) = signal else { return };
-        let Asked { position, backend } = self.surroundings.signaller.clone();
-        let signaller = Party::new(Arc::clone(self.party.hub()), position);
-        let signal = Signal {
+    fn send_signal(&self, waitpoint: Waitpoint, sending: Option<Sending>) {
+        let Some(Sending { after_ms, resume_delay_ms, count, strays }) = sending else { return };
+        let fresh = |kind: &'static str, waitpoint: &Waitpoint| Signal {
             execution: self.id.clone(),
-            waitpoint: waitpoint.id,
-            token: waitpoint.token,
-            idempotency_key: self.new_id("idempotency key").to_string(),
+            waitpoint: waitpoint.id.clone(),
+            token: waitpoint.token.clone(),
+            idempotency_key: self.new_id(kind).to_string(),
             resume_delay_ms,
         };
+        let earlier = self.surroundings.ledger.swap_waitpoint(&self.id, waitpoint.clone());
+        if let Some(earlier) = earlier.filter(|_| strays.old) {
+            self.hand_over(fresh("old idempotency key", &earlier), after_ms / 2);
+        }
+        if strays.wrong {
+            let mut wrong = fresh("wrong idempotency key", &waitpoint);
+            wrong.token = WaitpointToken::new(wrong.token.as_str().chars().rev().collect::<String>());
+            self.hand_over(wrong, after_ms / 2);
+        }
+        for number in 0..count {
+            let signal = fresh("idempotency key", &waitpoint);
+            if strays.again {
+                self.hand_over(signal.clone(), after_ms + AGAIN_MS);
+            }
+            self.hand_over(signal, after_ms + u64::from(number) * AGAIN_MS / 2);
+        }
+    }
+
+    /// Asks the signaller to send a signal after some time.
+    fn hand_over(&self, signal: Signal, after_ms: u64) {
+        let Asked { position, backend } = self.surroundings.signaller.clone();
+        let signaller = Party::new(Arc::clone(self.party.hub()), position);
         let about = About::Lease {
             execution: self.run.execution(),
             attempt: AttemptIndex::new(self.attempt_index),

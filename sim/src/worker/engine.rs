@@ -1,41 +1,62 @@
 //! The engine process: the shipped scanners at their shipped intervals and batch sizes.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use claimlab_model::port::Server;
+use ff_core::completion_backend::CompletionBackend as _;
+use ff_core::types::LaneId;
 
 use super::Surroundings;
-use crate::engine::{Scanner, ScannerKind};
+use crate::engine::Scanner;
+use crate::plan::EnginePlan;
+use crate::scanner::ScannerKind;
+use crate::scenario::DEFAULT_SCANNERS;
 use crate::world::{Party, Pass, TaskFuture};
 
-/// The scanners that a world runs, with their intervals in milliseconds.
-const SCANNERS: [(ScannerKind, u64); 6] = [
-    (ScannerKind::LeaseExpiry, 1_500),
-    (ScannerKind::DelayedPromoter, 750),
-    (ScannerKind::AttemptTimeout, 2_000),
-    (ScannerKind::ExecutionDeadline, 5_000),
-    (ScannerKind::SuspensionTimeout, 2_000),
-    (ScannerKind::Unblock, 5_000),
-];
+/// The engine's tasks: what the plan names, or what an engine has to look after everywhere.
+pub(super) fn tasks(party: &Party, surroundings: &Surroundings, plan: Option<&EnginePlan>) -> Vec<TaskFuture> {
+    let kinds = match plan {
+        Some(plan) => plan.scanners.iter().filter_map(|name| ScannerKind::parse(name)).collect(),
+        None => DEFAULT_SCANNERS.to_vec(),
+    };
+    let lanes: Arc<[LaneId]> = match plan {
+        Some(plan) => plan.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),
+        None => Arc::clone(&surroundings.lanes),
+    };
+    let batch = plan.and_then(|plan| plan.batch);
+    let scan = |kind: ScannerKind| -> TaskFuture {
+        let reads = Arc::new(party.backend(surroundings.partitions));
+        let calls = party.trait_backend(surroundings.partitions);
+        let rounds = party.clone();
+        // What a scanner sends is named by its pass and the partition, not by how much it has sent before.
+        let named = move |pass: u64, partition: u16| {
+            let engine = rounds.hub().key(rounds.number());
+            rounds.hub().name_current_task(&format!("{engine} {} pass {pass} partition {partition}", kind.name()));
+        };
+        let scanner = Scanner::new(kind, reads, calls, Arc::clone(&lanes), surroundings.partitions)
+            .with_batch(batch)
+            .with_rounds(Box::new(named));
+        Box::pin(run(scanner, kind, party.clone(), kind.interval_ms()))
+    };
+    let mut tasks: Vec<TaskFuture> = kinds.into_iter().map(scan).collect();
+    if plan.is_some_and(|plan| plan.cascades) {
+        tasks.push(Box::pin(cascade(party.clone(), surroundings.clone())));
+    }
+    tasks
+}
 
-/// The engine's tasks.
-pub(super) fn scanners(party: &Party, surroundings: &Surroundings) -> Vec<TaskFuture> {
-    SCANNERS
-        .into_iter()
-        .map(|(kind, interval_ms)| {
-            let reads = Arc::new(party.backend(surroundings.partitions));
-            let calls = party.trait_backend(surroundings.partitions);
-            let rounds = party.clone();
-            // What a scanner sends is named by its pass and the partition, not by how much it has sent before.
-            let named = move |pass: u64, partition: u16| {
-                rounds.hub().name_current_task(&format!("engine {} pass {pass} partition {partition}", kind.name()));
-            };
-            let scanner = Scanner::new(kind, reads, calls, Arc::clone(&surroundings.lanes), surroundings.partitions)
-                .with_rounds(Box::new(named));
-            let scan: TaskFuture = Box::pin(run(scanner, kind, party.clone(), interval_ms));
-            scan
-        })
-        .collect()
+/// Listens to completions and resolves what waits for each (`ff-engine/src/completion_listener.rs`).
+async fn cascade(party: Party, surroundings: Surroundings) {
+    let backend = party.trait_backend(surroundings.partitions);
+    let listening = Arc::new(party.backend(surroundings.partitions));
+    let Ok(mut heard) = listening.subscribe_completions().await else { return };
+    while let Some(payload) = poll_fn(|context| heard.as_mut().poll_next(context)).await {
+        let backend = Arc::clone(&backend);
+        let name = format!("cascading {}", payload.execution_id);
+        // One that fails is left to the reconciler.
+        party.spawn_named(&name, async move { drop(backend.cascade_completion(&payload).await) });
+    }
 }
 
 /// Passes for ever, one interval from the start of one to the start of the next.
@@ -43,11 +64,7 @@ async fn run<S: Server>(mut scanner: Scanner<S>, kind: ScannerKind, party: Party
     loop {
         let began_us = party.timer_us();
         scanner.pass().await;
-        match kind {
-            ScannerKind::LeaseExpiry => party.hub().passed(Pass::LeaseExpiry, party.number()),
-            ScannerKind::DelayedPromoter => party.hub().passed(Pass::DelayedPromoter, party.number()),
-            _ => {}
-        }
+        party.hub().passed(Pass::Scanner(kind), party.number());
         // A pass that took longer is followed at once.
         let took_us = party.timer_us().saturating_sub(began_us);
         party.sleep_us((interval_ms * 1_000).saturating_sub(took_us)).await;

@@ -1,8 +1,10 @@
 //! Who plays in a world: for each kind of party, the tasks of one life of its process.
 
+mod admission;
 mod application;
 mod claim;
 mod engine;
+mod flow;
 mod listener;
 mod native;
 mod operator;
@@ -26,6 +28,7 @@ use ff_core::types::{ExecutionId, LaneId, Namespace, WorkerId, WorkerInstanceId}
 
 use crate::plan::{PartyKey, Plan, WorkerPlan};
 use crate::world::{Cast, Hub, Life, Party, PartyNo, TaskFuture};
+use application::Waitpoint;
 
 /// The namespace of every execution and worker.
 pub fn namespace() -> Namespace {
@@ -36,6 +39,9 @@ pub fn namespace() -> Namespace {
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Mutex<Vec<(ExecutionId, LaneId)>>,
+    /// How often an application has parked each execution, and where last: what it would keep in a store of its own.
+    parked: Mutex<BTreeMap<String, u32>>,
+    waitpoints: Mutex<BTreeMap<String, Waitpoint>>,
     lanes: Mutex<BTreeMap<String, LaneId>>,
     complete: AtomicBool,
 }
@@ -45,6 +51,21 @@ impl Ledger {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.insert(id.as_str().to_owned(), lane.clone());
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push((id, lane));
+    }
+
+    /// How often an execution was parked so far.
+    fn times_parked(&self, id: &ExecutionId) -> u32 {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).get(id.as_str()).copied().unwrap_or_default()
+    }
+
+    /// An execution was parked once more.
+    fn note_parked(&self, id: &ExecutionId) {
+        *self.parked.lock().unwrap_or_else(PoisonError::into_inner).entry(id.as_str().to_owned()).or_default() += 1;
+    }
+
+    /// An execution waits at another waitpoint now; gives the one before.
+    fn swap_waitpoint(&self, id: &ExecutionId, waitpoint: Waitpoint) -> Option<Waitpoint> {
+        self.waitpoints.lock().unwrap_or_else(PoisonError::into_inner).insert(id.as_str().to_owned(), waitpoint)
     }
 
     /// The lane that an execution was submitted to.
@@ -147,7 +168,7 @@ impl Players {
 impl Cast for Players {
     fn tasks_of(&mut self, party: Party, key: PartyKey, life: Life) -> Vec<TaskFuture> {
         match key {
-            _ if key.role() == "engine" => engine::scanners(&party, &self.surroundings),
+            _ if key.role() == "engine" => engine::tasks(&party, &self.surroundings, self.plan.world.engine.as_ref()),
             PartyKey::SUBMITTER => {
                 vec![Box::pin(submitter::run(party, Arc::clone(&self.plan), self.surroundings.clone()))]
             }

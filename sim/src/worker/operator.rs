@@ -3,24 +3,52 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ff_core::contracts::{CancelExecutionArgs, ChangePriorityArgs, ReplayExecutionArgs, RevokeLeaseArgs};
+use ff_core::backend::{CancelFlowPolicy, CancelFlowWait};
+use ff_core::contracts::{
+    CancelExecutionArgs, ChangePriorityArgs, ReplayExecutionArgs, ResumeExecutionArgs, RevokeLeaseArgs,
+};
 use ff_core::engine_backend::EngineBackend;
-use ff_core::types::{CancelSource, ExecutionId, LaneId, WorkerInstanceId};
+use ff_core::engine_error::EngineError;
+use ff_core::partition::{Partition, PartitionFamily};
+use ff_core::types::{CancelSource, ExecutionId, FlowId, LaneId, TimestampMs, WorkerInstanceId};
 
 use super::Surroundings;
-use crate::plan::{Act, Plan, WorkItem};
+use crate::plan::{Act, FlowPlan, Plan, WorkItem};
 use crate::world::Party;
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
     let positions = plan.work.iter().enumerate().map(|(position, item)| (item.key, position));
     let items: BTreeMap<u32, usize> = positions.collect();
-    for action in &plan.operators {
+    for flow in plan.flows.iter().filter(|flow| flow.cancel_at.is_some()) {
+        let cancelling = cancel_flow(party.clone(), Arc::clone(&backend), flow.clone());
+        party.spawn_named(&format!("cancelling flow-{}", flow.key), cancelling);
+    }
+    let began = party.hub().now();
+    // Whoever was away does not make up for what was due meanwhile.
+    for action in plan.operators.iter().filter(|action| action.at >= began) {
         party.sleep_until(action.at).await;
         let Some(item) = items.get(&action.work).map(|position| plan.work[*position].clone()) else { continue };
         let acting = act(party.clone(), Arc::clone(&backend), surroundings.clone(), item, action.act);
         party.spawn_named(&format!("doing {}", action.key), acting);
     }
+}
+
+async fn cancel_flow(party: Party, backend: Arc<dyn EngineBackend>, flow: FlowPlan) {
+    let (Some(at), Ok(id)) = (flow.cancel_at, FlowId::parse(&flow.flow)) else { return };
+    if at < party.hub().now() {
+        return;
+    }
+    party.sleep_until(at).await;
+    let _ = backend.cancel_flow(&id, CancelFlowPolicy::CancelAll, CancelFlowWait::NoWait).await;
+}
+
+/// Closes the waitpoint that an execution waits at, as an engine does with one that nobody came for.
+async fn close_waitpoint(backend: &dyn EngineBackend, id: &ExecutionId, now: TimestampMs) -> Result<(), EngineError> {
+    let partition = Partition { family: PartitionFamily::Execution, index: id.partition() };
+    let found = backend.describe_execution(id).await?;
+    let Some(waitpoint) = found.and_then(|found| found.current_waitpoint) else { return Ok(()) };
+    backend.close_waitpoint(partition, id, &waitpoint.to_string(), now).await
 }
 
 async fn act(party: Party, backend: Arc<dyn EngineBackend>, surroundings: Surroundings, item: WorkItem, act: Act) {
@@ -54,6 +82,12 @@ async fn act(party: Party, backend: Arc<dyn EngineBackend>, surroundings: Surrou
             let args = ChangePriorityArgs { execution_id, new_priority, lane_id, now };
             backend.change_priority(args).await.map(|_| ())
         }
+        Act::Resume => {
+            let trigger_type = "operator".to_owned();
+            let args = ResumeExecutionArgs { execution_id, trigger_type, resume_delay_ms: 0 };
+            backend.resume_execution(args).await.map(|_| ())
+        }
+        Act::CloseWaitpoint => close_waitpoint(&*backend, &execution_id, now).await,
         Act::Replay => {
             let args = ReplayExecutionArgs { execution_id: execution_id.clone(), now };
             let replayed = backend.replay_execution(args).await.map(|_| ());

@@ -2,20 +2,22 @@
 
 #![allow(clippy::disallowed_types)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ff_core::contracts::{AddExecutionToFlowArgs, CreateExecutionArgs, CreateFlowArgs};
+use claimlab_model::backend::ModelBackend;
+use ff_core::contracts::CreateExecutionArgs;
 use ff_core::engine_backend::EngineBackend;
-use ff_core::policy::{ExecutionPolicy, RetryPolicy, RoutingRequirements};
-use ff_core::types::{ExecutionId, FlowId, LaneId};
+use ff_core::policy::{ExecutionPolicy, RetryPolicy, RoutingRequirements, TimeoutPolicy};
+use ff_core::types::{BudgetId, ExecutionId, FlowId, LaneId};
 
-use super::{Surroundings, namespace};
+use super::{Surroundings, admission, flow, namespace};
 use crate::plan::{Plan, WorkItem};
 use crate::world::Party;
 
-const RETRY_MS: u64 = 500;
+/// How long a submitter waits before it tries again.
+pub(super) const RETRY_MS: u64 = 500;
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
@@ -23,45 +25,81 @@ pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surrounding
     if plan.work.is_empty() {
         surroundings.ledger.complete.store(true, Ordering::Relaxed);
     }
+    if let Some(admission) = &plan.world.admission {
+        admission::create(&party, &*backend, admission).await;
+    }
+    let own = Arc::new(party.backend(surroundings.partitions));
+    let flows: BTreeMap<u32, usize> = (0..)
+        .zip(&plan.flows)
+        .flat_map(|(position, flow)| flow.members.iter().map(move |member| (*member, position)))
+        .collect();
     let mut order: Vec<usize> = (0..plan.work.len()).collect();
     order.sort_by_key(|position| (plan.work[*position].at, plan.work[*position].key));
     for position in order {
         party.sleep_until(plan.work[position].at).await;
-        let (item_party, backend) = (party.clone(), Arc::clone(&backend));
+        let key = plan.work[position].key;
+        let flow = flows.get(&key).copied();
+        // The first member of a flow builds all of it.
+        if flow.is_some_and(|flow| plan.flows[flow].members.first() != Some(&key)) {
+            continue;
+        }
+        let (item_party, backend, own) = (party.clone(), Arc::clone(&backend), Arc::clone(&own));
         let (plan, surroundings, left) = (Arc::clone(&plan), surroundings.clone(), Arc::clone(&left));
         let name = format!("for work-{}", plan.work[position].key);
         party.spawn_named(&name, async move {
-            submit(&item_party, &*backend, &plan.work[position], &surroundings).await;
-            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let submitted = match flow {
+                Some(flow) => build(&item_party, &backend, &own, (&plan, flow), &surroundings).await,
+                None => {
+                    submit(&item_party, &backend, &own, &plan.work[position], &surroundings).await;
+                    1
+                }
+            };
+            if left.fetch_sub(submitted, Ordering::Relaxed) == submitted {
                 surroundings.ledger.complete.store(true, Ordering::Relaxed);
             }
         });
     }
 }
 
-async fn submit(party: &Party, backend: &dyn EngineBackend, item: &WorkItem, surroundings: &Surroundings) {
+/// Builds a flow with all its members; gives how many they are.
+async fn build(
+    party: &Party,
+    backend: &Arc<dyn EngineBackend>,
+    own: &ModelBackend<Party>,
+    (plan, flow): (&Plan, usize),
+    surroundings: &Surroundings,
+) -> usize {
+    let flow = &plan.flows[flow];
+    let item = |key: u32| plan.work.iter().find(|item| item.key == key);
+    let id_of = |key: u32| ExecutionId::parse(&item(key)?.execution).ok();
+    for key in &flow.members {
+        let (Some(item), Some(id)) = (item(*key), id_of(*key)) else { continue };
+        submit(party, backend, own, item, surroundings).await;
+        flow::depend(party, backend, flow, (*key, &id), id_of).await;
+    }
+    flow.members.len()
+}
+
+async fn submit(
+    party: &Party,
+    backend: &Arc<dyn EngineBackend>,
+    own: &ModelBackend<Party>,
+    item: &WorkItem,
+    surroundings: &Surroundings,
+) {
     let Ok(id) = ExecutionId::parse(&item.execution) else { return };
     let lane = LaneId::new(item.lane.as_str());
     let flow_id = item.flow.as_deref().and_then(|flow| FlowId::parse(flow).ok());
     // The same ids every time: a repetition of an applied creation is answered as a duplicate.
     if let Some(flow_id) = &flow_id {
-        let args = || CreateFlowArgs {
-            flow_id: flow_id.clone(),
-            flow_kind: "planned".into(),
-            namespace: namespace(),
-            now: party.now().to_wire(),
-        };
-        while backend.create_flow(args()).await.is_err() {
-            party.sleep_ms(RETRY_MS).await;
-        }
+        flow::create(party, &**backend, flow_id).await;
     }
     while backend.create_execution(args(party, item, &id, &lane)).await.is_err() {
         party.sleep_ms(RETRY_MS).await;
     }
+    admission::attach(party, own, item, &id).await;
     if let Some(flow_id) = flow_id {
-        let args = AddExecutionToFlowArgs { flow_id, execution_id: id.clone(), now: party.now().to_wire() };
-        // One that stays outside runs all the same.
-        let _ = backend.add_execution_to_flow(args).await;
+        flow::add(party, &**backend, flow_id, id.clone()).await;
     }
     surroundings.ledger.add(id, lane);
 }
@@ -73,7 +111,17 @@ fn args(party: &Party, item: &WorkItem, id: &ExecutionId, lane: &LaneId) -> Crea
         ..RoutingRequirements::default()
     };
     let policy = ExecutionPolicy {
-        retry_policy: Some(RetryPolicy { max_retries: item.max_retries, ..RetryPolicy::default() }),
+        retry_policy: Some(RetryPolicy {
+            max_retries: item.max_retries,
+            retryable_categories: item.retryable.clone(),
+            ..RetryPolicy::default()
+        }),
+        timeout_policy: item.policy_timeout_ms.map(|timeout_ms| TimeoutPolicy {
+            attempt_timeout_ms: Some(timeout_ms),
+            execution_deadline_ms: None,
+            max_reclaim_count: item.max_reclaims,
+        }),
+        budget_ids: item.budget.iter().filter_map(|id| BudgetId::parse(id).ok()).collect(),
         max_reclaim_count: item.max_reclaims,
         routing_requirements: (!item.requires.is_empty()).then_some(routing),
         ..ExecutionPolicy::default()

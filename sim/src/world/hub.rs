@@ -203,6 +203,11 @@ impl Hub {
         lock(&self.inner).parties[party].clock
     }
 
+    /// The true time, for parties that follow the plan.
+    pub fn now(&self) -> TrueTime {
+        lock(&self.inner).now
+    }
+
     /// What a party's wall clock shows now.
     pub fn wall(&self, party: PartyNo) -> WorkerTime {
         let inner = lock(&self.inner);

@@ -13,6 +13,7 @@ use ff_core::types::LaneId;
 
 use super::heap::Event;
 use super::{Pass, World};
+use crate::scanner::ScannerKind;
 
 /// How often the phase looks around, in milliseconds.
 pub(super) const LOOK_MS: u64 = 2_000;
@@ -43,8 +44,15 @@ impl Overdue {
 /// Whose passes make the step that due work waits for.
 const fn mover(due: DueStep) -> Pass {
     match due {
-        DueStep::Marking => Pass::LeaseExpiry,
-        DueStep::Promotion => Pass::DelayedPromoter,
+        DueStep::Marking => Pass::Scanner(ScannerKind::LeaseExpiry),
+        DueStep::Promotion => Pass::Scanner(ScannerKind::DelayedPromoter),
+        DueStep::SuspensionTimeout => Pass::Scanner(ScannerKind::SuspensionTimeout),
+        DueStep::AttemptTimeout => Pass::Scanner(ScannerKind::AttemptTimeout),
+        DueStep::Deadline => Pass::Scanner(ScannerKind::ExecutionDeadline),
+        DueStep::Resolution => Pass::Scanner(ScannerKind::DependencyReconciler),
+        DueStep::UnblockOfRoute | DueStep::UnblockOfBudget | DueStep::UnblockOfQuota => {
+            Pass::Scanner(ScannerKind::Unblock)
+        }
         DueStep::ReclaimOfExpired | DueStep::ReclaimOfRevoked => Pass::Reclaimer,
     }
 }
@@ -98,7 +106,7 @@ impl World {
         match passed.overdue.due {
             // Whoever was given the lease has done nothing wrong: the scanner went by it.
             DueStep::Marking => self.report_of(0, ("engine", "mark_lease_expired_if_due", "passed_over"), found),
-            DueStep::ReclaimOfExpired | DueStep::ReclaimOfRevoked | DueStep::Promotion => self.report(found),
+            _ => self.report(found),
         }
     }
 

@@ -45,6 +45,7 @@ use crate::address::AddressKey;
 use crate::clock::{ServerClock, TrueTime};
 use crate::outcome::{Counts, Violation};
 use crate::plan::{PartyKey, Plan, Struck};
+use crate::scanner::ScannerKind;
 use fault::{HeldBack, Logged};
 use heap::{Heap, Slab};
 use hub::TaskNo;
@@ -75,10 +76,8 @@ pub trait Cast: Send {
 /// Going once by all work of a kind that somebody has to move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pass {
-    /// The scanner that marks expired leases.
-    LeaseExpiry,
-    /// The scanner that promotes delayed executions.
-    DelayedPromoter,
+    /// A scanner's pass over every partition.
+    Scanner(ScannerKind),
     /// A reclaimer's look at everything that it remembers.
     Reclaimer,
     /// A worker's poll that found nothing.

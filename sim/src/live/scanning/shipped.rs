@@ -26,8 +26,9 @@ use ff_engine::scanner::suspension_timeout::SuspensionTimeoutScanner;
 use ff_engine::scanner::unblock::UnblockScanner;
 use ff_observability::Metrics;
 
-use crate::engine::{Counts, ScannerKind};
+use crate::engine::Counts;
 use crate::live::client::{self, Deployment, Error};
+use crate::scanner::ScannerKind;
 
 /// The interval that the scanners are built with. Nobody waits for it here, and the union of
 /// capabilities, which is kept for as long, is read anew each time.

@@ -3,22 +3,25 @@
 //! Every element draws from a stream of its own, named by its kind and number.
 
 mod faults;
+mod flows;
 
 use claimlab_model::deviation::Deviation;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, FlowId};
 
 use super::{
-    Act, OperatorAction, OthersClock, Park, PartyKey, Plan, TaskPlan, VERSION, WorkItem, WorkerPlan, WorldPlan,
+    Act, AdmissionPlan, EnginePlan, OperatorAction, OthersClock, Park, PartyKey, Plan, Strays, TaskPlan, VERSION,
+    WorkItem, WorkerPlan, WorldPlan,
 };
 use crate::clock::{Skew, TrueTime};
-use crate::scenario::{Ending, Entry, Player, Scenario};
+use crate::scenario::{Ending, Engine, Entry, Player, Scenario};
 use crate::stream::{Extra, Purpose, Ratio, Stream};
 
 /// Draws the plan of a seed.
 pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
     let workers = draw_workers(scenario, seed);
-    let work = draw_work(scenario, seed);
+    let mut work = draw_work(scenario, seed);
+    let flows = flows::draw(scenario, seed, &mut work);
     let world = draw_world(scenario, seed);
     let (faults, rates) = faults::draw(scenario, seed, (&world, &workers, &work));
     Plan {
@@ -27,6 +30,7 @@ pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
         seed,
         world,
         operators: draw_operators(scenario, seed, &work),
+        flows,
         faults,
         rates,
         workers,
@@ -53,6 +57,8 @@ fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
         service_us: scenario.network.service_us,
         server: Skew { offset_ms: 0, drift_ppm: stream.within(scenario.clocks.server_drift_ppm) },
         clocks: Vec::new(),
+        engine: draw_engine(scenario),
+        admission: draw_admission(scenario, seed),
         engines: scenario.world.engines,
         schedulers: scenario.world.schedulers,
         deviations,
@@ -61,6 +67,31 @@ fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
     let clocks = others.map(|party| OthersClock { party, clock: others_clock(scenario, seed, party) });
     world.clocks = clocks.filter(|other| other.clock != Skew::default()).collect();
     world
+}
+
+/// What the engine runs, where a scenario asks for something else than usual.
+fn draw_engine(scenario: &Scenario) -> Option<EnginePlan> {
+    let Engine { scanners, lanes, batch, cascades } = &scenario.engine;
+    let lanes = if lanes.is_empty() { &scenario.world.lanes } else { lanes };
+    let plan = EnginePlan { scanners: scanners.clone(), lanes: lanes.clone(), batch: *batch, cascades: *cascades };
+    (scenario.engine != Engine::default()).then_some(plan)
+}
+
+fn draw_admission(scenario: &Scenario, seed: u64) -> Option<AdmissionPlan> {
+    let admission = &scenario.admission;
+    let mut stream = Stream::of_extra(seed, Extra::Admission, (1 << 40) - 1);
+    let mut ids = |count: u32| (0..count).map(|_| stream.uuid().to_string()).collect();
+    let plan = AdmissionPlan {
+        quotas: ids(admission.quotas),
+        max_concurrent: admission.max_concurrent,
+        window_seconds: admission.window_seconds,
+        max_per_window: admission.max_per_window,
+        budgets: ids(admission.budgets),
+        hard_limit: admission.hard_limit,
+        spend: admission.spend,
+        reset_ms: admission.reset_ms,
+    };
+    (admission.quotas > 0 || admission.budgets > 0).then_some(plan)
 }
 
 /// The clock of a party that is no worker.
@@ -144,19 +175,20 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
 }
 
 fn draw_work(scenario: &Scenario, seed: u64) -> Vec<WorkItem> {
+    let admission = draw_admission(scenario, seed).unwrap_or_default();
     let seconds = scenario.world.for_ms.div_ceil(1_000);
     let mut items = Vec::new();
     for second in 0..seconds {
         let count = if second == 0 { scenario.work.at_start } else { scenario.work.per_second };
         for _ in 0..count {
             let key = u32::try_from(items.len()).unwrap_or(u32::MAX);
-            items.push(draw_item(scenario, seed, key, second));
+            items.push(draw_item(scenario, seed, (key, second), &admission));
         }
     }
     items
 }
 
-fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem {
+fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admission: &AdmissionPlan) -> WorkItem {
     let work = &scenario.work;
     let mut stream = Stream::new(seed, Purpose::Work, u64::from(key));
     let config = PartitionConfig { num_flow_partitions: partitions(scenario), ..PartitionConfig::default() };
@@ -170,6 +202,7 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
     let priority = i32::try_from(stream.within(work.priority)).unwrap_or(0);
     let suspends = stream.chance(work.suspend);
     let delays = stream.chance(work.delay);
+    let mut signals = Stream::of_extra(seed, Extra::Signals, u64::from(key));
     let suspend = Park::Suspend {
         timeout_ms: stream.within_unsigned(work.suspend_timeout_ms),
         signal_after_ms: {
@@ -183,12 +216,36 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
             asked.then_some(delay)
         },
         on_pending: Stream::of_extra(seed, Extra::OnPending, u64::from(key)).chance(work.on_pending),
+        times: u32::try_from(signals.within(work.suspend_times)).unwrap_or(1),
+        composite: signals.chance(work.composite),
+        strays: Strays {
+            again: signals.chance(work.signal_again),
+            wrong: signals.chance(work.signal_wrong),
+            old: signals.chance(work.signal_old),
+        },
+        timeout_does: work.suspend_timeout_does,
     };
     let delay = Park::Delay { for_ms: stream.within_unsigned(work.delay_ms) };
     let submitted_delayed = stream.chance(work.submit_delayed);
     let delay_ms = stream.within_unsigned(work.delay_ms);
     let has_deadline = stream.chance(work.deadline);
     let deadline_ms = stream.within_unsigned(work.deadline_ms);
+    let mut later = Stream::of_extra(seed, Extra::Later, u64::from(key));
+    let later_ending = work
+        .later_endings
+        .as_ref()
+        .and_then(|endings| weighted(&mut later, &endings.weights(), |(_, weight)| *weight).map(|(ending, _)| *ending));
+    let has_policy_timeout = later.chance(work.policy_timeout);
+    let policy_timeout_ms = later.within_unsigned(work.attempt_timeout_ms);
+    let mut admitted = Stream::of_extra(seed, Extra::Admission, u64::from(key));
+    let mut attached = |share: Ratio, ids: &[String]| {
+        let is_attached = admitted.chance(share);
+        let position = admitted.below(ids.len() as u64) as usize;
+        ids.get(position).filter(|_| is_attached).cloned()
+    };
+    let quota = attached(scenario.admission.quota, &admission.quotas);
+    let budget = attached(scenario.admission.budget, &admission.budgets);
+    let spends = budget.clone().map(|budget| (budget, admitted.within_unsigned(admission.spend)));
     let in_flow = Stream::of_extra(seed, Extra::Flow, u64::from(key)).chance(work.flow);
     WorkItem {
         key,
@@ -202,11 +259,17 @@ fn draw_item(scenario: &Scenario, seed: u64, key: u32, second: u64) -> WorkItem 
         max_reclaims: work.max_reclaims,
         delay_ms: submitted_delayed.then_some(delay_ms),
         deadline_ms: has_deadline.then_some(deadline_ms),
+        policy_timeout_ms: has_policy_timeout.then_some(policy_timeout_ms),
+        retryable: work.retryable.clone(),
+        quota,
+        budget,
         task: TaskPlan {
             run_ms,
             reports_progress: Stream::of_extra(seed, Extra::Progress, u64::from(key)).chance(work.progress),
             park: if suspends { Some(suspend) } else { delays.then_some(delay) },
             ending: ending.unwrap_or(Ending::Complete),
+            later: later_ending,
+            spends,
         },
     }
 }
@@ -235,6 +298,8 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
         consider(operators.revoke, Act::Revoke);
         consider(operators.reprioritise, Act::Reprioritise(5_000));
         consider(operators.replay, Act::Replay);
+        consider(operators.resume, Act::Resume);
+        consider(operators.close, Act::CloseWaitpoint);
     }
     actions.retain(|action| action.at.ms() < scenario.world.for_ms);
     // Whoever waits for children that nobody creates is cancelled whenever that is.

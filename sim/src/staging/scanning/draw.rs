@@ -7,7 +7,7 @@ use proptest_state_machine::ReferenceStateMachine as _;
 
 use super::Move;
 use super::scene::{End, Scene};
-use crate::engine::ScannerKind;
+use crate::scanner::ScannerKind;
 use crate::staging::sequence::{Progress, Sequence, Step, Who};
 
 /// Sequences of so many moves.

@@ -15,7 +15,7 @@ use ff_core::types::{LaneId, WorkerId, WorkerInstanceId};
 
 use super::sequence::{LANES, Pick, Step};
 use crate::call::Call;
-use crate::engine::ScannerKind;
+use crate::scanner::ScannerKind;
 
 /// One move of a sequence.
 #[derive(Clone, Debug, PartialEq)]

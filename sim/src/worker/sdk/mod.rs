@@ -179,9 +179,8 @@ mod tests {
             partitions,
             lanes: Arc::new([]),
             lease_ttl_ms: 1,
-            positions: crate::worker::Positions { scheduler: 0, signaller: 0 },
-            scheduler: Arc::clone(&backend),
-            signaller: Arc::clone(&backend),
+            schedulers: Arc::new([]),
+            signaller: crate::worker::Asked { position: 0, backend: Arc::clone(&backend) },
             ledger: Arc::default(),
         };
         let identity = Identity { worker: WorkerId::new("w"), instance: WorkerInstanceId::new("i") };
