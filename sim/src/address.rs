@@ -146,6 +146,7 @@ pub enum Draw {
     Id = 9,
     IdRest = 10,
     Service = 11,
+    Habit = 12,
 }
 
 /// All that a seed has to draw from.

@@ -180,6 +180,8 @@ pub struct Runs {
     pub started: u64,
     /// Runs that started while another party ran the same execution.
     pub overlapped: u64,
+    /// Leases that ended without that anybody had run under them.
+    pub unrun: u64,
     /// Runs whose lease was marked expired, revoked, cancelled or taken over while they went on.
     pub lost: u64,
     /// Of these, the ones whose holder stopped calling its lease healthy before its run was over.
@@ -218,6 +220,7 @@ impl Runs {
     pub fn merge(&mut self, other: Self) {
         self.started += other.started;
         self.overlapped += other.overlapped;
+        self.unrun += other.unrun;
         self.lost += other.lost;
         self.doubted += other.doubted;
         self.doubted_after_ms.merge(other.doubted_after_ms);

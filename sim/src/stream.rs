@@ -38,6 +38,7 @@ pub enum Extra {
     Admission = 7,
     Signals = 8,
     Later = 9,
+    Habits = 10,
 }
 
 /// One stream.

@@ -263,12 +263,18 @@ catalogue! {
         "work that waits for dependencies is released or skipped by the next scanner passes once all of them have ended",
     L08 Liveness ["suspension", "attempt", "deadline"]
         "what has timed out is resumed or ended by the next scanner passes",
-    L09 Liveness ["blocked", "unclaimed", "immovable"]
+    L09 Liveness ["blocked", "immovable"]
         "every execution becomes terminal",
     L10 Liveness ["unlisted", "no-delay", "unmarkable"]
         "no execution is lost: some scanner, claim, reclaim, signal or timeout can still move it",
+    L11 Worker ["unnoticed"]
+        "a holder that neither stalls nor is cut off knows within a third of the lease and one renewal that its lease is lost",
+    L12 Worker ["refused"]
+        "a client that repeats an end whose answer never came is told that it is done, if it was",
     L13 State ["unheeded"]
         "accepted signals that satisfy an execution's wait have ended it",
+    L14 Liveness ["kept"]
+        "a lease that no living worker knows of ends",
     W01 Worker ["healthy"]
         "a worker whose renewal was refused for good does not call that lease healthy",
     W02 Worker ["refused"]

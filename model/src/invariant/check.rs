@@ -105,6 +105,10 @@ pub enum Seen<'a> {
         execution: &'a Execution,
         /// What it waits for.
         stuck: &'a Stuck,
+        /// Whether anybody runs it.
+        is_run: bool,
+        /// The server's time.
+        now: ServerTime,
         /// Polls of one worker that found nothing since the execution was changed last, while it was eligible.
         idle_polls: u64,
         /// How often it was blocked, since the faults have stopped, after it had been eligible.
@@ -113,7 +117,12 @@ pub enum Seen<'a> {
     /// At the end of the phase without faults: so many executions have ended.
     Ended(u64),
     /// A worker's process did or said something.
-    Worker(&'a WorkerFact),
+    Worker {
+        /// What.
+        fact: &'a WorkerFact,
+        /// The store as it stands.
+        store: &'a Store,
+    },
 }
 
 impl Seen<'_> {
@@ -126,7 +135,7 @@ impl Seen<'_> {
             Self::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
             Self::Passed { passed, .. } => Some(passed.overdue.execution),
             Self::Ended(_) | Self::Script { .. } | Self::Command { .. } => None,
-            Self::Worker(fact) => fact.execution(),
+            Self::Worker { fact, .. } => fact.execution(),
         }
     }
 }

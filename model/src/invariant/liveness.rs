@@ -103,7 +103,7 @@ impl Check for OfLiveness {
         match seen {
             Seen::Passed { passed, store, now } => self.look_at_passed(passed, store, *now, notes),
             Seen::Ended(executions) => notes.looks(Invariant::L09, Look::Holds, *executions, String::new),
-            Seen::Unfinished { execution, stuck, idle_polls, blocks } => {
+            Seen::Unfinished { execution, stuck, idle_polls, blocks, .. } => {
                 if *idle_polls > 0 {
                     notes.look(Invariant::L01, Look::at(*idle_polls < IDLE_POLLS, "unclaimed"), || {
                         let since = execution.core.last_transition_at;
@@ -116,9 +116,6 @@ impl Check for OfLiveness {
                 notes.look(Invariant::L10, stuck.lost.map_or(Look::Holds, Look::Broken), immovable);
                 let (look, detail) = if stuck.lost.is_some() {
                     (Look::Broken("immovable"), immovable())
-                } else if *idle_polls >= IDLE_POLLS {
-                    let detail = format!("{idle_polls} polls of one worker found nothing while it was eligible");
-                    (Look::Broken("unclaimed"), detail)
                 } else if *blocks >= BLOCKS {
                     (Look::Broken("blocked"), format!("it was blocked {blocks} times after the faults had stopped"))
                 } else {

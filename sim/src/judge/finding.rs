@@ -25,8 +25,10 @@ pub struct Finding {
     pub invariant: String,
     /// The way in which it is broken: one of the invariant's cases.
     pub case: String,
-    /// The script that breaks it and what it answers: `cancel_execution=cancelled`.
-    pub script: String,
+    /// The script that breaks it and what it answers: `cancel_execution=cancelled`. Several where the cause shows
+    /// through more than one.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "as_one_or_many")]
+    pub script: Vec<String>,
     /// The kinds of party whose call it is; any where the list is empty.
     #[serde(default)]
     pub roles: Vec<String>,
@@ -39,13 +41,36 @@ pub struct Finding {
     pub repaired_by: Option<Deviation>,
 }
 
+/// One text, or a list of texts.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    })
+}
+
+fn as_one_or_many<S: serde::Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match texts {
+        [text] => text.serialize(serializer),
+        texts => texts.serialize(serializer),
+    }
+}
+
 /// Findings by id.
 pub type Findings = BTreeMap<String, Finding>;
 
 impl Finding {
     /// Whether this is the finding's cause.
     pub fn knows(&self, cause: &Cause) -> bool {
-        let same_script = self.script.split_once('=') == Some((cause.script, cause.result));
+        let is_cause = |script: &String| script.split_once('=') == Some((cause.script, cause.result));
+        let same_script = self.script.iter().any(is_cause);
         let same_role = self.roles.is_empty() || self.roles.iter().any(|role| role == cause.role);
         self.invariant == cause.invariant.id() && self.case == cause.case && same_script && same_role
     }
@@ -55,7 +80,7 @@ impl Finding {
         match Invariant::parse(&self.invariant).map(Invariant::scope) {
             Some(Scope::Liveness) => evidence.executions,
             Some(Scope::Worker) => evidence.looks.get(&self.invariant).copied().unwrap_or_default(),
-            _ => evidence.scripts.get(&self.script).copied().unwrap_or_default(),
+            _ => self.script.iter().filter_map(|script| evidence.scripts.get(script)).sum(),
         }
     }
 
@@ -67,8 +92,11 @@ impl Finding {
         if !invariant.cases().contains(&self.case.as_str()) {
             return Err(("case", format!("{:?}", self.case), format!("one of {}", invariant.cases().join(", "))));
         }
-        if !self.script.contains('=') {
-            return Err(("script", format!("{:?}", self.script), "a script and its answer: name=answer".to_owned()));
+        let is_strange = |script: &&String| !script.contains('=');
+        if self.script.is_empty() || self.script.iter().any(|script| is_strange(&script)) {
+            let found =
+                self.script.iter().find(is_strange).map_or_else(|| "none".to_owned(), |found| format!("{found:?}"));
+            return Err(("script", found, "a script and its answer: name=answer, or a list of them".to_owned()));
         }
         let numbered = self.id.strip_prefix('F').is_some_and(|number| number.parse::<u32>().is_ok());
         if !numbered {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Skew, TrueTime};
 use crate::scenario::{Ending, Entry, Player, TimeoutDoes};
-use crate::stream::Range;
+use crate::stream::{Range, Ratio};
 
 /// The format's version; a plan of another one is refused.
 pub const VERSION: u32 = 2;
@@ -172,6 +172,42 @@ pub struct WorkerPlan {
     /// Who plays it.
     #[serde(default)]
     pub player: Player,
+    /// What it does besides what the shipped worker does.
+    #[serde(default, skip_serializing_if = "HabitPlan::is_none")]
+    pub habits: HabitPlan,
+}
+
+/// What a worker does besides what the shipped worker does; shares are of its own grants and claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HabitPlan {
+    /// It sends an end again when its answer never came.
+    pub repeats: bool,
+    /// Grants that it hands to another process of its pool.
+    pub hands_over: Ratio,
+    /// Grants that it never uses.
+    pub leaves: Ratio,
+    /// Claims that name another lane.
+    pub wrong_lane: Ratio,
+    /// Resumed claims that name an attempt from an older read.
+    pub stale_read: Ratio,
+    /// Whose instance id it presents, where not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<PartyKey>,
+}
+
+impl Default for HabitPlan {
+    fn default() -> Self {
+        let none = Ratio::NEVER;
+        Self { repeats: false, hands_over: none, leaves: none, wrong_lane: none, stale_read: none, twin_of: None }
+    }
+}
+
+impl HabitPlan {
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One execution to submit.

@@ -246,6 +246,8 @@ pub enum Entry {
     /// Scans and grants by itself, then claims through grant objects: a resume grant where an attempt
     /// was interrupted, a claim grant elsewhere.
     ClaimFromGrants,
+    /// Calls `EngineBackend::claim` in a loop.
+    Claim,
 }
 
 /// Who plays a worker.
@@ -289,6 +291,34 @@ pub struct Workers {
     /// External reclaimers.
     #[serde(default = "one")]
     pub reclaimers: u32,
+    /// What clients do that they had better not, or that their users expect to work.
+    #[serde(default)]
+    pub habits: Habits,
+}
+
+/// What clients do besides what the shipped worker does.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Habits {
+    /// Share of workers that send an end again when its answer never came.
+    pub repeat: Ratio,
+    /// Share of grants that are handed to another process of the same pool.
+    pub hand_over: Ratio,
+    /// Share of grants that nobody ever uses.
+    pub leave: Ratio,
+    /// Share of claims that name another lane.
+    pub wrong_lane: Ratio,
+    /// Share of resumed claims that name an attempt from an older read.
+    pub stale_read: Ratio,
+    /// Share of workers that present the instance id of the worker before them.
+    pub twin: Ratio,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        let none = Ratio::NEVER;
+        Self { repeat: none, hand_over: none, leave: none, wrong_lane: none, stale_read: none, twin: none }
+    }
 }
 
 const fn one() -> u32 {

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use claimlab_model::backend::class;
-use ff_core::backend::Handle;
+use ff_core::backend::{CapabilitySet, ClaimPolicy, Handle};
 use ff_core::contracts::{
     BlockRouteArgs, ClaimExecutionArgs, ClaimExecutionResult, ClaimForWorkerArgs, ClaimForWorkerOutcome, ClaimGrant,
     ClaimResumedExecutionArgs, ClaimResumedExecutionResult, ExecutionContext, IssueClaimGrantArgs, ResumeGrant,
@@ -11,14 +11,16 @@ use ff_core::contracts::{
 };
 use ff_core::engine_error::{ContentionKind, EngineError, ValidationKind};
 use ff_core::error::ErrorClass;
+use ff_core::handle_codec;
 use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
-use ff_core::types::{AttemptId, ExecutionId, LaneId, LeaseId};
+use ff_core::types::{AttemptId, AttemptIndex, ExecutionId, LaneId, LeaseId};
 
 use super::native::{Permit, Worker};
 use super::task::ClaimedTask;
 use crate::address::About;
 use crate::clock::WorkerTime;
 use crate::scenario::Player;
+use crate::stream::Ratio;
 
 /// How long a grant that the worker issues for itself may be consumed.
 const SELF_GRANT_TTL_MS: u64 = 5_000;
@@ -56,9 +58,16 @@ impl Worker {
         let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
+        if let Some((id, lane)) = self.surroundings.shelf.take(&self.identity.worker, self.party.number()) {
+            let (handle, context) = self.claim_either(&id, &lane, now).await?;
+            return Ok(Some(self.task(id, handle, &context, permit)));
+        }
         for index in window {
             let partition = Partition { family: PartitionFamily::Execution, index };
             let Some(id) = self.grant_best(&lane, partition, now).await? else { continue };
+            if self.gives_away(&id, &lane) {
+                continue;
+            }
             match self.claim_either(&id, &lane, now).await {
                 Ok((handle, context)) => return Ok(Some(self.task(id, handle, &context, permit))),
                 Err(error) if is_skippable(&error) => {}
@@ -195,13 +204,54 @@ impl Worker {
         }
     }
 
+    /// Whether it leaves a grant of its own, to another process of its pool or to nobody.
+    fn gives_away(&self, id: &ExecutionId, lane: &LaneId) -> bool {
+        if self.happens(id, "leaves", self.habits.leaves) {
+            return true;
+        }
+        let hands_over = self.happens(id, "hands over", self.habits.hands_over);
+        if hands_over {
+            self.surroundings.shelf.put(&self.identity.worker, self.party.number(), id.clone(), lane.clone());
+        }
+        hands_over
+    }
+
+    /// Whether it does this time what it does now and then.
+    fn happens(&self, id: &ExecutionId, kind: &'static str, share: Ratio) -> bool {
+        let about = About::Execution(self.party.hub().ids().execution(id));
+        self.party.hub().happens(self.party.number(), about, kind, share)
+    }
+
+    /// The lane that a claim names: its own, or by mistake the next one.
+    fn named_lane(&self, id: &ExecutionId, lane: &LaneId) -> LaneId {
+        let lanes = &self.surroundings.lanes;
+        let is_wrong = self.happens(id, "mistakes the lane", self.habits.wrong_lane);
+        let position = lanes.iter().position(|known| known == lane).unwrap_or_default();
+        if is_wrong { lanes[(position + 1) % lanes.len()].clone() } else { lane.clone() }
+    }
+
+    /// Claims whatever the backend finds for it, as `EngineBackend::claim` offers it.
+    pub(super) async fn claim_any(&mut self) -> Claimed {
+        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
+        let lane = self.next_lane();
+        let capabilities = CapabilitySet::new(self.capabilities.iter().cloned());
+        let ttl_ms = u32::try_from(self.surroundings.lease_ttl_ms).unwrap_or(u32::MAX);
+        let (worker, instance) = (self.identity.worker.clone(), self.identity.instance.clone());
+        let policy = ClaimPolicy::new(worker, instance, ttl_ms, None);
+        let Some(handle) = self.backend.claim(&lane, &capabilities, policy).await? else { return Ok(None) };
+        let Ok(decoded) = handle_codec::decode(&handle.opaque) else { return Ok(None) };
+        let id = decoded.payload.execution_id;
+        let (handle, context) = self.with_context(&id, handle).await?;
+        Ok(Some(self.task(id, handle, &context, permit)))
+    }
+
     async fn claim_fresh(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Leased, EngineError> {
         let index = self.backend.read_total_attempt_count(id).await?;
         let args = ClaimExecutionArgs::new(
             id.clone(),
             self.identity.worker.clone(),
             self.identity.instance.clone(),
-            lane.clone(),
+            self.named_lane(id, lane),
             LeaseId::from_uuid(self.party.id(id, "claimed lease")),
             self.surroundings.lease_ttl_ms,
             AttemptId::from_uuid(self.party.id(id, "attempt")),
@@ -218,12 +268,15 @@ impl Worker {
     }
 
     async fn claim_resumed(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Leased, EngineError> {
-        let index = self.backend.read_current_attempt_index(id).await?;
+        let mut index = self.backend.read_current_attempt_index(id).await?;
+        if self.happens(id, "reads early", self.habits.stale_read) {
+            index = AttemptIndex::new(index.0.saturating_sub(1));
+        }
         let args = ClaimResumedExecutionArgs {
             execution_id: id.clone(),
             worker_id: self.identity.worker.clone(),
             worker_instance_id: self.identity.instance.clone(),
-            lane_id: lane.clone(),
+            lane_id: self.named_lane(id, lane),
             lease_id: LeaseId::from_uuid(self.party.id(id, "resumed lease")),
             lease_ttl_ms: self.surroundings.lease_ttl_ms,
             current_attempt_index: index,
@@ -253,5 +306,6 @@ impl Worker {
             &context.input_payload,
             Some(permit),
         )
+        .repeating(self.habits.repeats)
     }
 }

@@ -80,6 +80,27 @@ impl Ledger {
     }
 }
 
+/// Grants that one process had and another one of its pool claims.
+#[derive(Debug, Default)]
+pub struct Shelf(Mutex<BTreeMap<String, Vec<(PartyNo, ExecutionId, LaneId)>>>);
+
+impl Shelf {
+    /// Puts a grant down for the others of a pool.
+    fn put(&self, pool: &WorkerId, by: PartyNo, id: ExecutionId, lane: LaneId) {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.entry(pool.as_str().to_owned()).or_default().push((by, id, lane));
+    }
+
+    /// Takes a grant that another process of a pool has put down.
+    fn take(&self, pool: &WorkerId, by: PartyNo) -> Option<(ExecutionId, LaneId)> {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let grants = shelf.get_mut(pool.as_str())?;
+        let position = grants.iter().position(|(owner, ..)| *owner != by)?;
+        let (_, id, lane) = grants.remove(position);
+        Some((id, lane))
+    }
+}
+
 /// A process that others ask for something, with its own client.
 #[derive(Clone)]
 pub struct Asked {
@@ -104,6 +125,8 @@ pub struct Surroundings {
     pub signaller: Asked,
     /// What was submitted.
     pub ledger: Arc<Ledger>,
+    /// Grants that processes hand to others of their pool.
+    pub shelf: Arc<Shelf>,
 }
 
 impl Surroundings {
@@ -143,6 +166,7 @@ impl Players {
             schedulers: schedulers.collect(),
             signaller,
             ledger: Arc::default(),
+            shelf: Arc::default(),
         };
         let planned = plan.workers.iter().enumerate().map(|(position, worker)| (worker.key, position)).collect();
         Self { plan: Arc::clone(plan), surroundings, planned }
@@ -151,7 +175,7 @@ impl Players {
     fn worker(&self, party: Party, planned: &WorkerPlan, life: Life) -> TaskFuture {
         let identity = Identity {
             worker: WorkerId::new(planned.worker_id.as_str()),
-            instance: WorkerInstanceId::new(planned.key.instance(life.instance)),
+            instance: WorkerInstanceId::new(planned.habits.twin_of.unwrap_or(planned.key).instance(life.instance)),
         };
         match planned.entry {
             #[cfg(feature = "sdk")]

@@ -19,7 +19,7 @@ use ff_core::types::LaneId;
 use super::listener::listen;
 use super::rounds::{Judged, Rounds};
 use super::{Identity, Surroundings, namespace};
-use crate::plan::WorkerPlan;
+use crate::plan::{HabitPlan, WorkerPlan};
 use crate::scenario::Entry;
 use crate::world::{Party, Pass};
 
@@ -62,6 +62,8 @@ pub(super) struct Worker {
     pub capabilities: BTreeSet<String>,
     pub attempt_timeout_ms: Option<u64>,
     pub permits: Arc<Permits>,
+    /// What it does besides what the shipped worker does.
+    pub habits: HabitPlan,
     concurrency: u32,
     pub surroundings: Surroundings,
     /// When the process began, in microseconds of the party's timer.
@@ -98,6 +100,7 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
             Entry::ClaimNext => worker.claim_next().await,
             Entry::ClaimViaServer => worker.claim_via_server().await,
             Entry::ClaimFromGrants => worker.claim_from_grants().await,
+            Entry::Claim => worker.claim_any().await,
         };
         match claimed {
             Ok(Some(task)) => {
@@ -132,6 +135,7 @@ impl Worker {
             capabilities: plan.capabilities.iter().cloned().collect(),
             attempt_timeout_ms: plan.attempt_timeout_ms,
             permits: Permits::new(plan.concurrency),
+            habits: plan.habits,
             concurrency: plan.concurrency,
             rounds: Arc::default(),
             surroundings,
@@ -147,7 +151,7 @@ impl Worker {
 
     /// Notes a poll that found nothing, and whether such polls come by everywhere.
     pub(super) fn found_nothing(&self, entry: Entry) {
-        if entry == Entry::ClaimViaServer || !self.has_room() {
+        if matches!(entry, Entry::ClaimViaServer | Entry::Claim) || !self.has_room() {
             return;
         }
         let partitions = self.surroundings.partitions.num_flow_partitions;

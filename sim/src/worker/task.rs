@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use claimlab_model::backend::class;
 use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::WorkerFact;
 use claimlab_model::port::Server as _;
@@ -20,7 +21,9 @@ use ff_core::contracts::{
 };
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::{ContentionKind, EngineError, StateKind};
+use ff_core::error::ErrorClass;
 use ff_core::handle_codec;
+use ff_core::state::TerminalOutcome;
 use ff_core::types::{ExecutionId, LeaseEpoch, SuspensionId, TimestampMs, WaitpointId};
 
 use super::Surroundings;
@@ -31,6 +34,11 @@ use crate::world::{Party, RunNo};
 
 /// So many renewals must fail in a row before a lease is called unhealthy.
 const DOUBTFUL_FAILURES: u32 = 3;
+
+/// So often is a call made again whose answer never came.
+const TRIES: u32 = 5;
+/// How long between two tries.
+const BETWEEN_TRIES_MS: u64 = 200;
 
 /// A task with its lease.
 pub(super) struct ClaimedTask {
@@ -44,6 +52,8 @@ pub(super) struct ClaimedTask {
     renewal_failures: AtomicU32,
     /// Whether its holder is asked what it thinks of its lease: nobody asks a reclaimer.
     is_asked: bool,
+    /// Whether an end is sent again when its answer never came.
+    repeats: bool,
     application: Application,
     _permit: Option<Permit>,
 }
@@ -76,9 +86,41 @@ impl ClaimedTask {
             attempt_index,
             renewal_failures,
             is_asked,
+            repeats: false,
             application,
             _permit: permit,
         }
+    }
+
+    /// The same task, whose ends are sent again when their answers never came.
+    #[must_use]
+    pub(super) fn repeating(self, repeats: bool) -> Self {
+        Self { repeats, ..self }
+    }
+
+    /// Makes a call that ends the execution; again while its class says so, where the holder does that.
+    async fn end<T, F: Future<Output = Result<T, EngineError>> + Send>(
+        &self,
+        (method, outcome): (&'static str, TerminalOutcome),
+        call: impl Fn() -> F + Send + Sync,
+    ) where
+        T: Send,
+    {
+        let mut answer = call().await.map(drop);
+        let was_lost = answer.as_ref().is_err_and(|error| class(error) == ErrorClass::Retryable);
+        if !was_lost || !self.repeats {
+            return;
+        }
+        for _ in 0..TRIES {
+            self.party.sleep_ms(BETWEEN_TRIES_MS).await;
+            answer = call().await.map(drop);
+            if !answer.as_ref().is_err_and(|error| class(error) == ErrorClass::Retryable) {
+                break;
+            }
+        }
+        let epoch = handle_codec::decode(&self.handle.opaque).map_or(LeaseEpoch(0), |found| found.payload.lease_epoch);
+        let (execution, is_done) = (self.application.run().execution(), answer.is_ok());
+        self.party.hub().told(WorkerFact::Repeated { execution, epoch, outcome, method, is_done });
     }
 
     /// Works and renews until the task has ended in one way or another.
@@ -152,18 +194,18 @@ impl HeldWork for &ClaimedTask {
     }
 
     async fn complete(self, payload: Option<Vec<u8>>) {
-        let _ = self.backend.complete(&self.handle, payload).await;
+        let of = ("complete", TerminalOutcome::Success);
+        self.end(of, || self.backend.complete(&self.handle, payload.clone())).await;
     }
 
     async fn fail(self, reason: &'static str) {
-        let _ = self
-            .backend
-            .fail(&self.handle, FailureReason::with_detail(reason, b"transient".to_vec()), FailureClass::Transient)
-            .await;
+        let detail = || FailureReason::with_detail(reason, b"transient".to_vec());
+        let of = ("fail", TerminalOutcome::Failed);
+        self.end(of, || self.backend.fail(&self.handle, detail(), FailureClass::Transient)).await;
     }
 
     async fn cancel(self, reason: &'static str) {
-        let _ = self.backend.cancel(&self.handle, reason).await;
+        self.end(("cancel", TerminalOutcome::Cancelled), || self.backend.cancel(&self.handle, reason)).await;
     }
 
     async fn delay(self, until: TimestampMs) {

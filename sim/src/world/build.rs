@@ -54,6 +54,7 @@ impl World {
             checker,
             last_writes: Vec::new(),
             log: plan.faults.iter().any(|fault| matches!(fault.what, What::FailOver { .. })).then(Vec::new),
+            disturbed_until: TrueTime::default(),
             down_until: TrueTime::default(),
             free_at: TrueTime::default(),
             awaiting_holder: Vec::new(),

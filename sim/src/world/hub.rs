@@ -31,7 +31,7 @@ use crate::clock::{PartyClock, TrueTime, WorkerTime};
 use crate::outcome::{Completions, MethodCounts, Runs};
 use crate::plan::{PartyKey, Plan};
 use crate::printed;
-use crate::stream::Range;
+use crate::stream::{Range, Ratio};
 
 /// A party's position in the world's tables.
 pub type PartyNo = usize;
@@ -239,6 +239,15 @@ impl Hub {
         self.draws.uuid(self.address(task, party, about, kind).key)
     }
 
+    /// Whether something of a kind happens this time that a party may do about something.
+    pub fn happens(&self, party: PartyNo, about: About, kind: &'static str, share: Ratio) -> bool {
+        if share == Ratio::NEVER {
+            return false;
+        }
+        let task = lock(&self.inner).task;
+        self.draws.happens(self.address(task, party, about, kind).key, Draw::Habit, share)
+    }
+
     /// Who sees every call of the trait.
     pub fn overhears(&self) -> Option<&Arc<dyn Overhears>> {
         self.overhears.as_ref()
@@ -352,7 +361,15 @@ impl Hub {
             let running = inner.parties[party].running;
             inner.out.push(Outgoing::RunEnded { execution: run.execution(), running });
         }
-        inner.runs.end(run, now);
+        let loss = inner.runs.end(run, now);
+        if let Some(loss) = loss.filter(|_| inner.party == party) {
+            inner.out.push(Outgoing::Lost(loss));
+        }
+    }
+
+    /// Whether anybody runs an execution.
+    pub(super) fn is_run(&self, execution: ExecutionNo) -> bool {
+        lock(&self.inner).runs.is_run(execution)
     }
 
     /// Tells which lease of an execution is live by the server's state.

@@ -124,9 +124,11 @@ impl World {
             let is_listed = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
                 && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
             let since = self.overdue.passes_at(execution.core.last_mutation_at.0).0;
+            let is_run = self.hub.is_run(execution.number);
             let idle_polls = if is_listed { polls.saturating_sub(since) } else { 0 };
             let blocks = self.overdue.blocks.get(&execution.number).copied().unwrap_or_default();
-            let found = self.checker.see(&Seen::Unfinished { execution, stuck: &stuck, idle_polls, blocks });
+            let found =
+                self.checker.see(&Seen::Unfinished { execution, stuck: &stuck, is_run, now, idle_polls, blocks });
             broken.extend_from_slice(found);
             if found.is_empty() {
                 // What differs from one execution to the next is left out, so that reasons can be counted.

@@ -108,6 +108,8 @@ pub struct World {
     last_writes: Vec<Option<(&'static str, &'static str, &'static str)>>,
     /// What the server has performed, where a fail-over is planned: a replica is made of it.
     log: Option<Vec<Logged>>,
+    /// Until when something kept everybody from hearing.
+    disturbed_until: TrueTime,
     /// Until when nobody answers.
     down_until: TrueTime,
     /// When the server has done what has arrived so far.

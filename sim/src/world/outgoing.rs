@@ -11,6 +11,7 @@ use claimlab_model::message::Message;
 use super::beside::{Tag, WholeCall};
 use super::hub::{PartyNo, TaskFuture};
 use super::network::Flight;
+use super::run::Loss;
 use super::wait::WaitNo;
 use crate::address::About;
 use crate::clock::TrueTime;
@@ -85,6 +86,8 @@ pub enum Outgoing {
     RunStarted { execution: ExecutionNo, epoch: u64, running: u32 },
     /// A party no longer runs an execution; only sent while recording.
     RunEnded { execution: ExecutionNo, running: u32 },
+    /// A run is over under which the lease was lost.
+    Lost(Loss),
     /// What a worker's process did or said, for the checks of its own promises.
     Told(WorkerFact),
 }

@@ -25,6 +25,17 @@ impl RunNo {
     }
 }
 
+/// A lease that was lost under a run, when the run is over or its holder doubts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The execution.
+    pub execution: ExecutionNo,
+    /// When the server took the lease away.
+    pub lost_at: TrueTime,
+    /// How long the holder took it for its own.
+    pub for_ms: u64,
+}
+
 #[derive(Debug)]
 struct Run {
     epoch: LeaseEpoch,
@@ -38,6 +49,8 @@ struct Run {
 #[derive(Debug, Default)]
 pub(super) struct RunBook {
     under_way: BTreeMap<RunNo, Run>,
+    /// Live leases that nobody has run under so far.
+    unrun: BTreeMap<ExecutionNo, LeaseEpoch>,
     counts: Runs,
 }
 
@@ -58,6 +71,9 @@ impl RunBook {
 
     pub(super) fn start(&mut self, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
         let overlaps = self.of(execution).next().is_some();
+        if self.unrun.get(&execution) == Some(&epoch) {
+            self.unrun.remove(&execution);
+        }
         self.counts.started += 1;
         self.counts.overlapped += u64::from(overlaps);
         let number = RunNo { execution, number: self.counts.started };
@@ -78,9 +94,18 @@ impl RunBook {
 
     /// The server's state names this lease as the live one of an execution, or none.
     pub(super) fn live_lease(&mut self, execution: ExecutionNo, epoch: Option<LeaseEpoch>, now: TrueTime) {
-        for run in self.of(execution).filter(|run| !run.ending && epoch != Some(run.epoch)) {
-            run.lost_at.get_or_insert(now);
+        let mut is_run = false;
+        for run in self.of(execution) {
+            is_run |= epoch == Some(run.epoch);
+            if !run.ending && epoch != Some(run.epoch) {
+                run.lost_at.get_or_insert(now);
+            }
         }
+        let before = match epoch.filter(|_| !is_run) {
+            Some(epoch) => self.unrun.insert(execution, epoch).filter(|before| *before != epoch),
+            None => self.unrun.remove(&execution),
+        };
+        self.counts.unrun += u64::from(before.is_some());
     }
 
     /// The holder no longer calls its lease healthy, or does so again.
@@ -90,15 +115,25 @@ impl RunBook {
         }
     }
 
-    pub(super) fn end(&mut self, number: RunNo, now: TrueTime) {
-        let Some(run) = self.under_way.remove(&number) else { return };
-        let Some(lost_at) = run.lost_at else { return };
+    /// Whether anybody runs an execution.
+    pub(super) fn is_run(&self, execution: ExecutionNo) -> bool {
+        let (first, last) = (RunNo { execution, number: 0 }, RunNo { execution, number: u64::MAX });
+        self.under_way.range(first..=last).next().is_some()
+    }
+
+    /// A run is over; gives the lease that was lost under it, if one was.
+    pub(super) fn end(&mut self, number: RunNo, now: TrueTime) -> Option<Loss> {
+        let run = self.under_way.remove(&number)?;
+        let lost_at = run.lost_at?;
+        let until = run.doubted_at.unwrap_or(now);
+        let for_ms = until.ms().saturating_sub(lost_at.ms());
         self.counts.lost += 1;
         self.counts.ran_on_ms.add(now.ms().saturating_sub(lost_at.ms()));
         if let Some(doubted_at) = run.doubted_at {
             self.counts.doubted += 1;
             self.counts.doubted_after_ms.add(doubted_at.ms().saturating_sub(lost_at.ms()));
         }
+        Some(Loss { execution: number.execution, lost_at, for_ms })
     }
 }
 

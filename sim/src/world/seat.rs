@@ -25,6 +25,8 @@ pub struct Seat {
     pub cut_out: TrueTime,
     /// Until when replies to it are lost.
     pub cut_in: TrueTime,
+    /// Until when something kept it from acting or from hearing.
+    pub disturbed_until: TrueTime,
     /// Until when its renewals stay in its process.
     pub starved_until: TrueTime,
     /// What happened to it while it stalled.
@@ -48,6 +50,7 @@ impl Seat {
             stalled_until: None,
             cut_out: TrueTime::default(),
             cut_in: TrueTime::default(),
+            disturbed_until: TrueTime::default(),
             starved_until: TrueTime::default(),
             deferred: Vec::new(),
             tasks: Vec::new(),

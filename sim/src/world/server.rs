@@ -11,8 +11,10 @@ use ff_core::state::{EligibilityState, LifecyclePhase, OwnershipState};
 use super::World;
 use super::heap::Event;
 use super::hub::PartyNo;
+use super::run::Loss;
 use crate::history::Happening;
 use crate::outcome::Violation;
+use crate::plan::PartyKey;
 
 /// Who did what with which result: role, script, result.
 pub(super) type Deed = (&'static str, &'static str, &'static str);
@@ -128,8 +130,21 @@ impl World {
     /// Shows the checks what a process of such a role did or said.
     pub(super) fn see_worker(&mut self, party: PartyNo, role: &'static str, fact: &WorkerFact) {
         let (script, result) = fact.deed();
-        let found = self.checker.see(&Seen::Worker(fact)).to_vec();
+        let found = self.checker.see(&Seen::Worker { fact, store: &self.store }).to_vec();
         self.report_of(party, (role, script, result), found);
+    }
+
+    /// Shows the checks that a holder ran on after its lease was lost, unless something else kept it from knowing.
+    pub(super) fn see_loss(&mut self, party: PartyNo, loss: Loss) {
+        let seat = &self.seats[party];
+        let is_told = seat.key.0 >= PartyKey::WORKERS && seat.disturbed_until < loss.lost_at;
+        if !is_told || self.disturbed_until >= loss.lost_at {
+            return;
+        }
+        let bound_us = self.hub.clock(party).true_us_of(2 * self.plan.world.lease_ttl_ms / 3 * 1_000);
+        let bound_ms = bound_us.div_ceil(1_000) + self.plan.world.request_timeout_ms;
+        let Loss { execution, for_ms, .. } = loss;
+        self.see_worker(party, self.seats[party].key.role(), &WorkerFact::LeaseLost { execution, for_ms, bound_ms });
     }
 
     /// Keeps a violation and tells the observers.

@@ -42,6 +42,8 @@ impl World {
         self.finish_comparison();
         let (calls, saturated) = self.hub.permitted_calls();
         self.see_worker(0, "worker", &WorkerFact::Claimed { calls, saturated });
+        let unrun = self.hub.run_counts().unrun;
+        self.see_worker(0, "worker", &WorkerFact::OrphansEnded(unrun));
         if self.store.execution_count() == 0 && !self.options.bare {
             self.undecided.push("nothing was created".to_owned());
         }

@@ -146,6 +146,7 @@ impl World {
                 Outgoing::RunEnded { execution, running } => {
                     self.tell_about(party, execution, |execution| Happening::RunEnded { execution, running });
                 }
+                Outgoing::Lost(loss) => self.see_loss(party, loss),
                 Outgoing::Told(fact) => self.see_worker(party, self.seats[party].key.role(), &fact),
             }
         }

@@ -201,7 +201,7 @@ impl World {
     fn unfinished(&mut self, idle_polls: u64, blocks: u32) -> Vec<Invariant> {
         let mut broken = Vec::new();
         for (execution, stuck) in unfinished(&self.store, self.now) {
-            let seen = Seen::Unfinished { execution, stuck: &stuck, idle_polls, blocks };
+            let seen = Seen::Unfinished { execution, stuck: &stuck, is_run: false, now: self.now, idle_polls, blocks };
             broken.extend(invariants(self.checker.see(&seen)));
         }
         broken
@@ -209,7 +209,7 @@ impl World {
 
     /// What is broken by what a worker's process did.
     fn worker(&mut self, fact: WorkerFact) -> Vec<Invariant> {
-        invariants(self.checker.see(&Seen::Worker(&fact)))
+        invariants(self.checker.see(&Seen::Worker { fact: &fact, store: &self.store }))
     }
 
     fn found(&self) -> &Execution {

@@ -413,3 +413,67 @@ fn l13_is_red_when_a_signal_satisfies_the_wait_and_the_wait_goes_on() {
     });
     assert_red(Invariant::L13, broken);
 }
+
+#[test]
+fn l01_is_red_when_polls_find_nothing_while_work_is_eligible() {
+    let mut world = World::shipped();
+    assert!(world.unfinished(63, 0).is_empty());
+    assert_eq!(world.unfinished(64, 0), [Invariant::L01]);
+}
+
+#[test]
+fn l06_is_red_when_blocked_work_whose_cause_has_gone_is_passed_over() {
+    let mut world = World::shipped();
+    world.step(world.blocking("waiting_for_capable_worker"));
+    assert_red(Invariant::L06, world.passed_over(3));
+}
+
+#[test]
+fn l07_is_red_when_work_is_passed_over_whose_upstreams_have_all_ended() {
+    let mut world = World::shipped();
+    let (first, ..) = world.chain();
+    world.work = first;
+    let held = world.claim();
+    world.fine(completing(&held, b"out"));
+    assert_red(Invariant::L07, world.passed_over(3));
+}
+
+#[test]
+fn l08_is_red_when_a_suspension_that_has_timed_out_is_passed_over() {
+    let mut world = World::shipped();
+    let held = world.claim();
+    let mut args = world.suspending(&held, "key");
+    args.timeout_at = Some(TimestampMs(START_MS + 1_000));
+    world.park_as(args);
+    world.wait(1_000);
+    assert_red(Invariant::L08, world.passed_over(3));
+}
+
+#[test]
+fn l11_is_red_when_a_holder_runs_on_too_long_after_its_lease_was_lost() {
+    let mut world = World::shipped();
+    let fact = WorkerFact::LeaseLost { execution: world.work, for_ms: 20_001, bound_ms: 20_000 };
+    assert_red(Invariant::L11, world.worker(fact));
+}
+
+#[test]
+fn l12_is_red_when_a_repeated_completion_is_refused_although_the_first_was_done() {
+    let mut world = World::shipped();
+    let held = world.claim();
+    world.fine(completing(&held, b"out"));
+    let fact = WorkerFact::Repeated {
+        execution: world.work,
+        epoch: fence_of(&held).lease_epoch,
+        outcome: TerminalOutcome::Success,
+        method: "complete",
+        is_done: false,
+    };
+    assert_red(Invariant::L12, world.worker(fact));
+}
+
+#[test]
+fn l14_is_red_when_a_lease_that_nobody_runs_under_is_kept_alive() {
+    let mut world = World::shipped();
+    world.claim();
+    assert_red(Invariant::L14, world.unfinished(0, 0));
+}

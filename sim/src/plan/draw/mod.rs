@@ -10,8 +10,8 @@ use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, FlowId};
 
 use super::{
-    Act, AdmissionPlan, EnginePlan, OperatorAction, OthersClock, Park, PartyKey, Plan, Strays, TaskPlan, VERSION,
-    WorkItem, WorkerPlan, WorldPlan,
+    Act, AdmissionPlan, EnginePlan, HabitPlan, OperatorAction, OthersClock, Park, PartyKey, Plan, Strays, TaskPlan,
+    VERSION, WorkItem, WorkerPlan, WorldPlan,
 };
 use crate::clock::{Skew, TrueTime};
 use crate::scenario::{Ending, Engine, Entry, Player, Scenario};
@@ -137,6 +137,7 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             listens: false,
             clock: others_clock(scenario, seed, key),
             player: workers.worker,
+            habits: HabitPlan::default(),
         }
     });
     let ordinary = (0..workers.count).map(|number| {
@@ -169,9 +170,28 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
             listens: workers.listen,
             clock,
             player,
+            habits: draw_habits(scenario, seed, number, player),
         }
     });
     reclaimers.chain(ordinary).collect()
+}
+
+/// The shipped worker has its own habits.
+fn draw_habits(scenario: &Scenario, seed: u64, number: u32, player: Player) -> HabitPlan {
+    let habits = &scenario.workers.habits;
+    let mut stream = Stream::of_extra(seed, Extra::Habits, u64::from(number));
+    let (repeats, is_twin) = (stream.chance(habits.repeat), stream.chance(habits.twin));
+    if player == Player::Sdk {
+        return HabitPlan::default();
+    }
+    HabitPlan {
+        repeats,
+        hands_over: habits.hand_over,
+        leaves: habits.leave,
+        wrong_lane: habits.wrong_lane,
+        stale_read: habits.stale_read,
+        twin_of: number.checked_sub(1).filter(|_| is_twin).map(|before| PartyKey(PartyKey::WORKERS + before)),
+    }
 }
 
 fn draw_work(scenario: &Scenario, seed: u64) -> Vec<WorkItem> {

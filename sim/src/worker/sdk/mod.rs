@@ -120,7 +120,8 @@ async fn application(
         let claimed = match entry {
             Entry::ClaimNext => process.claim_next().await,
             Entry::ClaimViaServer => process.claim_via_server().await,
-            Entry::ClaimFromGrants => process.claim_from_grants().await,
+            // The shipped worker has no such loop of its own.
+            Entry::ClaimFromGrants | Entry::Claim => process.claim_from_grants().await,
         };
         match claimed {
             Ok(Some(task)) => {
@@ -182,6 +183,7 @@ mod tests {
             schedulers: Arc::new([]),
             signaller: crate::worker::Asked { position: 0, backend: Arc::clone(&backend) },
             ledger: Arc::default(),
+            shelf: Arc::default(),
         };
         let identity = Identity { worker: WorkerId::new("w"), instance: WorkerInstanceId::new("i") };
         assert_eq!(plan.player, Player::Native);

@@ -11,6 +11,7 @@ impl World {
     pub(super) fn cut_off(&mut self, party: PartyNo, for_ms: u64, way: Way) {
         let until = self.now.plus_ms(for_ms);
         let seat = &mut self.seats[party];
+        seat.disturbed_until = seat.disturbed_until.max(until);
         if matches!(way, Way::Out | Way::Both) {
             seat.cut_out = seat.cut_out.max(until);
         }

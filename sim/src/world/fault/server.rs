@@ -26,6 +26,7 @@ impl World {
     /// Nobody answers for so long; then the server goes on with all that it held.
     pub(super) fn restart_server(&mut self, down_ms: u64) {
         self.down_until = self.down_until.max(self.now.plus_ms(down_ms));
+        self.disturbed_until = self.disturbed_until.max(self.down_until);
     }
 
     /// Keeps a performed message for a replica to be made of.

@@ -11,6 +11,7 @@ impl World {
         let until = self.now.plus_ms(for_ms);
         let seat = &mut self.seats[party];
         seat.stalled_until = seat.stalled_until.max(Some(until));
+        seat.disturbed_until = seat.disturbed_until.max(until);
         self.schedule(until, party, Event::Resume(party as u32));
     }
 

@@ -15,6 +15,7 @@ impl World {
         let until = self.now.plus_ms(for_ms);
         let seat = &mut self.seats[party];
         seat.starved_until = seat.starved_until.max(until);
+        seat.disturbed_until = seat.disturbed_until.max(until);
     }
 
     /// A message leaves its process at last, unless the process has died with it.
