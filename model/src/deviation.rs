@@ -42,6 +42,104 @@ switches! {
     BugGrantSurvivesClaim "bug-grant-survives-claim",
     /// A lease can be reclaimed while it is still live.
     BugReclaimLiveLease "bug-reclaim-live-lease",
+    /// Progress is noted under any lease of the execution.
+    BugProgressSkipsFence "bug-progress-skips-fence",
+    /// A suspend does not compare the fence.
+    BugSuspendSkipsFence "bug-suspend-skips-fence",
+    /// A delay does not compare the fence.
+    BugDelaySkipsFence "bug-delay-skips-fence",
+    /// A failure does not compare the fence.
+    BugFailSkipsFence "bug-fail-skips-fence",
+    /// Renewal does not compare the fence.
+    BugRenewSkipsFence "bug-renew-skips-fence",
+    /// Terminal and parking writes accept a revoked lease.
+    BugAcceptRevokedLease "bug-accept-revoked-lease",
+    /// A completion is accepted whatever the execution's phase.
+    BugCompleteAnyPhase "bug-complete-any-phase",
+    /// A renewal answers the new expiry and keeps the old one.
+    BugRenewKeepsExpiry "bug-renew-keeps-expiry",
+    /// A live lease is marked expired.
+    BugMarkLiveLease "bug-mark-live-lease",
+    /// An expired lease is never marked.
+    BugMarkForgets "bug-mark-forgets",
+    /// A revocation is answered and changes nothing.
+    BugRevokeForgets "bug-revoke-forgets",
+    /// A fresh claim does not raise the lease epoch.
+    BugClaimKeepsEpoch "bug-claim-keeps-epoch",
+    /// A fresh claim does not count its attempt.
+    BugClaimForgetsAttempt "bug-claim-forgets-attempt",
+    /// A retried attempt is recorded as the first.
+    BugRetryIsInitial "bug-retry-is-initial",
+    /// A reclaim does not end the old attempt.
+    BugReclaimKeepsAttempt "bug-reclaim-keeps-attempt",
+    /// A reclaim is not counted.
+    BugReclaimForgetsCount "bug-reclaim-forgets-count",
+    /// One reclaim more than the policy allows.
+    BugReclaimCapOffByOne "bug-reclaim-cap-off-by-one",
+    /// One retry more than the policy allows.
+    BugRetryCapOffByOne "bug-retry-cap-off-by-one",
+    /// A retry is due at once.
+    BugRetryIgnoresBackoff "bug-retry-ignores-backoff",
+    /// A grant is issued whatever the worker can do.
+    BugGrantIgnoresCapabilities "bug-grant-ignores-capabilities",
+    /// A grant is issued beside a live one.
+    BugGrantBesideGrant "bug-grant-beside-grant",
+    /// A grant is kept ten times as long as its caller asked.
+    BugGrantOutlivesTtl "bug-grant-outlives-ttl",
+    /// Delayed work is promoted before it is due.
+    BugPromoteEarly "bug-promote-early",
+    /// A completion's result is not stored.
+    BugCompleteForgetsResult "bug-complete-forgets-result",
+    /// A completion is not published.
+    BugCompleteUnpublished "bug-complete-unpublished",
+    /// A completion is published twice.
+    BugCompletePublishedTwice "bug-complete-published-twice",
+    /// A failure is published as a success.
+    BugFailPublishedAsSuccess "bug-fail-published-as-success",
+    /// A cancel leaves `lease:current`.
+    BugCancelKeepsLease "bug-cancel-keeps-lease",
+    /// An index of active work is never left.
+    BugKeepsActiveIndex "bug-keeps-active-index",
+    /// `lease_expiry` is never left.
+    BugKeepsLeaseExpiry "bug-keeps-lease-expiry",
+    /// A worker's set of leases is never left.
+    BugKeepsWorkerLeases "bug-keeps-worker-leases",
+    /// `attempt_timeout` is never left.
+    BugKeepsAttemptTimeout "bug-keeps-attempt-timeout",
+    /// An eligible index is never left.
+    BugKeepsEligibleIndex "bug-keeps-eligible-index",
+    /// A suspended index is never left.
+    BugKeepsSuspendedIndex "bug-keeps-suspended-index",
+    /// A terminal index is never left.
+    BugKeepsTerminalIndex "bug-keeps-terminal-index",
+    /// A delayed index is never entered.
+    BugForgetsDelayedIndex "bug-forgets-delayed-index",
+    /// An eligible index has the same score for every priority.
+    BugIgnoresPriority "bug-ignores-priority",
+    /// A signal's key is remembered before its token is checked.
+    BugSignalRemembersFirst "bug-signal-remembers-first",
+    /// A signal that was sent before has its effect again.
+    BugSignalIgnoresKey "bug-signal-ignores-key",
+    /// A waitpoint whose wait is over still resumes.
+    BugSignalOfClosedWait "bug-signal-of-closed-wait",
+    /// A satisfied condition does not resume.
+    BugSignalResumesNothing "bug-signal-resumes-nothing",
+    /// An operator's resume leaves the suspension open.
+    BugResumeKeepsSuspension "bug-resume-keeps-suspension",
+    /// A suspension ends before its timeout.
+    BugSuspensionTimeoutEarly "bug-suspension-timeout-early",
+    /// A creation does not look at its idempotency key or id.
+    BugCreateIgnoresKey "bug-create-ignores-key",
+    /// A slot that is given back counts twice.
+    BugReleaseSlotTwice "bug-release-slot-twice",
+    /// One admission more than the cap.
+    BugAdmitOverCap "bug-admit-over-cap",
+    /// One admission more than the rate.
+    BugAdmitOverRate "bug-admit-over-rate",
+    /// A success of any upstream releases work that needs all.
+    BugResolveAny "bug-resolve-any",
+    /// A success of an upstream skips what waits for it.
+    BugResolveSkipsOnSuccess "bug-resolve-skips-on-success",
     /// `cancel` by handle checks the lease as the other fenced writes do.
     FixFenceHandleCancel "fix-fence-handle-cancel",
     /// Blocking refuses an execution that holds a live grant.
@@ -63,7 +161,7 @@ switches! {
     FixRefusedRenewalIsUnhealthy "fix-refused-renewal-is-unhealthy",
 }
 
-const _: () = assert!(Deviation::ALL.len() <= u64::BITS as usize, "the switches of a run are a word");
+const _: () = assert!(Deviation::ALL.len() <= u128::BITS as usize, "the switches of a run are a word");
 
 impl Deviation {
     /// The switch of a name.
@@ -74,7 +172,7 @@ impl Deviation {
 
 /// The switches of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Deviations(u64);
+pub struct Deviations(u128);
 
 impl Deviations {
     /// Whether a switch is on.

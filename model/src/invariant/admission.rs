@@ -111,7 +111,7 @@ impl OfAdmission {
         let (before, is_effective) = (slots.counter, left < slots.counter);
         slots.counter = left;
         let look = match (was_held, is_effective) {
-            (true, _) => Look::Holds,
+            (true, _) => Look::at(left >= before - 1, "again"),
             (false, true) => Look::Broken(if slots.admitted.contains(&execution) { "again" } else { "never-admitted" }),
             (false, false) => Look::Vacuous,
         };

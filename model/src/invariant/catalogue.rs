@@ -231,7 +231,7 @@ catalogue! {
         "nothing is granted whose budget was read to have reached a hard limit",
     S44 History ["again", "never-admitted"]
         "a slot is given back only by an execution that holds one, once",
-    S45 Transition ["not-holder", "flow-not-cancelled", "timeout-not-due", "earlier-timeout", "deadline-not-due", "cap-without-grant", "dependency-met", "other-cause"]
+    S45 Transition ["not-holder", "flow-not-cancelled", "timeout-not-due", "earlier-timeout", "deadline-not-due", "suspension-not-due", "cap-without-grant", "dependency-met", "other-cause"]
         "an execution ends only by a rightful cause: its holder, an operator, a timeout of its own that is due, its cap met by the bearer of a grant, a dependency that cannot be met, the cancel of its flow or siblings",
     S46 History ["renewal", "completion", "failure", "delay", "suspension", "progress", "waiting", "cancel", "claim", "reclaim", "override", "signal"]
         "the holder of the live lease, the bearer of a live grant, an operator who overrides and the sender of a valid signal are not refused",

@@ -82,20 +82,14 @@ fn unrightful(step: &Step<'_>, promised: &Promised, attempt: Option<AttemptIndex
                 Expiry::AttemptTimeout => IndexKey::AttemptTimeout,
                 Expiry::ExecutionDeadline => IndexKey::ExecutionDeadline,
             };
-            let is_due = step.changes().any(|change| match change {
-                Change::Member { key: left, before: Some(due), after: None } => {
-                    *left == key && due.is_due(step.now.ms())
-                }
-                _ => false,
-            });
+            let is_due = was_due(step, key);
             match expiry {
                 Expiry::AttemptTimeout if !is_due => Some("timeout-not-due"),
                 Expiry::AttemptTimeout => unless(promised.timeout_attempt == attempt, "earlier-timeout"),
                 Expiry::ExecutionDeadline => unless(is_due, "deadline-not-due"),
             }
         }
-        // The script itself compares the suspension's timeout with the server's clock.
-        Script::ExpireSuspension { .. } => None,
+        Script::ExpireSuspension { .. } => unless(was_due(step, IndexKey::SuspensionTimeout), "suspension-not-due"),
         Script::Reclaim(args) => unless(has_reclaim_grant(promised, step, args), "cap-without-grant"),
         Script::Flow(flow) => match &**flow {
             FlowScript::Resolve(_) => unless(is_impossible(step), "dependency-met"),
@@ -103,6 +97,14 @@ fn unrightful(step: &Step<'_>, promised: &Promised, attempt: Option<AttemptIndex
         },
         _ => Some("other-cause"),
     }
+}
+
+/// Whether an execution has left an index of times because its time had come.
+fn was_due(step: &Step<'_>, key: IndexKey) -> bool {
+    step.changes().any(|change| match change {
+        Change::Member { key: left, before: Some(due), after: None } => *left == key && due.is_due(step.now.ms()),
+        _ => false,
+    })
 }
 
 fn is_holder(promised: &Promised, step: &Step<'_>, lease: &LeaseId) -> bool {

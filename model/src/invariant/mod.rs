@@ -69,6 +69,12 @@ struct Known {
     standing: Standing,
 }
 
+impl std::fmt::Debug for Checker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checker").field("checks", &self.checks.len()).finish_non_exhaustive()
+    }
+}
+
 impl Default for Checker {
     fn default() -> Self {
         Self::with(Vec::new())

@@ -102,6 +102,8 @@ impl Promised {
             _ => Some("ended"),
         };
         if let Some(holder) = &mut self.holder {
+            // Whoever holds a live lease holds it, whatever somebody marks.
+            let ended = ended.filter(|ended| *ended != "marked" || holder.expires_at <= step.now);
             holder.ended = if renewed { None } else { holder.ended.or(ended) };
         }
         let entered = step

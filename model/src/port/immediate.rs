@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{Publishes, Server, SubscriptionNo, Unanswered, payload};
 use crate::deviation::Deviations;
 use crate::intern::{ExecutionNo, Interner};
+use crate::invariant::{Checker, Invariant, Violation};
 use crate::message::{Message, Reply};
 use crate::method::Method;
 use crate::script;
@@ -37,6 +38,19 @@ struct Inner {
     methods: Vec<Method>,
     subscriptions: BTreeMap<SubscriptionNo, Subscription>,
     subscribed: SubscriptionNo,
+    checker: Option<Checker>,
+    broken: Vec<Broken>,
+}
+
+/// A promise that a message broke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The message's name.
+    pub script: &'static str,
+    /// Its answer's label.
+    pub result: &'static str,
+    /// The promise.
+    pub violation: Violation,
 }
 
 /// What a subscriber has not looked at yet, and whom to wake.
@@ -65,9 +79,28 @@ impl Immediate {
                 methods: Vec::new(),
                 subscriptions: BTreeMap::new(),
                 subscribed: 0,
+                checker: None,
+                broken: Vec::new(),
             }),
             ids: Mutex::default(),
         }
+    }
+
+    /// The same server with every check of the catalogue looking on.
+    #[must_use]
+    pub fn judged(self) -> Self {
+        lock(&self.inner).checker = Some(Checker::default());
+        self
+    }
+
+    /// The promises that messages have broken since last asked.
+    pub fn take_broken(&self) -> Vec<Broken> {
+        std::mem::take(&mut lock(&self.inner).broken)
+    }
+
+    /// How often each invariant was looked at where there was something to look at; nothing without a judge.
+    pub fn looks(&self) -> Vec<(Invariant, u64)> {
+        lock(&self.inner).checker.iter().flat_map(Checker::checked).collect()
     }
 
     /// Moves the server's clock, backwards too.
@@ -130,7 +163,12 @@ impl Server for std::sync::Arc<Immediate> {
         let now = inner.now;
         let reply = script::perform(&mut inner.store, now, &message);
         inner.messages.push((message.name(), reply.label()));
-        let Inner { store, touched, subscriptions, .. } = &mut *inner;
+        let Inner { store, touched, subscriptions, checker, broken, .. } = &mut *inner;
+        if let Some(checker) = checker {
+            let (script, result) = (message.name(), reply.label());
+            let found = checker.observe(store, now, &message, &reply).iter();
+            broken.extend(found.map(|violation| Broken { script, result, violation: violation.clone() }));
+        }
         touched.extend(message.execution().into_iter().chain(store.changes().executions()));
         for (number, flow, outcome) in store.changes().published() {
             let heard = payload(lock(&self.ids).execution_id(number).clone(), flow, outcome);

@@ -8,7 +8,7 @@
 mod immediate;
 mod publishing;
 
-pub use immediate::Immediate;
+pub use immediate::{Broken, Immediate};
 pub use publishing::{Publishes, SubscriptionNo, payload};
 
 use std::future::Future;

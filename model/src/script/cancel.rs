@@ -48,7 +48,7 @@ pub(super) fn cancel_execution(store: &mut Store, now: ServerTime, args: &Cancel
             attempt.failure_reason = Some(format!("cancelled: {}", args.reason));
         });
     }
-    if phase == LifecyclePhase::Active {
+    if phase == LifecyclePhase::Active && !store.deviations().has(Deviation::BugCancelKeepsLease) {
         store.delete_lease(number);
     }
     if phase == LifecyclePhase::Suspended {

@@ -18,6 +18,7 @@ use crate::time::ServerTime;
 /// Not compared: the grant's instance and lane, the caller's capabilities. The marks of an earlier
 /// revocation stay, which is why a later renewal of this lease can be refused.
 pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) -> Answer {
+    let deviations = store.deviations();
     let found = store.visit(args.taker.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let state = &found.core.vector;
     if state.lifecycle_phase != LifecyclePhase::Runnable {
@@ -35,6 +36,7 @@ pub(super) fn claim_execution(store: &mut Store, now: ServerTime, args: &Claim) 
         _ => {}
     }
     let kind = match state.attempt_state {
+        AttemptState::PendingRetryAttempt if deviations.has(Deviation::BugRetryIsInitial) => AttemptType::Initial,
         AttemptState::PendingRetryAttempt => AttemptType::Retry,
         AttemptState::PendingReplayAttempt => AttemptType::Replay,
         _ => AttemptType::Initial,
@@ -125,9 +127,10 @@ pub(super) fn start_attempt(
 ) -> NewLease {
     let total = store.execution(taker.execution).map_or(0, |found| found.core.total_attempt_count);
     let index = AttemptIndex::new(total);
+    let counts = kind == AttemptType::Reclaim || !store.deviations().has(Deviation::BugClaimForgetsAttempt);
     let fence = install_lease(store, now, taker, attempt_id.clone(), |core| {
         core.current_attempt_index = Some(index);
-        core.total_attempt_count = total + 1;
+        core.total_attempt_count = total + u32::from(counts);
         core.current_attempt_id = Some(attempt_id);
         also(core);
     });
@@ -155,7 +158,8 @@ pub(super) fn install_lease(
     let core = store.execution(taker.execution).map(|found| &found.core);
     let reclaiming = core.is_some_and(|core| core.vector.lifecycle_phase == LifecyclePhase::Active);
     let epoch = core.map_or_else(Default::default, |core| core.current_lease_epoch.0);
-    let epoch = if keep_epoch && reclaiming { epoch } else { epoch + 1 };
+    let keeps_claimed = !reclaiming && epoch > 0 && store.deviations().has(Deviation::BugClaimKeepsEpoch);
+    let epoch = if keep_epoch && reclaiming || keeps_claimed { epoch } else { epoch + 1 };
     let fence = LeaseFence {
         lease_id: taker.lease_id.clone(),
         lease_epoch: ff_core::types::LeaseEpoch::new(epoch),

@@ -22,7 +22,8 @@ const IDEMPOTENCY_TTL_MS: u64 = 86_400_000;
 pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create) -> Answer {
     let namespace = args.submission.namespace;
     let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty());
-    if let Some(key) = key
+    let ignores = store.deviations().has(Deviation::BugCreateIgnoresKey);
+    if let Some(key) = key.filter(|_| !ignores)
         && let Some(existing) = store.idempotent(args.partition, namespace, key, now)
     {
         return Ok(Done::DuplicateExecution(existing));

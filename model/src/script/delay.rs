@@ -4,6 +4,7 @@ use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, Eligibility
 use ff_core::types::TimestampMs;
 
 use super::{Answer, COMPARED_WITH_NIL, Refusal, fence, vector};
+use crate::deviation::Deviation;
 use crate::intern::LaneNo;
 use crate::message::{Done, HandleFields, Place};
 use crate::number::Score;
@@ -15,6 +16,7 @@ pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &HandleF
     let number = held.execution;
     store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, false)?;
+    let triple = fence::unless_skipped(store, triple, Deviation::BugDelaySkipsFence);
     fence::validate(store, now, number, triple)?;
     let due = Score::at_ms(until.0);
     store.edit(number, |core| {
@@ -53,7 +55,7 @@ pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now
         return Ok(Done::Ok("not_delayed_cleaned"));
     }
     let due = core.delay_until.ok_or(Refusal::RuntimeError(COMPARED_WITH_NIL))?;
-    if !due.is_due(now.0) {
+    if !due.is_due(now.0) && !store.deviations().has(Deviation::BugPromoteEarly) {
         return Ok(Done::Ok("not_yet_due"));
     }
     let score = core.eligible_score();

@@ -7,6 +7,7 @@ use ff_core::state::{
 };
 
 use super::{Answer, Refusal, find, vector};
+use crate::deviation::Deviation;
 use crate::intern::ExecutionNo;
 use crate::message::{ApplyDependency, Done, ResolveDependency};
 use crate::number::Score;
@@ -88,7 +89,8 @@ pub(super) fn resolve_dependency(store: &mut Store, now: ServerTime, args: &Reso
     {
         return resolve_dependency_quorum(store, args, passes_data);
     }
-    let success = args.outcome == "success";
+    let deviations = store.deviations();
+    let success = args.outcome == "success" && !deviations.has(Deviation::BugResolveSkipsOnSuccess);
     let state = if success { DependencyState::Satisfied } else { DependencyState::Impossible };
     let remaining = store.write_dependencies(number, |dependencies| {
         dependencies.resolve(&args.edge, state, args.now);
@@ -116,7 +118,7 @@ pub(super) fn resolve_dependency(store: &mut Store, now: ServerTime, args: &Reso
         return Ok(Done::Resolved("impossible", skip(store, args)));
     }
     let injected = if passes_data { inject(store, args) } else { NOTHING };
-    if remaining == 0 {
+    if remaining == 0 || deviations.has(Deviation::BugResolveAny) {
         unblock(store, args);
     }
     Ok(Done::Resolved("satisfied", injected))

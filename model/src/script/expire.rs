@@ -7,6 +7,7 @@ use ff_core::state::{
 use ff_core::types::{AttemptIndex, WaitpointId};
 
 use super::{Answer, COMPARED_WITH_NIL, Refusal, find, resume, vector};
+use crate::deviation::Deviation;
 use crate::intern::LaneNo;
 use crate::message::{Done, Expiry, Place};
 use crate::number::Score;
@@ -126,6 +127,7 @@ pub(super) fn expire_suspension(
     waitpoint: Option<&WaitpointId>,
 ) -> Answer {
     let number = place.execution;
+    let early = store.deviations().has(Deviation::BugSuspensionTimeoutEarly);
     let Some(found) = find(store, now, place) else {
         return Ok(Done::Ok("not_found_cleaned"));
     };
@@ -139,7 +141,7 @@ pub(super) fn expire_suspension(
     };
     // An empty timeout is no number, so the comparison itself fails and the index entry stays.
     let timeout_at = open.timeout_at.ok_or(Refusal::RuntimeError(COMPARED_WITH_NIL))?;
-    let due = Some(timeout_at).filter(|at| at.0 != 0 && ServerTime::trusting_caller(*at) <= now);
+    let due = Some(timeout_at).filter(|at| at.0 != 0 && (early || ServerTime::trusting_caller(*at) <= now));
     let Some(timeout_at) = due else {
         return Ok(Done::Ok("not_yet_due"));
     };

@@ -42,7 +42,8 @@ pub(super) fn validate(
     if core.vector.lifecycle_phase != LifecyclePhase::Active {
         return Err(not_active(core));
     }
-    if core.vector.ownership_state == OwnershipState::LeaseRevoked {
+    let accepts_revoked = deviations.has(Deviation::BugAcceptRevokedLease);
+    if core.vector.ownership_state == OwnershipState::LeaseRevoked && !accepts_revoked {
         return Err(Refusal::LeaseRevoked);
     }
     if core.lease_expires_at.is_none_or(|expires| expires <= now) && !deviations.has(Deviation::BugAcceptExpiredLease) {
@@ -51,6 +52,15 @@ pub(super) fn validate(
     }
     let current = deviations.has(Deviation::BugIgnoreFence) || fence.is_none_or(|fence| core.is_held_by(fence));
     if current { Ok(()) } else { Err(Refusal::StaleLease) }
+}
+
+/// The fence that a write is checked against; none where a planted defect skips it.
+pub(super) fn unless_skipped<'a>(
+    store: &Store,
+    fence: Option<&'a LeaseFence>,
+    skips: Deviation,
+) -> Option<&'a LeaseFence> {
+    fence.filter(|_| !store.deviations().has(skips))
 }
 
 /// `mark_expired`: the state says so from now on; ids, worker, epoch, attempt and indexes stay.

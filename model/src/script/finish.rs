@@ -4,6 +4,7 @@ use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, TerminalOutcome};
 
 use super::{Answer, Refusal, fence, vector};
+use crate::deviation::Deviation;
 use crate::message::{Done, HandleFields};
 use crate::number::{self, Score};
 use crate::store::{Core, Detail, IndexKey, Store};
@@ -20,9 +21,12 @@ pub(super) fn complete_execution(
     let number = held.execution;
     store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, overriding)?;
-    fence::validate(store, now, number, triple)?;
+    let deviations = store.deviations();
+    if !deviations.has(Deviation::BugCompleteAnyPhase) {
+        fence::validate(store, now, number, triple)?;
+    }
     end_attempt(store, now, held, AttemptLifecycle::EndedSuccess, None);
-    if !payload.is_empty() {
+    if !payload.is_empty() && !deviations.has(Deviation::BugCompleteForgetsResult) {
         store.set_result(number, payload.to_vec());
     }
     store.edit(number, |core| {
@@ -34,7 +38,12 @@ pub(super) fn complete_execution(
         core.stamp(now);
     });
     terminate(store, now, held);
-    store.publish(number, "success");
+    let times = match () {
+        () if deviations.has(Deviation::BugCompleteUnpublished) => 0,
+        () if deviations.has(Deviation::BugCompletePublishedTwice) => 2,
+        () => 1,
+    };
+    (0..times).for_each(|_| store.publish(number, "success"));
     Ok(Done::Ok("completed"))
 }
 
@@ -54,7 +63,9 @@ pub(super) fn fail_execution(
     let number = held.execution;
     store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?;
     let triple = fence::resolve(held, overriding)?;
+    let triple = fence::unless_skipped(store, triple, Deviation::BugFailSkipsFence);
     fence::validate(store, now, number, triple)?;
+    let deviations = store.deviations();
     store.write_attempt(number, held.attempt_index, |attempt| {
         attempt.state = AttemptLifecycle::EndedFailure;
         attempt.ended_at = Some(now);
@@ -63,7 +74,9 @@ pub(super) fn fail_execution(
     });
     store.write_reasons(number, |reasons| reasons.failure = Some(reason.to_owned()));
     let retry_count = store.execution(number).map_or(0, |found| found.core.retry_count);
-    let Some(policy) = retry.filter(|policy| retry_count < policy.max_retries) else {
+    let Some(policy) = retry.filter(|policy| {
+        retry_count < policy.max_retries.saturating_add(u32::from(deviations.has(Deviation::BugRetryCapOffByOne)))
+    }) else {
         store.edit(number, |core: &mut Core| {
             core.vector = vector::terminal(TerminalOutcome::Failed, AttemptState::AttemptTerminal);
             core.detail = Detail::None;
@@ -72,10 +85,14 @@ pub(super) fn fail_execution(
             core.stamp(now);
         });
         terminate(store, now, held);
-        store.publish(number, "failed");
+        let told = if deviations.has(Deviation::BugFailPublishedAsSuccess) { "success" } else { "failed" };
+        store.publish(number, told);
         return Ok(Done::Ok("terminal_failed"));
     };
-    let due = number::retry_due(now.ms(), Some(&policy.backoff), retry_count);
+    let due = match deviations.has(Deviation::BugRetryIgnoresBackoff) {
+        true => Score::at_ms(now.ms()),
+        false => number::retry_due(now.ms(), Some(&policy.backoff), retry_count),
+    };
     store.edit(number, |core| {
         core.vector = vector::delayed(BlockingReason::WaitingForRetryBackoff, AttemptState::PendingRetryAttempt);
         core.detail = Detail::Backoff(due);

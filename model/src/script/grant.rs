@@ -14,12 +14,13 @@ use crate::time::ServerTime;
 
 /// Reserves an eligible execution; the execution itself stays as and where it is.
 pub(super) fn issue_claim_grant(store: &mut Store, now: ServerTime, args: &IssueGrant) -> Answer {
+    let besides = store.deviations().has(Deviation::BugGrantBesideGrant);
     let found = find(store, now, args.place).ok_or(Refusal::ExecutionNotFound)?;
     let vector = &found.core.vector;
     if vector.lifecycle_phase != LifecyclePhase::Runnable || vector.eligibility_state != EligibilityState::EligibleNow {
         return Err(Refusal::ExecutionNotEligible);
     }
-    if found.grant.is_some() {
+    if found.grant.is_some() && !besides {
         return Err(Refusal::GrantAlreadyExists);
     }
     if found.score_in(IndexKey::Eligible(args.lane)).is_none() {
@@ -61,7 +62,10 @@ fn issue(store: &mut Store, now: ServerTime, args: &IssueGrant) -> Answer {
     if args.ttl_ms == 0 {
         return Ok(Done::Granted(expires_at));
     }
-    store.issue_grant(execution, Grant { worker: args.worker, instance: args.instance, lane: args.lane, expires_at });
+    let outlives = store.deviations().has(Deviation::BugGrantOutlivesTtl);
+    let kept_until = if outlives { now.plus_ms(args.ttl_ms.saturating_mul(10)) } else { expires_at };
+    let (worker, instance, lane) = (args.worker, args.instance, args.lane);
+    store.issue_grant(execution, Grant { worker, instance, lane, expires_at: kept_until });
     Ok(Done::Granted(expires_at))
 }
 
@@ -80,7 +84,8 @@ fn check_capabilities(
     if worker.len() > CAPS_MAX_TOKENS {
         return Err(Refusal::InvalidCapabilities("worker:too_many_tokens"));
     }
-    if required.iter().all(|token| worker.contains(token)) {
+    let ignores = store.deviations().has(Deviation::BugGrantIgnoresCapabilities);
+    if ignores || required.iter().all(|token| worker.contains(token)) {
         return Ok(());
     }
     let missing: Vec<&str> = required.iter().filter(|token| !worker.contains(*token)).map(String::as_str).collect();

@@ -40,14 +40,17 @@ pub(super) fn renew_lease(
         return Err(Refusal::LeaseExpired);
     }
     let current = core.current_attempt_index == Some(held.attempt_index) && core.is_held_by(fence);
-    if !current && !deviations.has(Deviation::BugIgnoreFence) {
+    let ignores = deviations.has(Deviation::BugIgnoreFence) || deviations.has(Deviation::BugRenewSkipsFence);
+    if !current && !ignores {
         return Err(Refusal::StaleLease);
     }
     let expires_at = now.plus_ms(ttl_ms);
     store.edit(held.execution, |core| {
         core.lease_last_renewed_at = Some(now);
         core.lease_renewal_deadline = Some(now.plus_ms(claim::renewal_window_ms(ttl_ms)));
-        core.lease_expires_at = Some(expires_at);
+        if !deviations.has(Deviation::BugRenewKeepsExpiry) {
+            core.lease_expires_at = Some(expires_at);
+        }
         core.last_mutation_at = now.to_wire();
     });
     store.extend_lease(held.execution, now, expires_at, grace_ms);
@@ -76,7 +79,9 @@ pub(super) fn mark_lease_expired_if_due(store: &mut Store, now: ServerTime, plac
         }
         OwnershipState::Leased => {}
     }
-    if core.lease_expires_at.is_some_and(|expires| expires > now) {
+    let is_live = core.lease_expires_at.is_some_and(|expires| expires > now);
+    let deviations = store.deviations();
+    if is_live && !deviations.has(Deviation::BugMarkLiveLease) || deviations.has(Deviation::BugMarkForgets) {
         return Ok(Done::AlreadySatisfied("not_yet_expired"));
     }
     fence::mark_expired(store, now, place.execution);
@@ -113,6 +118,9 @@ pub(super) fn revoke_lease(
         return Err(Refusal::StaleLease);
     }
     let epoch = core.current_lease_epoch;
+    if store.deviations().has(Deviation::BugRevokeForgets) {
+        return Ok(Done::Revoked(lease_id, epoch));
+    }
     store.edit(execution, |core| {
         core.vector.ownership_state = OwnershipState::LeaseRevoked;
         core.vector.blocking_reason = BlockingReason::WaitingForWorker;
@@ -151,7 +159,9 @@ pub(super) fn update_progress(
         return Err(Refusal::LeaseExpired);
     }
     let fence = held.fence.as_ref().ok_or(Refusal::StaleLease)?;
-    if core.current_lease_id.as_ref() != Some(&fence.lease_id) || core.current_lease_epoch != fence.lease_epoch {
+    let other =
+        core.current_lease_id.as_ref() != Some(&fence.lease_id) || core.current_lease_epoch != fence.lease_epoch;
+    if other && !store.deviations().has(Deviation::BugProgressSkipsFence) {
         return Err(Refusal::StaleLease);
     }
     store.edit(held.execution, |core| {

@@ -3,6 +3,7 @@
 use ff_core::state::{EligibilityState, LifecyclePhase};
 
 use super::{Answer, Refusal};
+use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, LaneNo};
 use crate::message::Done;
 use crate::store::{IndexKey, Store};
@@ -25,7 +26,8 @@ pub(super) fn change_priority(
         core.priority = priority.clamp(0, 9000);
         core.last_mutation_at = now.to_wire();
     });
-    if let Some(score) = store.execution(number).map(|found| found.core.eligible_score()) {
+    let ignores = store.deviations().has(Deviation::BugIgnoresPriority);
+    if let Some(score) = store.execution(number).map(|found| found.core.eligible_score()).filter(|_| !ignores) {
         store.add(number, IndexKey::Eligible(lane), score);
     }
     Ok(Done::Ok("changed"))

@@ -1,6 +1,7 @@
 //! `lua/quota.lua`: `ff_create_quota_policy`, `ff_check_admission_and_record`, `ff_release_admission`.
 
 use super::{Answer, Refusal};
+use crate::deviation::Deviation;
 use crate::intern::ExecutionNo;
 use crate::message::{CheckAdmission, CreateQuotaPolicy, Done};
 use crate::number::{Double, Score};
@@ -26,13 +27,16 @@ pub(super) fn create_quota_policy(store: &mut Store, args: &CreateQuotaPolicy) -
 pub(super) fn check_admission(store: &mut Store, now: ServerTime, args: &CheckAdmission) -> Answer {
     let window = Double::from_count(args.window_seconds).seconds_to_ms();
     let caller_now = Double::from_integer(args.now.0);
+    let over_rate = store.deviations().has(Deviation::BugAdmitOverRate);
+    let over_cap = store.deviations().has(Deviation::BugAdmitOverCap);
     let quota = store.quotas_mut().entry(args.place);
     if quota.is_guarded(args.execution, now) {
         return Ok(Done::Ok("already_admitted"));
     }
     quota.trim(&args.dimension, caller_now.minus(window).to_score());
     let inside = quota.windows.get(&args.dimension);
-    if args.rate_limit > 0 && inside.map_or(0, |inside| inside.len()) as u64 >= args.rate_limit {
+    let rate_limit = args.rate_limit + u64::from(over_rate);
+    if args.rate_limit > 0 && inside.map_or(0, |inside| inside.len()) as u64 >= rate_limit {
         let oldest = inside.and_then(|inside| inside.values().min_by_key(|score| score.order_key()));
         let wait =
             oldest.map_or(Double::from_count(0), |oldest| oldest.to_double().plus(window).minus_to_zero(caller_now));
@@ -41,7 +45,7 @@ pub(super) fn check_admission(store: &mut Store, now: ServerTime, args: &CheckAd
     }
     if args.concurrency_cap > 0 {
         let active = Double::from_integer(quota.concurrency.unwrap_or(0));
-        if active >= Double::from_count(args.concurrency_cap) {
+        if active >= Double::from_count(args.concurrency_cap + u64::from(over_cap)) {
             return Ok(Done::Ok("concurrency_exceeded"));
         }
     }
@@ -68,11 +72,12 @@ fn jitter(store: &mut Store, highest_ms: u64) -> Result<Double, Refusal> {
 
 /// Gives a slot back without asking whether the execution has one. Its entry in the window stays.
 pub(super) fn release_admission(store: &mut Store, place: QuotaPlace, execution: ExecutionNo) -> Answer {
+    let twice = store.deviations().has(Deviation::BugReleaseSlotTwice);
     let quota = store.quotas_mut().entry(place);
     quota.guards.remove(&execution);
     quota.admitted.remove(&execution);
     if let Some(held) = quota.concurrency.as_mut().filter(|held| **held > 0) {
-        *held -= 1;
+        *held -= 1 + i64::from(twice);
     }
     Ok(Done::Ok("released"))
 }

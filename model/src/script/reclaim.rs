@@ -25,23 +25,26 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
     let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
     let previous_instance = found.core.current_instance;
     let previous = claim::previous_or_zero(&found.core);
-    if found.core.lease_reclaim_count >= cap {
+    let allowed = cap.saturating_add(u32::from(deviations.has(Deviation::BugReclaimCapOffByOne)));
+    if found.core.lease_reclaim_count >= allowed {
         give_up(store, now, args);
         return Err(Refusal::MaxRetriesExhausted(cap));
     }
     let failure = format!("lease_{}", word(ownership));
     claim::check_grant(store, &args.taker)?;
     claim::consume_grant(store, args.taker.execution);
-    store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
-        attempt.state = AttemptLifecycle::InterruptedReclaimed;
-        attempt.ended_at = Some(now);
-        attempt.failure_reason = Some(failure);
-    });
+    if !deviations.has(Deviation::BugReclaimKeepsAttempt) {
+        store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
+            attempt.state = AttemptLifecycle::InterruptedReclaimed;
+            attempt.ended_at = Some(now);
+            attempt.failure_reason = Some(failure);
+        });
+    }
     let taker = &args.taker;
     let lease =
         claim::start_attempt(store, now, taker, args.attempt_id.clone(), AttemptType::Reclaim, previous, |core| {
             core.clear_marks();
-            core.lease_reclaim_count += 1;
+            core.lease_reclaim_count += u32::from(!deviations.has(Deviation::BugReclaimForgetsCount));
         });
     if let Some(old) = previous_instance.filter(|old| *old != args.taker.instance) {
         store.remove(args.taker.execution, IndexKey::WorkerLeases(old));

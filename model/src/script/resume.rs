@@ -30,8 +30,9 @@ pub(super) fn resume_execution(
     let partition = found.partition;
     to_runnable(store, now, number, lane, delay_ms, Detail::OperatorResumeDelay(delay_ms));
     store.write_waitpoint(number, partition, waitpoint, |waitpoint| waitpoint.close(now, "resumed", true));
+    let keeps = store.deviations().has(Deviation::BugResumeKeepsSuspension);
     store.write_suspension(number, |suspension| {
-        if let Some(suspension) = suspension {
+        if let Some(suspension) = suspension.as_mut().filter(|_| !keeps) {
             suspension.satisfied_at = Some(now);
             suspension.closed_at = Some(now);
             suspension.close_reason = "resumed";

@@ -3,6 +3,7 @@
 use ff_core::state::LifecyclePhase;
 
 use super::{Answer, Refusal, resume};
+use crate::deviation::Deviation;
 use crate::message::{Done, Signal};
 use crate::store::{Detail, Entry, IndexKey, Offer, SignalRecord, Store, WaitpointState};
 use crate::time::ServerTime;
@@ -29,6 +30,14 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
     let secrets = store.secrets(partition);
     let proof = secrets.validate(&args.token, &args.waitpoint, &waitpoint.key, waitpoint.created_at, now);
     let (state, closed) = (waitpoint.state, waitpoint.condition.as_ref().map(|condition| condition.closed));
+    let deviations = store.deviations();
+    let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty() && args.dedup_ttl_ms > 0);
+    if let Some(key) = key.filter(|_| deviations.has(Deviation::BugSignalRemembersFirst)) {
+        if let Some(existing) = store.signal_done(partition, &args.waitpoint, key, now) {
+            return Ok(Done::DuplicateSignal(existing.clone()));
+        }
+        store.remember_signal(partition, &args.waitpoint, key, args.signal.clone(), now.plus_ms(args.dedup_ttl_ms));
+    }
     if let Err(error) = proof {
         store.edit(number, |core| core.last_hmac_validation_failed_at = Some(now));
         return Err(error.into());
@@ -39,15 +48,15 @@ pub(super) fn deliver_signal(store: &mut Store, now: ServerTime, args: &Signal) 
         (_, WaitpointState::Pending) => return Err(Refusal::WaitpointPendingUseBufferScript),
         (_, WaitpointState::Closed) => return Err(Refusal::TargetNotSignalable),
     }
-    if closed.ok_or(Refusal::WaitpointNotFound)? {
+    if closed.ok_or(Refusal::WaitpointNotFound)? && !deviations.has(Deviation::BugSignalOfClosedWait) {
         return Err(Refusal::WaitpointClosed);
     }
     if args.max_signals > 0 && signal_count >= args.max_signals {
         return Err(Refusal::SignalLimitExceeded);
     }
-    let key = args.idempotency_key.as_deref().filter(|key| !key.is_empty() && args.dedup_ttl_ms > 0);
-    if let Some(key) = key {
-        if let Some(existing) = store.signal_done(partition, &args.waitpoint, key, now) {
+    if let Some(key) = key.filter(|_| !deviations.has(Deviation::BugSignalRemembersFirst)) {
+        let known = store.signal_done(partition, &args.waitpoint, key, now);
+        if let Some(existing) = known.filter(|_| !deviations.has(Deviation::BugSignalIgnoresKey)) {
             return Ok(Done::DuplicateSignal(existing.clone()));
         }
         if args.dedup_ttl_ms > LONGEST_DEDUP_MS {
@@ -169,7 +178,7 @@ fn offer_to_matchers(store: &mut Store, args: &Signal, partition: u16) -> (&'sta
 /// names beside its first: a first waitpoint whose condition another one's signal satisfied stays open.
 fn close(store: &mut Store, now: ServerTime, args: &Signal, partition: u16, phase: LifecyclePhase, composite: bool) {
     let number = args.execution;
-    if phase == LifecyclePhase::Suspended {
+    if phase == LifecyclePhase::Suspended && !store.deviations().has(Deviation::BugSignalResumesNothing) {
         if args.resume_delay_ms > 0 {
             store.write_reasons(number, |reasons| reasons.resume_signal = Some(args.name.clone()));
         }

@@ -5,6 +5,7 @@ use ff_core::state::{AttemptLifecycle, BlockingReason};
 use ff_core::types::WaitpointId;
 
 use super::{Answer, Refusal, fence, vector};
+use crate::deviation::Deviation;
 use crate::message::{Done, Suspend};
 use crate::number::Score;
 use crate::store::{Condition, Detail, IndexKey, Stamp, Store, SuspendDone, Suspension, Waitpoint, WaitpointState};
@@ -29,7 +30,8 @@ pub(super) fn suspend_execution(store: &mut Store, now: ServerTime, args: &Suspe
     }
     let partition = store.visit(number, now).ok_or(Refusal::ExecutionNotFound)?.partition;
     let triple = held.fence.as_ref().ok_or(Refusal::FenceRequired)?;
-    fence::validate(store, now, number, Some(triple))?;
+    let fence = fence::unless_skipped(store, Some(triple), Deviation::BugSuspendSkipsFence);
+    fence::validate(store, now, number, fence)?;
     let found = store.execution(number).ok_or(Refusal::ExecutionNotFound)?;
     if found.core.current_attempt_index != Some(held.attempt_index) {
         return Err(Refusal::InvalidLeaseForSuspend);

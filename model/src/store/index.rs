@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ff_core::state::EligibilityState;
 
+use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo};
 use crate::number::Score;
 
@@ -70,6 +71,20 @@ impl IndexKey {
             | Self::ExecutionDeadline
             | Self::SuspensionTimeout
             | Self::WorkerLeases(_) => None,
+        }
+    }
+
+    /// The planted defect under which this index is never left.
+    pub(super) const fn is_kept_by(self) -> Option<Deviation> {
+        match self {
+            Self::Active(_) => Some(Deviation::BugKeepsActiveIndex),
+            Self::LeaseExpiry => Some(Deviation::BugKeepsLeaseExpiry),
+            Self::WorkerLeases(_) => Some(Deviation::BugKeepsWorkerLeases),
+            Self::AttemptTimeout => Some(Deviation::BugKeepsAttemptTimeout),
+            Self::Eligible(_) => Some(Deviation::BugKeepsEligibleIndex),
+            Self::Suspended(_) => Some(Deviation::BugKeepsSuspendedIndex),
+            Self::Terminal(_) => Some(Deviation::BugKeepsTerminalIndex),
+            _ => None,
         }
     }
 

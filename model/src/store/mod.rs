@@ -49,7 +49,7 @@ use ff_core::types::{AttemptIndex, SignalId, WaitpointId};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::deviation::Deviations;
+use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, NamespaceNo};
 use crate::number::Score;
 use crate::time::ServerTime;
@@ -245,6 +245,9 @@ impl Store {
 
     /// `ZADD` or `SADD`.
     pub(crate) fn add(&mut self, number: ExecutionNo, key: IndexKey, score: Score) {
+        if matches!(key, IndexKey::Delayed(_)) && self.deviations.has(Deviation::BugForgetsDelayedIndex) {
+            return;
+        }
         let execution = self.executions[number.index()].as_deref_mut().expect("a script changes only what it has read");
         let before = match execution.members.iter_mut().find(|(held, _)| *held == key) {
             Some((_, held)) => Some(std::mem::replace(held, score)),
@@ -265,6 +268,9 @@ impl Store {
 
     /// `ZREM` or `SREM`; nothing where it is no member.
     pub(crate) fn remove(&mut self, number: ExecutionNo, key: IndexKey) {
+        if key.is_kept_by().is_some_and(|bug| self.deviations.has(bug)) {
+            return;
+        }
         let execution = self.executions[number.index()].as_deref_mut().expect("a script changes only what it has read");
         let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else {
             return;

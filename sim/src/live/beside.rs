@@ -9,6 +9,7 @@ use claimlab_model::port::{Server as _, Unanswered};
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::EngineError;
 use ff_core::partition::PartitionConfig;
+use ff_core::types::ExecutionId;
 
 use super::shadow::{HeldBack, Shadow};
 use super::unit::{Unit, lock};
@@ -28,6 +29,16 @@ impl Beside for Unit {
     fn performed(&self, tag: &Tag, message: &Message, reply: &Reply, model: &Performed<'_>) {
         if let (Self::Message(shadow), Some(held)) = (self, tag.downcast_ref::<HeldBack>()) {
             lock(shadow).deliver(model.now, held, message, reply.label(), model.store, model.ids, model.touched);
+        }
+    }
+
+    fn attached(&self, execution: &ExecutionId, budgets: Option<&str>, quota: Option<&str>) {
+        let attached = match self {
+            Self::Call(whole) => lock(whole).attach(execution, budgets, quota),
+            Self::Message(shadow) => lock(shadow).attach(execution, budgets, quota),
+        };
+        if let Err(error) = attached {
+            self.record(|record| record.end(Err(error)));
         }
     }
 

@@ -12,6 +12,7 @@ use claimlab_model::token::Secret;
 use claimlab_valkey::Server;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
+use ff_core::types::ExecutionId;
 
 use super::client::Deployment;
 use super::coverage::Coverage;
@@ -128,6 +129,14 @@ impl Lockstep {
         let twin = &mut self.twin;
         let compared = self.model.look(|store| twin.compare(now, call, &model, &server, store, &ids, &touched))?;
         Ok(compared.map_or_else(|| Step::Same(Box::new(server)), Step::Differs))
+    }
+
+    /// Writes the admission fields of an execution, as [`Twin::attach`] does.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn attach(&mut self, id: &ExecutionId, budgets: Option<&str>, quota: Option<&str>) -> Result<(), Error> {
+        self.twin.attach(id, budgets, quota)
     }
 
     /// Lays every key of both sides beside each other.

@@ -9,7 +9,9 @@ use claimlab_model::projection;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use claimlab_valkey::{Address, Clock, Server, connect, own_clock};
-use ff_core::types::TimestampMs;
+use ff_core::keys::ExecKeyContext;
+use ff_core::partition::{Partition, PartitionFamily};
+use ff_core::types::{ExecutionId, TimestampMs};
 
 use super::client::{Client, Deployment};
 use super::keyspace::{self, Difference, Expectation};
@@ -156,6 +158,23 @@ impl Twin {
         self.partitions = deployment.partitions.num_flow_partitions;
         redis::cmd("FLUSHALL").exec(&mut self.reads)?;
         Ok(self.client.initialise(deployment)?)
+    }
+
+    /// Writes the fields that the scheduler and the unblock scanner read and no production code writes; only where the
+    /// execution exists.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn attach(&mut self, id: &ExecutionId, budgets: Option<&str>, quota: Option<&str>) -> Result<(), Error> {
+        let partition = Partition { family: PartitionFamily::Execution, index: id.partition() };
+        let core = ExecKeyContext::new(&partition, id).core();
+        let exists: bool = redis::cmd("EXISTS").arg(&core).query(&mut self.reads)?;
+        for (field, value) in [("budget_ids", budgets), ("quota_policy_id", quota)] {
+            if let Some(value) = value.filter(|_| exists) {
+                redis::cmd("HSET").arg(&core).arg(field).arg(value).exec(&mut self.reads)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the server is.

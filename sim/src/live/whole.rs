@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
-use ff_core::types::TimestampMs;
+use ff_core::types::{ExecutionId, TimestampMs};
 use uuid::Uuid;
 
 use super::client::Deployment;
@@ -23,6 +23,14 @@ pub struct Whole {
 }
 
 impl Whole {
+    /// Writes the admission fields of an execution, as [`Twin::attach`] does.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn attach(&mut self, id: &ExecutionId, budgets: Option<&str>, quota: Option<&str>) -> Result<(), Error> {
+        self.twin.attach(id, budgets, quota)
+    }
+
     /// Over a real server; each world ends after so many compared calls that ran a script, if a limit is
     /// given.
     pub fn new(twin: Twin, limit: Option<u64>) -> Self {

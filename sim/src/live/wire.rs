@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use claimlab_model::intern::Interner;
-use claimlab_model::message::{Command, Message};
+use claimlab_model::intern::{ExecutionNo, Interner};
+use claimlab_model::message::{Command, FlowRead, Message};
 use claimlab_model::projection;
 
 /// One expected command.
@@ -93,10 +93,10 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
             })
             .collect(),
         Message::Token { waitpoint, .. } => vec![plain(&["HGET"], format!(":{waitpoint}"))],
+        Message::Command(command) => of_command(command, ids),
+        Message::Flow(read) => of_flow(read, ids),
         // Sent by no world and no client of a crowd.
-        Message::Command(_)
-        | Message::Flow(_)
-        | Message::RegisteredCapabilities(_)
+        Message::RegisteredCapabilities(_)
         | Message::Waitpoints(_)
         | Message::WaitpointHeads(..)
         | Message::MatcherNames(..)
@@ -108,6 +108,62 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
         | Message::CurrentKid(_)
         | Message::KidSecret(..)
         | Message::WriteSecret { .. } => Vec::new(),
+    }
+}
+
+fn of_flow(read: &FlowRead, ids: &Interner) -> Vec<Expected> {
+    let name = |number: ExecutionNo| ids.execution_name(number);
+    let hashes = &["HGETALL", "HGET", "HMGET"];
+    let sets = &["SMEMBERS", "SCARD", "SISMEMBER"];
+    match read {
+        FlowRead::Cores(_, flows) => flows.iter().map(|flow| plain(hashes, format!(":{flow}:core"))).collect(),
+        FlowRead::Members(place) => vec![plain(sets, format!(":{}:members", place.flow))],
+        FlowRead::Outgoing(place, number) => vec![plain(sets, format!(":{}:out:{}", place.flow, name(*number)))],
+        FlowRead::Incoming(place, number) => vec![plain(sets, format!(":{}:in:{}", place.flow, name(*number)))],
+        FlowRead::Edges(place, edges) => {
+            edges.iter().map(|edge| plain(hashes, format!(":{}:edge:{edge}", place.flow))).collect()
+        }
+        FlowRead::Group(place, number) => {
+            vec![plain(hashes, format!(":{}:edgegroup:{}", place.flow, name(*number)))]
+        }
+        FlowRead::Tag(place, _) => vec![plain(hashes, format!(":{}:tags", place.flow))],
+        FlowRead::Index(_) => vec![plain(sets, ":flow_index".into())],
+        FlowRead::Dependencies(place) => vec![plain(hashes, format!(":{}:deps:meta", name(place.execution)))],
+        FlowRead::Unresolved(place) => vec![plain(sets, format!(":{}:deps:unresolved", name(place.execution)))],
+        FlowRead::Upstream(place, edge) => vec![plain(hashes, format!(":{}:dep:{edge}", name(place.execution)))],
+        FlowRead::CancelBacklog { .. } => vec![plain(&["ZRANGEBYSCORE"], ":cancel_backlog".into())],
+        FlowRead::PendingCancels(place) => {
+            vec![plain(&["SRANDMEMBER"], format!(":{}:pending_cancels", place.flow))]
+        }
+        FlowRead::PendingGroups(_) => vec![plain(&["SRANDMEMBER"], ":pending_cancel_groups".into())],
+    }
+}
+
+fn of_command(command: &Command, ids: &Interner) -> Vec<Expected> {
+    let hashes = &["HGETALL", "HGET", "HMGET"];
+    let one = |names, word: String| vec![plain(names, word)];
+    match command {
+        Command::BudgetDefinition(place) => one(hashes, format!(":{}", place.budget)),
+        Command::BudgetLimits(place) => one(hashes, format!(":{}:limits", place.budget)),
+        Command::BudgetUsage(place) | Command::BudgetUsed(place, _) => one(hashes, format!(":{}:usage", place.budget)),
+        Command::BudgetResets { .. } => one(&["ZRANGEBYSCORE"], ":budget_resets".into()),
+        Command::BudgetPolicies(_) => one(&["SSCAN", "SMEMBERS"], ":budget_policies".into()),
+        Command::ForgetBudget(_) => one(&["SREM"], ":budget_policies".into()),
+        Command::QuotaDefinition(place) => one(hashes, format!(":{}", place.policy)),
+        Command::QuotaPolicies(_) => one(&["SMEMBERS", "SSCAN"], ":quota_policies".into()),
+        Command::TrimWindow { .. } => one(&["ZREMRANGEBYSCORE"], ":window:requests_per_window".into()),
+        Command::WindowCount(_) => one(&["ZCARD"], ":window:requests_per_window".into()),
+        Command::Admitted(place) => one(&["SSCAN", "SMEMBERS"], format!(":{}:admitted_set", place.policy)),
+        Command::GuardExists(place, number) => {
+            one(&["EXISTS"], format!(":{}:admitted:{}", place.policy, ids.execution_name(*number)))
+        }
+        Command::ForgetAdmitted(place, _) => one(&["SREM"], format!(":{}:admitted_set", place.policy)),
+        Command::Concurrency(place) => one(&["GET"], format!(":{}:concurrency", place.policy)),
+        Command::SetConcurrency(place, _) => one(&["SET"], format!(":{}:concurrency", place.policy)),
+        Command::AllExecutions(_) => one(&["SSCAN", "SMEMBERS"], ":all_executions".into()),
+        Command::Score { key, place } => one(&["ZSCORE"], projection::index_name(ids, place.partition, *key)),
+        // Sent by no world and no client of a crowd.
+        _ => Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
-use ff_core::types::TimestampMs;
+use ff_core::types::{ExecutionId, TimestampMs};
 use uuid::Uuid;
 
 use super::World;
@@ -33,6 +33,9 @@ pub trait Beside: Send + Sync {
 
     /// The server has performed a tagged message on the model.
     fn performed(&self, tag: &Tag, message: &Message, reply: &Reply, model: &Performed<'_>);
+
+    /// The model has written the admission fields of an execution, which no call of the trait does.
+    fn attached(&self, execution: &ExecutionId, budgets: Option<&str>, quota: Option<&str>);
 
     /// Whether the comparison has come to its end, and the world with it.
     fn is_over(&self) -> bool;

@@ -34,10 +34,11 @@ impl World {
         };
         let hub = Hub::new(plan, ears);
         let checker = Checker::with(options.checks.of_a_run());
+        // A server that is laid beside the model cannot be made to forget: there a fail-over loses nothing.
+        let has_fail_over = plan.faults.iter().any(|fault| matches!(fault.what, What::FailOver { .. }));
         let mut world = Self {
             cast: cast(&hub),
             plan: Arc::clone(plan),
-            options,
             now: TrueTime::default(),
             heap: Heap::default(),
             hub,
@@ -53,7 +54,8 @@ impl World {
             store: empty_store(plan),
             checker,
             last_writes: Vec::new(),
-            log: plan.faults.iter().any(|fault| matches!(fault.what, What::FailOver { .. })).then(Vec::new),
+            log: (has_fail_over && options.beside.is_none()).then(Vec::new),
+            options,
             disturbed_until: TrueTime::default(),
             down_until: TrueTime::default(),
             free_at: TrueTime::default(),

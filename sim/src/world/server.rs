@@ -3,7 +3,7 @@
 use claimlab_model::completion;
 use claimlab_model::intern::ExecutionNo;
 use claimlab_model::invariant::{self, Seen, WorkerFact};
-use claimlab_model::message::{Done, Message, Reply};
+use claimlab_model::message::{Command, Done, Message, Reply};
 use claimlab_model::script;
 use claimlab_model::store::{Change, Core};
 use ff_core::state::{EligibilityState, LifecyclePhase, OwnershipState};
@@ -39,6 +39,12 @@ impl World {
         }
         if self.log.is_some() {
             self.log(now, message, &reply);
+        }
+        if let (Some(beside), Message::Command(Command::Attach { execution, budget_ids, quota_policy_id })) =
+            (&self.options.beside, message)
+        {
+            let id = self.hub.ids().execution_id(*execution).clone();
+            beside.attached(&id, budget_ids.as_deref(), quota_policy_id.as_deref());
         }
         let found = self.checker.observe(&self.store, now, message, &reply).to_vec();
         self.tell_performed(party, number, message, &reply);

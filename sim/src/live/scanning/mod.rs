@@ -15,10 +15,9 @@ use claimlab_model::backend::ModelBackend;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::port::{Immediate, Server as _};
 use claimlab_model::time::ServerTime;
-use claimlab_valkey::{Server, connect};
+use claimlab_valkey::Server;
 use ff_core::engine_backend::EngineBackend;
-use ff_core::keys::ExecKeyContext;
-use ff_core::partition::{Partition, PartitionConfig, PartitionFamily};
+use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
 use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, TestCaseError, TestError};
@@ -53,7 +52,6 @@ pub struct Found {
 pub struct Engines {
     lockstep: Lockstep,
     shipped: shipped::Engine,
-    raw: redis::Connection,
     deployment: Deployment,
     minted: u128,
     passes: Coverage,
@@ -76,8 +74,7 @@ impl Engines {
         let now = ServerTime::from_ms(START_MS);
         let lockstep = Lockstep::start(server, partitions, &deployment.lanes, deviations, now)?;
         let shipped = shipped::Engine::start(&address, &deployment)?;
-        let raw = connect(&address)?;
-        Ok(Self { lockstep, shipped, raw, deployment, minted: 0, passes: Coverage::default() })
+        Ok(Self { lockstep, shipped, deployment, minted: 0, passes: Coverage::default() })
     }
 
     /// How the passes of each scanner ended, and each trait method.
@@ -220,13 +217,7 @@ impl Engines {
         let backend = ModelBackend::new(Arc::clone(model), self.deployment.partitions);
         // An immediate server always answers.
         let _ = ready(backend.attach_admission(&id, budgets.as_deref(), quota.as_deref()));
-        let partition = Partition { family: PartitionFamily::Execution, index: id.partition() };
-        let core = ExecKeyContext::new(&partition, &id).core();
-        for (field, value) in [("budget_ids", budgets), ("quota_policy_id", quota)] {
-            if let Some(value) = value {
-                redis::cmd("HSET").arg(&core).arg(field).arg(value).exec(&mut self.raw)?;
-            }
-        }
+        self.lockstep.attach(&id, budgets.as_deref(), quota.as_deref())?;
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use claimlab_model::message::Message;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use ff_core::partition::PartitionConfig;
-use ff_core::types::TimestampMs;
+use ff_core::types::{ExecutionId, TimestampMs};
 use uuid::Uuid;
 
 use super::client::Deployment;
@@ -92,6 +92,14 @@ enum Over {
 }
 
 impl Shadow {
+    /// Writes the admission fields of an execution, as [`Twin::attach`] does.
+    ///
+    /// # Errors
+    /// When the server cannot be used any more.
+    pub fn attach(&mut self, id: &ExecutionId, budgets: Option<&str>, quota: Option<&str>) -> Result<(), Error> {
+        self.twin.attach(id, budgets, quota)
+    }
+
     /// Over a real server; each world ends after so many compared calls that ran a script, if a limit is
     /// given.
     ///
