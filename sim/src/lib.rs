@@ -38,6 +38,7 @@ pub mod judge;
 pub mod live;
 #[cfg(feature = "live")]
 pub mod matrix;
+pub mod measure;
 pub mod outcome;
 pub mod plan;
 pub mod printed;

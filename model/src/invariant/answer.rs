@@ -43,6 +43,7 @@ impl Check for OfAnswers {
         match step.reply {
             Reply::Done(done) => {
                 check_effect(notes, step, done);
+                check_accepted(notes, step, promised);
                 if !step.store.changes().is_empty() {
                     self.forget(step.execution);
                 }
@@ -90,6 +91,18 @@ fn check_rightful(notes: &mut Notes<'_>, step: &Step<'_>, promised: &Promised, r
         let phase = word(found.core.vector.lifecycle_phase);
         format!("{} is answered {} while the execution is {phase}", step.script.name(), refusal.code())
     });
+}
+
+/// Whoever was rightful and was not refused counts.
+fn check_accepted(notes: &mut Notes<'_>, step: &Step<'_>, promised: &Promised) {
+    let facts = step.script.facts();
+    let holds = promised.holder.as_ref().is_some_and(|holder| {
+        let fence = facts.under.and_then(|under| under.fence);
+        fence == Some(&holder.fence) && holder.ended.is_none() && holder.expires_at > step.now
+    });
+    let takes = facts.takes.is_some_and(|takes| takes.consumes.is_some());
+    let look = if holds || takes { Look::Holds } else { Look::Vacuous };
+    notes.look(Invariant::S46, look, String::new);
 }
 
 /// The family of a fenced write, as a case of S46.

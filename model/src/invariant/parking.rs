@@ -122,11 +122,12 @@ pub(super) fn suspension_in_words(state: &State<'_>) -> String {
 /// L13 for simple conditions: signals that were accepted and satisfy the wait have ended it.
 pub(super) fn accepted_signals_are_heeded(state: &State<'_>) -> Look {
     let State { store, found, .. } = *state;
-    let open = found.suspension.as_ref().filter(|suspension| suspension.closed_at.is_none());
-    let (Some(suspension), LifecyclePhase::Suspended) = (open, found.core.vector.lifecycle_phase) else {
-        return Look::Vacuous;
-    };
+    let Some(suspension) = &found.suspension else { return Look::Vacuous };
     let Some(waitpoint) = store.waitpoint(found.partition, &suspension.waitpoint) else { return Look::Vacuous };
+    let is_on = suspension.closed_at.is_none() && found.core.vector.lifecycle_phase == LifecyclePhase::Suspended;
+    if !is_on {
+        return if waitpoint.signals.is_empty() { Look::Vacuous } else { Look::Holds };
+    }
     if waitpoint.signals.is_empty() || matches!(suspension.terms.condition, ResumeCondition::Composite(_)) {
         return Look::Vacuous;
     }

@@ -1,4 +1,4 @@
-//! The command line: `run`, `replay`, `invariants`.
+//! The command line: `run`, `replay`, `conform`, `measure`, `invariants`.
 
 mod changes;
 mod conform;
@@ -9,6 +9,7 @@ mod engines;
 mod invariants;
 mod lockstep;
 mod matrix;
+mod measure;
 mod out;
 mod replay;
 mod run;
@@ -46,6 +47,9 @@ enum Command {
     /// Compare the model call by call with the shipped backend on a real server
     #[command(after_help = conform::EXAMPLES)]
     Conform(conform::ConformArguments),
+    /// Plant defects into worlds, and measure which check sees each of them and how soon
+    #[command(after_help = measure::EXAMPLES)]
+    Measure(measure::MeasureArguments),
     /// Print the catalogue of invariants
     Invariants(invariants::InvariantsArguments),
 }
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Conform(arguments) => conform::conform(&arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
         Command::Invariants(arguments) => invariants::print(&arguments),
     };
     match done {

@@ -26,8 +26,8 @@ pub struct Finding {
     /// The way in which it is broken: one of the invariant's cases.
     pub case: String,
     /// The script that breaks it and what it answers: `cancel_execution=cancelled`. Several where the cause shows
-    /// through more than one.
-    #[serde(deserialize_with = "one_or_many", serialize_with = "as_one_or_many")]
+    /// through more than one; any where there is none, for an invariant that no script breaks by itself.
+    #[serde(default, deserialize_with = "one_or_many", serialize_with = "as_one_or_many")]
     pub script: Vec<String>,
     /// The kinds of party whose call it is; any where the list is empty.
     #[serde(default)]
@@ -70,7 +70,7 @@ impl Finding {
     /// Whether this is the finding's cause.
     pub fn knows(&self, cause: &Cause) -> bool {
         let is_cause = |script: &String| script.split_once('=') == Some((cause.script, cause.result));
-        let same_script = self.script.iter().any(is_cause);
+        let same_script = self.script.is_empty() || self.script.iter().any(is_cause);
         let same_role = self.roles.is_empty() || self.roles.iter().any(|role| role == cause.role);
         self.invariant == cause.invariant.id() && self.case == cause.case && same_script && same_role
     }
@@ -93,7 +93,8 @@ impl Finding {
             return Err(("case", format!("{:?}", self.case), format!("one of {}", invariant.cases().join(", "))));
         }
         let is_strange = |script: &&String| !script.contains('=');
-        if self.script.is_empty() || self.script.iter().any(|script| is_strange(&script)) {
+        let may_be_any = invariant.scope() == Scope::Liveness;
+        if self.script.is_empty() && !may_be_any || self.script.iter().any(|script| is_strange(&script)) {
             let found =
                 self.script.iter().find(is_strange).map_or_else(|| "none".to_owned(), |found| format!("{found:?}"));
             return Err(("script", found, "a script and its answer: name=answer, or a list of them".to_owned()));

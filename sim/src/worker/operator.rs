@@ -89,11 +89,9 @@ async fn act(party: Party, backend: Arc<dyn EngineBackend>, surroundings: Surrou
         }
         Act::CloseWaitpoint => close_waitpoint(&*backend, &execution_id, now).await,
         Act::Replay => {
-            let args = ReplayExecutionArgs { execution_id: execution_id.clone(), now };
-            let replayed = backend.replay_execution(args).await.map(|_| ());
             // What runs again must be remembered again, or nobody would find its lease if it is revoked.
-            surroundings.ledger.add(execution_id, lane_id);
-            replayed
+            surroundings.ledger.add(execution_id.clone(), lane_id);
+            backend.replay_execution(ReplayExecutionArgs { execution_id, now }).await.map(|_| ())
         }
     };
 }

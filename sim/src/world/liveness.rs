@@ -23,6 +23,8 @@ pub(super) const LOOK_MS: u64 = 2_000;
 pub(super) struct Overdue {
     since: BTreeMap<invariant::Overdue, u64>,
     blocks: BTreeMap<ExecutionNo, u32>,
+    /// What was called passed over: that it has not ended at last is no news.
+    told: BTreeSet<ExecutionNo>,
     /// How many idle polls and reclaimer passes there had been at each look, by the server's time.
     passes: Vec<(i64, u64, u64)>,
 }
@@ -103,10 +105,34 @@ impl World {
     fn see_passed(&mut self, passed: &Passed) {
         let now = self.server_clock.at(self.now);
         let found = self.checker.see(&Seen::Passed { passed, store: &self.store, now }).to_vec();
+        if !found.is_empty() {
+            self.overdue.told.insert(passed.overdue.execution);
+        }
         match passed.overdue.due {
             // Whoever was given the lease has done nothing wrong: the scanner went by it.
             DueStep::Marking => self.report_of(0, ("engine", "mark_lease_expired_if_due", "passed_over"), found),
             _ => self.report(found),
+        }
+    }
+
+    /// Leaves out what is explained already, and what waits for something that is.
+    fn explain(&self, explained: &mut BTreeSet<ExecutionNo>, slow: &mut Vec<(ExecutionNo, String)>) {
+        loop {
+            let before = slow.len();
+            slow.retain(|(number, _)| {
+                let waits = self.store.execution(*number).is_some_and(|found| {
+                    let mut upstreams = found.dependencies.applied.iter().map(|dependency| dependency.upstream);
+                    upstreams.any(|upstream| explained.contains(&upstream))
+                });
+                let is_explained = waits || explained.contains(number);
+                if is_explained {
+                    explained.insert(*number);
+                }
+                !is_explained
+            });
+            if slow.len() == before {
+                return;
+            }
         }
     }
 
@@ -118,8 +144,9 @@ impl World {
             let passes = reclaims.saturating_sub(self.overdue.passes_at(overdue.since_ms).1);
             self.see_passed(&Passed { overdue, passes, moved: false });
         }
-        let mut slow = BTreeSet::new();
+        let mut slow = Vec::new();
         let mut broken = Vec::new();
+        let mut explained = self.overdue.told.clone();
         for (execution, stuck) in invariant::unfinished(&self.store, now) {
             let is_listed = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
                 && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
@@ -134,9 +161,13 @@ impl World {
                 // What differs from one execution to the next is left out, so that reasons can be counted.
                 let waits_for = stuck.waits_for.split([',', ';']).next().unwrap_or_default();
                 let plain: String = waits_for.chars().filter(|letter| !letter.is_ascii_digit()).collect();
-                slow.insert(plain.trim().to_owned());
+                slow.push((execution.number, plain.trim().to_owned()));
+            } else {
+                explained.insert(execution.number);
             }
         }
+        self.explain(&mut explained, &mut slow);
+        let slow: BTreeSet<String> = slow.into_iter().map(|(_, waits_for)| waits_for).collect();
         self.report(broken);
         self.see(&Seen::Ended(self.store.execution_count() as u64 - self.unfinished));
         // The reason is the same for one execution and for many, so that seeds can be counted under it.
