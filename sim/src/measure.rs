@@ -62,8 +62,8 @@ pub struct Trial {
     pub ms: u64,
     /// The scenario and the seed that showed it; none where nothing did.
     pub shown_by: Option<(String, u64)>,
-    /// The invariants that were broken there, by causes that nobody knows.
-    pub invariants: BTreeSet<&'static str>,
+    /// The causes that were met there and that nobody knows.
+    pub causes: BTreeSet<Cause>,
 }
 
 /// What became of one defect; the control has none.
@@ -84,8 +84,9 @@ impl Row {
     /// In how many trials each invariant was broken.
     pub fn invariants(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
-        for invariant in self.trials.iter().flat_map(|trial| &trial.invariants) {
-            *counts.entry(*invariant).or_default() += 1;
+        for trial in &self.trials {
+            let broken: BTreeSet<&str> = trial.causes.iter().map(|cause| cause.invariant.id()).collect();
+            broken.into_iter().for_each(|invariant| *counts.entry(invariant).or_default() += 1);
         }
         counts
     }
@@ -150,18 +151,17 @@ fn try_once(subjects: &[Subject], defect: Option<Deviation>, trial: u64, options
     for round in 0.. {
         for subject in subjects {
             if stopwatch.elapsed() >= options.time || options.stop.load(Ordering::Relaxed) {
-                return Trial { worlds, ms: ms(stopwatch), shown_by: None, invariants: BTreeSet::new() };
+                return Trial { worlds, ms: ms(stopwatch), shown_by: None, causes: BTreeSet::new() };
             }
             let mut scenario = subject.scenario.clone();
             scenario.deviations.extend(defect);
             let seed = trial * SEEDS_APART + round;
             worlds += 1;
             let outcome = run::run(&Arc::new(draw(&scenario, seed)), world::Options::default());
-            let unknown = subject.unknown(&outcome);
-            if !unknown.is_empty() {
-                let invariants = unknown.iter().map(|cause| cause.invariant.id()).collect();
+            let causes = subject.unknown(&outcome);
+            if !causes.is_empty() {
                 let shown_by = Some((scenario.name, seed));
-                return Trial { worlds, ms: ms(stopwatch), shown_by, invariants };
+                return Trial { worlds, ms: ms(stopwatch), shown_by, causes };
             }
         }
     }
