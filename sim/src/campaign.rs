@@ -13,11 +13,11 @@ use claimlab_model::invariant::Invariant;
 use serde::Serialize;
 
 use crate::history::Observer;
-use crate::judge::{Evidence, Finding, Verdict, judge};
+use crate::judge::{Evidence, Finding, Measure, Verdict, judge, measures};
 use crate::outcome::{Cause, Completions, End, Outcome, Runs, Violation};
 use crate::plan::{Plan, draw};
 use crate::run;
-use crate::scenario::Scenario;
+use crate::scenario::{Bounds, Scenario};
 use crate::stopwatch::Stopwatch;
 use crate::story::{Collector, Story};
 use crate::world;
@@ -91,6 +91,8 @@ pub struct Summary {
     pub unfinished: u64,
     /// Runs of executions by workers.
     pub runs: Runs,
+    /// Acknowledged writes that a replica lacked.
+    pub lost_writes: u64,
     /// Completions that somebody listened to.
     pub completions: Completions,
     /// Faults by kind.
@@ -140,6 +142,7 @@ impl Summary {
         self.unfinished += counts.unfinished;
         self.unstruck += outcome.unstruck.len() as u64;
         self.runs.merge(counts.runs);
+        self.lost_writes += counts.lost_writes;
         self.completions.merge(counts.completions);
         for (kind, count) in &counts.faults {
             *self.faults.entry((*kind).to_owned()).or_default() += count;
@@ -175,7 +178,7 @@ impl Summary {
     }
 
     /// The verdict, with what is known and what has to be looked at.
-    pub fn verdict(&self, accepted: &[Finding], must_exercise: &[String], strict: bool) -> Verdict {
+    pub fn verdict(&self, accepted: &[Finding], must_exercise: &[String], bounds: &Bounds, strict: bool) -> Verdict {
         let mut undecided: Vec<String> = self
             .undecided
             .iter()
@@ -198,11 +201,17 @@ impl Summary {
             scripts: scripts.collect(),
             looks: self.checked.clone(),
             executions: self.executions,
+            measures: self.measures(bounds),
             undecided,
         };
         // What one seed leaves out another may show, so the promise is the campaign's; an interrupted one is excused.
         let promised = if self.interrupted { &[] } else { must_exercise };
         judge(&evidence, accepted, promised, strict)
+    }
+
+    /// What was measured, beside the bounds that a scenario sets.
+    pub fn measures(&self, bounds: &Bounds) -> Vec<Measure> {
+        measures(&self.runs, self.lost_writes, bounds)
     }
 }
 

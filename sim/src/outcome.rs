@@ -190,6 +190,10 @@ pub struct Runs {
     pub doubted_after_ms: Span,
     /// How long they went on after the loss.
     pub ran_on_ms: Span,
+    /// How long before what was meant delayed work ran, by true time.
+    pub early_ms: Span,
+    /// How long after.
+    pub late_ms: Span,
 }
 
 /// Durations of many, in milliseconds.
@@ -225,6 +229,8 @@ impl Runs {
         self.doubted += other.doubted;
         self.doubted_after_ms.merge(other.doubted_after_ms);
         self.ran_on_ms.merge(other.ran_on_ms);
+        self.early_ms.merge(other.early_ms);
+        self.late_ms.merge(other.late_ms);
     }
 }
 

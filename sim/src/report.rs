@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Color, Style};
 use crate::campaign::{Group, Summary};
 use crate::judge::{Finding, Judgement, Verdict};
 use crate::outcome::{Completions, Span};
+use crate::scenario::Bounds;
 use crate::story::Story;
 
 /// Reasons, causes and panics that are shown; the rest is counted.
@@ -57,6 +58,10 @@ fn headline(summary: &Summary, verdict: &Verdict) -> String {
             let causes = verdict.unexpected.len();
             format!(" by {causes} {} that nobody knows yet", if causes == 1 { "cause" } else { "causes" })
         }
+        (Judgement::Violated, _) if !verdict.exceeded.is_empty() => {
+            let ids: Vec<&str> = verdict.exceeded.iter().map(|measure| measure.id).collect();
+            format!(" by measures over their bounds: {}", ids.join(", "))
+        }
         (Judgement::Violated, _) => " by known findings".to_owned(),
         (Judgement::Undecided, _) => String::new(),
     };
@@ -69,7 +74,7 @@ fn headline(summary: &Summary, verdict: &Verdict) -> String {
 }
 
 /// The summary as text with terminal styles.
-pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[Finding], elapsed: Duration) -> String {
+pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[Finding], bounds: &Bounds, elapsed: Duration) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", headline(summary, verdict));
     for why in verdict.undecided.iter().take(SHOWN) {
@@ -127,6 +132,13 @@ pub fn text(summary: &Summary, verdict: &Verdict, accepted: &[Finding], elapsed:
         spans(runs.doubted_after_ms, runs.doubted),
     );
     let _ = writeln!(out, "              these runs went on for {}", spans(runs.ran_on_ms, runs.lost));
+    for measure in summary.measures(bounds).iter().skip(1).filter(|measure| measure.value > 0 || measure.is_exceeded())
+    {
+        let bound = measure.at_most.map_or_else(String::new, |most| format!(", at most {}", grouped(most)));
+        let (mark, end) = if measure.is_exceeded() { (RED, RED) } else { (DIM, DIM) };
+        let (value, unit) = (grouped(measure.value), measure.unit);
+        let _ = writeln!(out, "  {mark}{}{end:#}         {value} {unit}{bound}: {}", measure.id, measure.what);
+    }
     if summary.completions.published > 0 {
         let Completions { published, heard } = summary.completions;
         let (published, heard) = (grouped(published), grouped(heard));

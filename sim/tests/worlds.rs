@@ -16,7 +16,7 @@ use claimlab::judge::{self, Judgement, Verdict};
 use claimlab::outcome::{End, Outcome};
 use claimlab::plan::{Fault, PartyKey, Plan, Strikes, Way, What, draw};
 use claimlab::run::run;
-use claimlab::scenario::{self, Entry, Scenario};
+use claimlab::scenario::{self, Bounds, Entry, Scenario};
 use claimlab::world::{Checks, Options};
 use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::{Check, Invariant, Look, Notes, Promise, Scope, Seen};
@@ -125,7 +125,7 @@ fn the_incremental_checks_equal_a_full_recheck_every_64_scripts() {
 fn verdict(scenario: &Scenario, seeds: std::ops::Range<u64>) -> Verdict {
     let file = scenarios::all().into_iter().find(|file| file.file_stem().is_some_and(|stem| *stem == *scenario.name));
     let accepted = judge::accepted(scenario, &file.unwrap(), None).unwrap();
-    summary(scenario, seeds).verdict(&accepted, &[], false)
+    summary(scenario, seeds).verdict(&accepted, &[], &Bounds::default(), false)
 }
 
 fn summary(scenario: &Scenario, seeds: std::ops::Range<u64>) -> Summary {
@@ -214,7 +214,7 @@ fn a_network_that_is_slow_is_not_a_protocol_that_is_broken() {
                 = 40\nper_second = 2\nrun_ms = [100, 2000]\n[work.endings]\ncomplete = 4\ndrop = 1\n[network]\nlatency_us \
                 = [200000, 300000]\nrequest_timeout_ms = 5000\n";
     let scenario = scenario::parse(std::path::Path::new("slow.toml"), text).unwrap();
-    let verdict = summary(&scenario, 0..3).verdict(&[], &[], false);
+    let verdict = summary(&scenario, 0..3).verdict(&[], &[], &Bounds::default(), false);
     assert!(!verdict.is_red(), "{verdict:?}");
 }
 
@@ -245,7 +245,7 @@ fn a_seed_that_panics_is_counted_with_its_message_and_leaves_the_others_undistur
     assert_eq!(panicked.end, End::Panicked("planned".to_owned()));
     let mut summary = summary(&scenario, 0..2);
     summary.add(5, &panicked);
-    let verdict = summary.verdict(&[], &[], false);
+    let verdict = summary.verdict(&[], &[], &Bounds::default(), false);
     assert_eq!((verdict.judgement, summary.seeds), (Judgement::Undecided, 3));
     assert_eq!(verdict.undecided, ["the run panicked (seed 5)"]);
     assert_eq!(summary.panicked.get(&5).map(String::as_str), Some("planned"));

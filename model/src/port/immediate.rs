@@ -9,10 +9,10 @@ use ff_core::backend::CompletionPayload;
 use ff_core::types::TimestampMs;
 use uuid::Uuid;
 
-use super::{Publishes, Server, SubscriptionNo, Unanswered, payload};
+use super::{Broken, Judge, Publishes, Server, SubscriptionNo, Unanswered, payload};
 use crate::deviation::Deviations;
 use crate::intern::{ExecutionNo, Interner};
-use crate::invariant::{Checker, Invariant, Violation};
+use crate::invariant::Invariant;
 use crate::message::{Message, Reply};
 use crate::method::Method;
 use crate::script;
@@ -38,19 +38,7 @@ struct Inner {
     methods: Vec<Method>,
     subscriptions: BTreeMap<SubscriptionNo, Subscription>,
     subscribed: SubscriptionNo,
-    checker: Option<Checker>,
-    broken: Vec<Broken>,
-}
-
-/// A promise that a message broke.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// The message's name.
-    pub script: &'static str,
-    /// Its answer's label.
-    pub result: &'static str,
-    /// The promise.
-    pub violation: Violation,
+    judge: Option<Judge>,
 }
 
 /// What a subscriber has not looked at yet, and whom to wake.
@@ -79,8 +67,7 @@ impl Immediate {
                 methods: Vec::new(),
                 subscriptions: BTreeMap::new(),
                 subscribed: 0,
-                checker: None,
-                broken: Vec::new(),
+                judge: None,
             }),
             ids: Mutex::default(),
         }
@@ -89,18 +76,18 @@ impl Immediate {
     /// The same server with every check of the catalogue looking on.
     #[must_use]
     pub fn judged(self) -> Self {
-        lock(&self.inner).checker = Some(Checker::default());
+        lock(&self.inner).judge = Some(Judge::default());
         self
     }
 
     /// The promises that messages have broken since last asked.
     pub fn take_broken(&self) -> Vec<Broken> {
-        std::mem::take(&mut lock(&self.inner).broken)
+        lock(&self.inner).judge.as_mut().map(Judge::take).unwrap_or_default()
     }
 
     /// How often each invariant was looked at where there was something to look at; nothing without a judge.
     pub fn looks(&self) -> Vec<(Invariant, u64)> {
-        lock(&self.inner).checker.iter().flat_map(Checker::checked).collect()
+        lock(&self.inner).judge.iter().flat_map(Judge::looks).collect()
     }
 
     /// Moves the server's clock, backwards too.
@@ -163,12 +150,8 @@ impl Server for std::sync::Arc<Immediate> {
         let now = inner.now;
         let reply = script::perform(&mut inner.store, now, &message);
         inner.messages.push((message.name(), reply.label()));
-        let Inner { store, touched, subscriptions, checker, broken, .. } = &mut *inner;
-        if let Some(checker) = checker {
-            let (script, result) = (message.name(), reply.label());
-            let found = checker.observe(store, now, &message, &reply).iter();
-            broken.extend(found.map(|violation| Broken { script, result, violation: violation.clone() }));
-        }
+        let Inner { store, touched, subscriptions, judge, .. } = &mut *inner;
+        judge.iter_mut().for_each(|judge| judge.observe(store, now, &message, &reply));
         touched.extend(message.execution().into_iter().chain(store.changes().executions()));
         for (number, flow, outcome) in store.changes().published() {
             let heard = payload(lock(&self.ids).execution_id(number).clone(), flow, outcome);

@@ -6,9 +6,11 @@
 //! their clients of ends that nobody asked for ([`Publishes`]).
 
 mod immediate;
+mod judge;
 mod publishing;
 
-pub use immediate::{Broken, Immediate};
+pub use immediate::Immediate;
+pub use judge::{Broken, Judge};
 pub use publishing::{Publishes, SubscriptionNo, payload};
 
 use std::future::Future;

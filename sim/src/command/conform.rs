@@ -53,6 +53,9 @@ pub(super) struct ConformArguments {
         value_parser = clap::value_parser!(u16).range(1..=256)
     )]
     concurrent: Option<u16>,
+    /// The folder of known findings, instead of the one nearest to where the command runs
+    #[arg(long, value_name = "DIR")]
+    pub(super) findings: Option<std::path::PathBuf>,
     /// Print how often each method and each script ended how, and what was not reached; with --scanners,
     /// each method
     #[arg(long)]
@@ -97,6 +100,7 @@ mod live {
         }
         let deviations: Deviations = arguments.deviation.iter().copied().collect();
         let server = Server::named(&arguments.server, sequence::START_MS).map_err(Error::from)?;
+        let known = super::super::judged::known(arguments.findings.as_deref())?;
         let mut lockstep = sequence::start(server, deviations)?;
         let bar = ProgressBar::new(arguments.calls).with_style(
             ProgressStyle::with_template("{bar:30} {pos}/{len} calls {per_sec}")
@@ -128,7 +132,9 @@ mod live {
                     "{}  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference",
                     unless_nothing(calls).name().to_uppercase()
                 );
-                unless_nothing(calls).exit_code()
+                let (judged, is_known) = super::super::judged::text(lockstep.broken(), &known, arguments.coverage);
+                text.push_str(&judged);
+                if is_known { unless_nothing(calls).exit_code() } else { 1 }
             }
             Outcome::Differs(found) => {
                 let _ = writeln!(text, "VIOLATED  after {calls} calls: the model and the server differ\n");

@@ -15,6 +15,7 @@ use crate::stopwatch::Stopwatch;
 
 pub(super) fn run(arguments: &ConformArguments, clients: u16) -> Result<u8, CommandError> {
     let server = Server::named(&arguments.server, START_MS).map_err(Error::from)?;
+    let known = super::judged::known(arguments.findings.as_deref())?;
     let mut crowd = Crowd::start(server, clients, arguments.deviation.iter().copied().collect())?;
     let bar = ProgressBar::new(arguments.calls);
     let watch = Stopwatch::start();
@@ -42,7 +43,9 @@ pub(super) fn run(arguments: &ConformArguments, clients: u16) -> Result<u8, Comm
                 tally.messages.pairs(),
                 grouped(tally.torn),
             );
-            said.exit_code()
+            let (judged, is_known) = super::judged::text(&tally.broken, &known, arguments.coverage);
+            text.push_str(&judged);
+            if is_known { said.exit_code() } else { 1 }
         }
         Some(found) => {
             let _ = writeln!(text, "VIOLATED  after {compared} calls: the model and the server differ\n\n{found}");

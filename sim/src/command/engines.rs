@@ -15,6 +15,7 @@ use crate::stopwatch::Stopwatch;
 
 pub(super) fn run(arguments: &ConformArguments) -> Result<u8, CommandError> {
     let server = Server::named(&arguments.server, START_MS).map_err(Error::from)?;
+    let known = super::judged::known(arguments.findings.as_deref())?;
     let mut engines = Engines::start(server, arguments.deviation.iter().copied().collect())?;
     let bar = ProgressBar::new(arguments.calls);
     let watch = Stopwatch::start();
@@ -33,7 +34,9 @@ pub(super) fn run(arguments: &ConformArguments) -> Result<u8, CommandError> {
             let answer = said.name().to_uppercase();
             let _ = writeln!(text, "{answer}  {moves} moves compared ({}/s), no difference\n\npasses", grouped(rate));
             text.push_str(&passes.table());
-            said.exit_code()
+            let (judged, is_known) = super::judged::text(engines.broken(), &known, arguments.coverage);
+            text.push_str(&judged);
+            if is_known { said.exit_code() } else { 1 }
         }
         Some(found) => {
             let _ = writeln!(text, "VIOLATED  after {moves} moves: the model and the shipped engine differ\n");

@@ -7,6 +7,8 @@ mod crowd;
 #[cfg(feature = "live")]
 mod engines;
 mod invariants;
+#[cfg(feature = "live")]
+mod judged;
 mod lockstep;
 mod matrix;
 mod measure;

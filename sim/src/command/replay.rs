@@ -16,6 +16,7 @@ use crate::judge::{self, Finding};
 use crate::plan::{self, Plan, draw};
 use crate::report;
 use crate::run;
+use crate::scenario::Bounds;
 use crate::stopwatch::Stopwatch;
 use crate::world::{Checks, Options};
 
@@ -54,9 +55,9 @@ pub(super) struct ReplayArguments {
     format: Format,
 }
 
-/// The plan, what is known, and what the scenario promises to look at; a stored plan promises nothing, and of it
-/// everything is known that the nearest findings know.
-fn plan_of(arguments: &ReplayArguments) -> Result<(Plan, Vec<Finding>, Vec<String>), CommandError> {
+/// The plan, what is known, and the bounds that the scenario sets; a stored plan sets none, and of it everything is known
+/// that the nearest findings know. What a scenario promises to look at is a campaign's: one seed need not keep it.
+fn plan_of(arguments: &ReplayArguments) -> Result<(Plan, Vec<Finding>, Bounds), CommandError> {
     let is_plan = arguments.file.extension().is_some_and(|extension| extension == "json");
     let flag =
         |flag, found: &str, accepted: &str| CommandError::Flag { flag, found: found.into(), accepted: accepted.into() };
@@ -70,17 +71,16 @@ fn plan_of(arguments: &ReplayArguments) -> Result<(Plan, Vec<Finding>, Vec<Strin
         let folder = arguments.findings.clone().or_else(|| judge::nearest_folder(&arguments.file));
         let folder = folder.or_else(|| judge::nearest_folder(&std::env::current_dir().ok()?.join("plan")));
         let known = folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default();
-        return Ok((plan, known.into_values().collect(), Vec::new()));
+        return Ok((plan, known.into_values().collect(), Bounds::default()));
     }
     let scenario = arguments.changes.load(&arguments.file)?;
     let seed = arguments.seed.ok_or_else(|| flag("--seed", "nothing", "a seed, where the file is a scenario"))?;
     let known = judge::accepted(&scenario, &arguments.file, arguments.findings.as_deref())?;
-    // A promise is a campaign's: one seed need not keep it.
-    Ok((draw(&scenario, seed), known, Vec::new()))
+    Ok((draw(&scenario, seed), known, scenario.bounds))
 }
 
 pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
-    let (plan, known, promised) = plan_of(arguments)?;
+    let (plan, known, bounds) = plan_of(arguments)?;
     let plan = Arc::new(plan);
     let folder = arguments.out.as_deref().map(|parent| Folder::create(parent, &plan.scenario)).transpose()?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
@@ -101,7 +101,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     printed(failure.and_then(|failure| failure.take()))?;
     let mut summary = Summary::of(&plan.scenario);
     summary.add(plan.seed, &outcome);
-    let verdict = summary.verdict(&known, &promised, arguments.strict);
+    let verdict = summary.verdict(&known, &[], &bounds, arguments.strict);
     if let Some(mut folder) = folder {
         folder.write(&format!("plan-{}.json", plan.seed), plan.text().as_bytes())?;
         let explicit = plan.concretise(&outcome.struck);
@@ -115,7 +115,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     let text = match arguments.format {
         Format::Json => format!("{}\n", json(&summary, &verdict, |_| command.clone())),
         Format::Text => {
-            let mut text = report::text(&summary, &verdict, &known, elapsed);
+            let mut text = report::text(&summary, &verdict, &known, &bounds, elapsed);
             for key in outcome.unstruck.iter().take(6) {
                 text.push_str(&format!("  struck nobody  {key}\n"));
             }

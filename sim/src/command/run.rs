@@ -124,10 +124,10 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
         ));
     });
     bar.finish_and_clear();
-    let verdict = summary.verdict(&accepted, &scenario.must_exercise, arguments.strict);
+    let verdict = summary.verdict(&accepted, &scenario.must_exercise, &scenario.bounds, arguments.strict);
     let interrupted = stop.load(Ordering::Relaxed);
     let stories = if interrupted { String::new() } else { stories(arguments, &scenario, &summary, &verdict) };
-    let text = report::text(&summary, &verdict, &accepted, stopwatch.elapsed());
+    let text = report::text(&summary, &verdict, &accepted, &scenario.bounds, stopwatch.elapsed());
     if let Some(folder) = folder {
         write_out(folder, arguments, &scenario, &summary, &verdict, &format!("{text}\n{stories}"))?;
     }

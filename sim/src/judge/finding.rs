@@ -126,7 +126,8 @@ pub fn read_folder(folder: &Path) -> Result<Findings, InputError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        let is_list = path.file_name().is_some_and(|name| name == super::callers::MISUSE);
+        if path.extension().is_some_and(|extension| extension == "toml") && !is_list {
             files.push(path);
         }
     }

@@ -1,7 +1,11 @@
 //! From outcomes to a verdict: held, violated or undecided, and what is known of what was broken.
 
+mod callers;
 mod finding;
+mod measured;
 mod verdict;
 
+pub use callers::{BrokenByCalls, CallCause, KnownOfCalls};
 pub use finding::{Finding, Findings, accepted, nearest_folder, read_folder};
+pub use measured::{Measure, measures};
 pub use verdict::{Evidence, Judgement, Known, Verdict, judge};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Finding;
+use super::{Finding, Measure};
 use crate::outcome::Cause;
 use crate::stream::Ratio;
 
@@ -52,6 +52,8 @@ pub struct Evidence {
     pub looks: BTreeMap<String, u64>,
     /// Executions created.
     pub executions: u64,
+    /// What was measured.
+    pub measures: Vec<Measure>,
     /// Why there is no answer, each reason once.
     pub undecided: Vec<String>,
 }
@@ -80,6 +82,8 @@ pub struct Verdict {
     pub unexpected: Vec<Cause>,
     /// Accepted findings that were seen.
     pub known: Vec<Known>,
+    /// What was measured to be over the bound that the scenario sets.
+    pub exceeded: Vec<Measure>,
     /// Ids of accepted findings that were not seen.
     pub unseen: Vec<String>,
 }
@@ -117,14 +121,16 @@ pub fn judge(evidence: &Evidence, accepted: &[Finding], must_exercise: &[String]
             undecided.push(format!("{id} was never looked at, and the scenario promises to exercise it"));
         }
     }
-    let is_red = !unexpected.is_empty() || known.iter().any(|known| known.is_too_often || strict);
+    let exceeded: Vec<Measure> = evidence.measures.iter().filter(|measure| measure.is_exceeded()).copied().collect();
+    let is_red =
+        !unexpected.is_empty() || !exceeded.is_empty() || known.iter().any(|known| known.is_too_often || strict);
     let judgement = match (is_red, undecided.is_empty()) {
         (true, _) => Judgement::Violated,
         (false, false) => Judgement::Undecided,
         (false, true) => Judgement::Held,
     };
     let unseen = unseen.into_iter().map(|finding| finding.id.clone()).collect();
-    Verdict { judgement, undecided, unexpected, known, unseen }
+    Verdict { judgement, undecided, unexpected, known, exceeded, unseen }
 }
 
 /// How often something may come that comes at most at a rate: what the rate makes of so many chances, and three of its
@@ -151,7 +157,7 @@ mod tests {
             title: "t".into(),
             invariant: "S04".into(),
             case: "expired".into(),
-            script: "cancel_execution=cancelled".into(),
+            script: vec!["cancel_execution=cancelled".into()],
             roles: Vec::new(),
             reason: "r".into(),
             at_most,

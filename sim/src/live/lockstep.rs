@@ -19,6 +19,7 @@ use super::coverage::Coverage;
 use super::keyspace::Difference;
 use super::twin::{Disagreement, Error, Twin};
 use crate::call::{Answer, Answerer, Call};
+use crate::judge::BrokenByCalls;
 use crate::plan::FIRST_KID;
 
 /// The waitpoint secret of both sides.
@@ -44,6 +45,7 @@ pub struct Lockstep {
     performed: u64,
     calls: Coverage,
     scripts: Coverage,
+    broken: BrokenByCalls,
 }
 
 impl Lockstep {
@@ -70,6 +72,7 @@ impl Lockstep {
             performed: 0,
             calls: Coverage::default(),
             scripts: Coverage::default(),
+            broken: BrokenByCalls::default(),
         })
     }
 
@@ -103,6 +106,11 @@ impl Lockstep {
         self.performed
     }
 
+    /// The promises that the calls have broken, on both sides alike as long as nothing differs.
+    pub fn broken(&self) -> &BrokenByCalls {
+        &self.broken
+    }
+
     /// How often each method ended how, and each script.
     pub fn coverage(&self) -> (&Coverage, &Coverage) {
         (&self.calls, &self.scripts)
@@ -119,6 +127,7 @@ impl Lockstep {
         self.model.give_ids(minted);
         let model = ready(call.perform(&*self.backend as &dyn EngineBackend));
         let (touched, messages) = self.model.take_traffic();
+        self.broken.note(self.model.take_broken());
         self.calls.note(call.method(), &model.label());
         for (name, outcome) in messages {
             self.scripts.note(name, outcome);
@@ -165,7 +174,7 @@ pub(crate) fn fresh_model(
     deviations: Deviations,
     now: ServerTime,
 ) -> (Arc<Immediate>, Arc<ModelBackend<Arc<Immediate>>>) {
-    let model = Arc::new(Immediate::new(fresh_store(deployment, deviations), now));
+    let model = Arc::new(Immediate::new(fresh_store(deployment, deviations), now).judged());
     let backend = Arc::new(ModelBackend::new(Arc::clone(&model), deployment.partitions).with_scheduler());
     (model, backend)
 }

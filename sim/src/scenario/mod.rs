@@ -53,6 +53,9 @@ pub struct Scenario {
     /// The phase after the faults.
     #[serde(default)]
     pub liveness: Liveness,
+    /// Bounds of what is measured.
+    #[serde(default)]
+    pub bounds: Bounds,
     /// Where the model differs from 0.15.0.
     #[serde(default)]
     pub deviations: Vec<Deviation>,
@@ -80,6 +83,24 @@ impl Scenario {
         }
         self
     }
+}
+
+/// The highest values that measures may have over all seeds; what is not named has no bound.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// Runs that overlapped another run of the same execution, in parts per million of all runs.
+    pub overlap_ppm: Option<u64>,
+    /// How long before its time delayed work ran, by true time and what was meant.
+    pub early_ms: Option<u64>,
+    /// How long after its time.
+    pub late_ms: Option<u64>,
+    /// How long a run went on under a lost lease.
+    pub unaware_ms: Option<u64>,
+    /// Leases that nobody ever ran under, in parts per million of all leases.
+    pub unrun_ppm: Option<u64>,
+    /// Acknowledged writes that a replica lacked.
+    pub lost_writes: Option<u64>,
 }
 
 /// Flows with dependencies between their members.

@@ -219,6 +219,7 @@ impl Application {
             if let Park::Delay { for_ms } = park {
                 let until = self.party.now().plus_ms(*for_ms).to_wire();
                 self.gives_up();
+                self.party.hub().means_to_run(self.run.execution(), *for_ms);
                 held.delay(until).await;
             }
             return None;

@@ -331,7 +331,15 @@ impl Hub {
             let running = inner.parties[party].running;
             inner.out.push(Outgoing::RunStarted { execution, epoch: epoch.0, running });
         }
-        inner.runs.start(execution, epoch)
+        let now = inner.now;
+        inner.runs.start(execution, epoch, now)
+    }
+
+    /// Notes that somebody means an execution to run so many milliseconds from now, by true time.
+    pub fn means_to_run(&self, execution: ExecutionNo, in_ms: u64) {
+        let mut inner = lock(&self.inner);
+        let at = inner.now.plus_ms(in_ms);
+        inner.runs.means(execution, at);
     }
 
     /// Notes whether a party gives up the lease of its run by itself.

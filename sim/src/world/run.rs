@@ -49,6 +49,8 @@ struct Run {
 #[derive(Debug, Default)]
 pub(super) struct RunBook {
     under_way: BTreeMap<RunNo, Run>,
+    /// When delayed work is meant to run, by true time.
+    meant: BTreeMap<ExecutionNo, TrueTime>,
     /// Live leases that nobody has run under so far.
     unrun: BTreeMap<ExecutionNo, LeaseEpoch>,
     counts: Runs,
@@ -69,7 +71,16 @@ impl RunBook {
         self.under_way.range_mut(first..=last).map(|(_, run)| run)
     }
 
-    pub(super) fn start(&mut self, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
+    /// Somebody means an execution to run again from a time on.
+    pub(super) fn means(&mut self, execution: ExecutionNo, at: TrueTime) {
+        self.meant.insert(execution, at);
+    }
+
+    pub(super) fn start(&mut self, execution: ExecutionNo, epoch: LeaseEpoch, now: TrueTime) -> RunNo {
+        if let Some(meant) = self.meant.remove(&execution) {
+            self.counts.early_ms.add(meant.ms().saturating_sub(now.ms()));
+            self.counts.late_ms.add(now.ms().saturating_sub(meant.ms()));
+        }
         let overlaps = self.of(execution).next().is_some();
         if self.unrun.get(&execution) == Some(&epoch) {
             self.unrun.remove(&execution);
@@ -157,7 +168,7 @@ mod tests {
     #[test]
     fn a_run_that_ends_itself_has_lost_nothing() {
         let mut book = RunBook::default();
-        let run = book.start(execution(), LeaseEpoch(1));
+        let run = book.start(execution(), LeaseEpoch(1), at(0));
         book.ending(run, true);
         book.live_lease(execution(), None, at(5));
         book.end(run, at(6));
@@ -167,9 +178,9 @@ mod tests {
     #[test]
     fn a_run_goes_on_after_another_has_its_lease() {
         let mut book = RunBook::default();
-        let old = book.start(execution(), LeaseEpoch(1));
+        let old = book.start(execution(), LeaseEpoch(1), at(0));
         book.live_lease(execution(), None, at(10));
-        let new = book.start(execution(), LeaseEpoch(2));
+        let new = book.start(execution(), LeaseEpoch(2), at(10));
         book.live_lease(execution(), Some(LeaseEpoch(2)), at(20));
         book.doubts(old, true, at(45));
         book.end(old, at(60));
@@ -181,6 +192,7 @@ mod tests {
             doubted: 1,
             doubted_after_ms: Span { sum: 35, longest: 35 },
             ran_on_ms: Span { sum: 50, longest: 50 },
+            ..Runs::default()
         };
         assert_eq!(book.counts(), lost);
     }

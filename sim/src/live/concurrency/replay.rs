@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::feed::Line;
 use crate::call::{Answer, Call};
+use crate::judge::BrokenByCalls;
 use crate::live::coverage::Coverage;
 use crate::live::wire::{self, Expected};
 use crate::staging::crowd::{Port, Table};
@@ -59,6 +60,8 @@ pub struct Tally {
     pub torn: u64,
     /// Commands in the server's order.
     pub commands: u64,
+    /// The promises that the calls have broken.
+    pub broken: BrokenByCalls,
 }
 
 /// One round on the model.
@@ -92,6 +95,12 @@ impl<'a> Replay<'a> {
 
     /// Performs the commands in order, each given with its client's seat; gives the first difference.
     pub fn run(mut self, lines: &[(usize, Line)]) -> Option<String> {
+        let found = self.perform(lines);
+        self.tally.broken.note(self.table.take_broken());
+        found
+    }
+
+    fn perform(&mut self, lines: &[(usize, Line)]) -> Option<String> {
         for seat in 0..self.callers.len() {
             if let Some(text) = self.advance(seat) {
                 return Some(self.told(&text));

@@ -30,6 +30,7 @@ use super::sequence;
 use super::twin::Error;
 use crate::call::Call;
 use crate::engine::Scanner;
+use crate::judge::BrokenByCalls;
 use crate::scanner::ScannerKind;
 use crate::staging::chance::{bytes_of, runner};
 use crate::staging::scanning::scene::attachment;
@@ -75,6 +76,11 @@ impl Engines {
         let lockstep = Lockstep::start(server, partitions, &deployment.lanes, deviations, now)?;
         let shipped = shipped::Engine::start(&address, &deployment)?;
         Ok(Self { lockstep, shipped, deployment, minted: 0, passes: Coverage::default() })
+    }
+
+    /// The promises that calls and passes have broken, on both sides alike as long as nothing differs.
+    pub fn broken(&self) -> &BrokenByCalls {
+        self.lockstep.broken()
     }
 
     /// How the passes of each scanner ended, and each trait method.

@@ -9,7 +9,7 @@ use claimlab_model::backend::Method;
 use claimlab_model::deviation::Deviations;
 use claimlab_model::intern::{ExecutionNo, Interner};
 use claimlab_model::message::{Message, Reply};
-use claimlab_model::port::{Server, Unanswered};
+use claimlab_model::port::{Broken, Judge, Server, Unanswered};
 use claimlab_model::script;
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
@@ -34,6 +34,7 @@ struct Inner {
     now: ServerTime,
     seats: Vec<Seat>,
     minted: u128,
+    judge: Judge,
 }
 
 /// The server with a seat for each client.
@@ -47,7 +48,7 @@ impl Table {
     /// A table for so many clients.
     pub fn new(store: Store, now: ServerTime, seats: usize) -> Arc<Self> {
         let seats = std::iter::repeat_with(Seat::default).take(seats).collect();
-        let inner = Mutex::new(Inner { store, now, seats, minted: 0 });
+        let inner = Mutex::new(Inner { store, now, seats, minted: 0, judge: Judge::default() });
         Arc::new(Self { inner, ids: Mutex::default() })
     }
 
@@ -79,12 +80,18 @@ impl Table {
     /// Performs the message that a client waits with; gives its name and the reply's label.
     pub fn perform(&self, seat: usize) -> Option<(&'static str, &'static str)> {
         let mut inner = lock(&self.inner);
-        let Inner { store, now, seats, .. } = &mut *inner;
+        let Inner { store, now, seats, judge, .. } = &mut *inner;
         let message = seats[seat].asked.take()?;
         let reply = script::perform(store, *now, &message);
+        judge.observe(store, *now, &message, &reply);
         let performed = (message.name(), reply.label());
         seats[seat].reply = Some(reply);
         Some(performed)
+    }
+
+    /// The promises that messages have broken since last asked.
+    pub fn take_broken(&self) -> Vec<Broken> {
+        lock(&self.inner).judge.take()
     }
 
     /// The ids that the client's next call mints, in this order.
