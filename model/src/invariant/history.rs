@@ -12,7 +12,7 @@ use crate::intern::ExecutionNo;
 use crate::message::{Done, GrantKind, Reply, Script, Taker};
 use crate::number::Score;
 use crate::script::Refusal;
-use crate::store::{IndexKey, Store};
+use crate::store::{Change, IndexKey, Store};
 
 /// The checks of histories.
 #[derive(Default)]
@@ -166,7 +166,10 @@ fn check_fenced(notes: &mut Notes<'_>, promised: &Promised, step: &Step<'_>, fen
 /// An eligible entry stands where its execution's priority and age put it; a listing of the first few
 /// members can only be right if every entry is.
 fn check_eligible_scores(notes: &mut Notes<'_>, step: &Step<'_>) {
-    let Some(found) = step.found else { return };
+    let is_touched = |change: &Change| {
+        matches!(change, Change::Core(_) | Change::Member { key: IndexKey::Eligible(_), after: Some(_), .. })
+    };
+    let Some(found) = step.found.filter(|_| step.changes().any(is_touched)) else { return };
     for (key, score) in found.members.iter().filter(|(key, _)| matches!(key, IndexKey::Eligible(_))) {
         let look = Look::at(*score == found.core.eligible_score(), "misplaced");
         notes.look(Invariant::S31, look, || format!("{} holds it at {}", key.name(), score.to_lua_string()));

@@ -227,6 +227,8 @@ fn lease_agrees(found: &Execution) -> Look {
             let held = lease.holder.as_ref().is_some_and(|holder| core.is_held_by(&holder.fence));
             Look::at(held && core.lease_expires_at == Some(lease.expires_at), "disagrees")
         }
+        // From the first renewal on the record has a time to live of its own.
+        None if core.lease_last_renewed_at > core.lease_acquired_at => Look::Vacuous,
         None if core.vector.ownership_state == OwnershipState::Leased => Look::Broken("missing"),
         None => Look::Vacuous,
     }

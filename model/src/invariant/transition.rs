@@ -44,11 +44,14 @@ fn check(notes: &mut Notes<'_>, step: &Step<'_>) {
     check_cap(notes, step, before, after, found);
     match (step.script, step.reply) {
         (Script::Renew { .. }, Reply::Done(_)) => check_renewal(notes, step, before, after),
-        (script, Reply::Done(Done::Leased(_))) => {
-            if let Some(takes) = script.facts().takes {
-                check_attempt(notes, before, after, takes.begins_attempt);
-            }
-            if matches!(script, Script::Claim(_) | Script::IssueGrantAndClaim(_)) {
+        (script, Reply::Done(Done::Leased(lease))) => {
+            // An operator's claim continues an attempt or begins one, and says which.
+            let begins = match script {
+                Script::IssueGrantAndClaim(_) => lease.attempt_type.is_some(),
+                _ => script.facts().takes.is_some_and(|takes| takes.begins_attempt),
+            };
+            check_attempt(notes, before, after, begins);
+            if begins && matches!(script, Script::Claim(_) | Script::IssueGrantAndClaim(_)) {
                 check_type(notes, before, after, found);
             }
             if matches!(script, Script::Reclaim(_)) {
