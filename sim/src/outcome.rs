@@ -182,6 +182,8 @@ pub struct Runs {
     pub overlapped: u64,
     /// Leases that ended without that anybody had run under them.
     pub unrun: u64,
+    /// Executions that met the cap on their reclaims before anybody had run them.
+    pub ended_unrun: u64,
     /// Runs whose lease was marked expired, revoked, cancelled or taken over while they went on.
     pub lost: u64,
     /// Of these, the ones whose holder stopped calling its lease healthy before its run was over.
@@ -225,6 +227,7 @@ impl Runs {
         self.started += other.started;
         self.overlapped += other.overlapped;
         self.unrun += other.unrun;
+        self.ended_unrun += other.ended_unrun;
         self.lost += other.lost;
         self.doubted += other.doubted;
         self.doubted_after_ms.merge(other.doubted_after_ms);

@@ -56,5 +56,12 @@ pub fn measures(runs: &Runs, lost_writes: u64, bounds: &Bounds) -> Vec<Measure> 
             bounds.unrun_ppm,
         ),
         of("M06", "acknowledged writes that a replica lacked", lost_writes, "writes", bounds.lost_writes),
+        of(
+            "M07",
+            "executions that met the cap on their reclaims before anybody had run them",
+            runs.ended_unrun,
+            "executions",
+            bounds.ended_unrun,
+        ),
     ]
 }

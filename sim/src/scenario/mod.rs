@@ -101,6 +101,8 @@ pub struct Bounds {
     pub unrun_ppm: Option<u64>,
     /// Acknowledged writes that a replica lacked.
     pub lost_writes: Option<u64>,
+    /// Executions that met the cap on their reclaims before anybody had run them.
+    pub ended_unrun: Option<u64>,
 }
 
 /// Flows with dependencies between their members.

@@ -94,10 +94,8 @@ async fn submit(
     if let Some(flow_id) = &flow_id {
         flow::create(party, &**backend, flow_id).await;
     }
-    if let Some(delay_ms) = item.delay_ms {
-        let execution = party.hub().ids().execution(&id);
-        party.hub().means_to_run(execution, delay_ms);
-    }
+    let execution = party.hub().ids().execution(&id);
+    party.hub().means_to_run(execution, item.delay_ms.unwrap_or(0));
     while backend.create_execution(args(party, item, &id, &lane)).await.is_err() {
         party.sleep_ms(RETRY_MS).await;
     }

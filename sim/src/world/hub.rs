@@ -335,6 +335,11 @@ impl Hub {
         inner.runs.start(execution, epoch, now)
     }
 
+    /// An execution has met the cap on its reclaims.
+    pub(super) fn met_cap(&self, execution: ExecutionNo) {
+        lock(&self.inner).runs.met_cap(execution);
+    }
+
     /// Notes that somebody means an execution to run so many milliseconds from now, by true time.
     pub fn means_to_run(&self, execution: ExecutionNo, in_ms: u64) {
         let mut inner = lock(&self.inner);

@@ -3,7 +3,7 @@
 //! In go the beginnings and ends of runs, what the server's state says of the leases under them, and
 //! what the holders think of their leases; out come counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use claimlab_model::intern::ExecutionNo;
 use ff_core::types::LeaseEpoch;
@@ -51,6 +51,8 @@ pub(super) struct RunBook {
     under_way: BTreeMap<RunNo, Run>,
     /// When delayed work is meant to run, by true time.
     meant: BTreeMap<ExecutionNo, TrueTime>,
+    /// Executions that somebody has run.
+    run: BTreeSet<ExecutionNo>,
     /// Live leases that nobody has run under so far.
     unrun: BTreeMap<ExecutionNo, LeaseEpoch>,
     counts: Runs,
@@ -81,6 +83,7 @@ impl RunBook {
             self.counts.early_ms.add(meant.ms().saturating_sub(now.ms()));
             self.counts.late_ms.add(now.ms().saturating_sub(meant.ms()));
         }
+        self.run.insert(execution);
         let overlaps = self.of(execution).next().is_some();
         if self.unrun.get(&execution) == Some(&epoch) {
             self.unrun.remove(&execution);
@@ -124,6 +127,11 @@ impl RunBook {
         if let Some(run) = self.under_way.get_mut(&number) {
             run.doubted_at = if doubts { run.doubted_at.or(Some(now)) } else { None };
         }
+    }
+
+    /// An execution has met the cap on its reclaims.
+    pub(super) fn met_cap(&mut self, execution: ExecutionNo) {
+        self.counts.ended_unrun += u64::from(!self.run.contains(&execution));
     }
 
     /// Whether anybody runs an execution.

@@ -3,7 +3,7 @@
 use claimlab_model::completion;
 use claimlab_model::intern::ExecutionNo;
 use claimlab_model::invariant::{self, Seen, WorkerFact};
-use claimlab_model::message::{Command, Done, Message, Reply};
+use claimlab_model::message::{Command, Done, Message, Refusal, Reply, Script};
 use claimlab_model::script;
 use claimlab_model::store::{Change, Core};
 use ff_core::state::{EligibilityState, LifecyclePhase, OwnershipState};
@@ -35,6 +35,9 @@ impl World {
         if let Message::Script(script) = message {
             self.counts.script(script.name(), reply.label());
             self.follow_changes(deed);
+            if let (Script::Reclaim(args), Reply::Refused(Refusal::MaxRetriesExhausted(_))) = (script, &reply) {
+                self.hub.met_cap(args.taker.execution);
+            }
             self.publish();
         }
         if self.log.is_some() {
@@ -84,7 +87,7 @@ impl World {
                         _ => {}
                     }
                     let leased = after.vector.ownership_state == OwnershipState::Leased;
-                    if before.vector.ownership_state == OwnershipState::Leased {
+                    if leased || before.vector.ownership_state == OwnershipState::Leased {
                         self.hub.live_lease(*number, leased.then_some(after.current_lease_epoch), self.now);
                     }
                     if self.healed
