@@ -14,9 +14,9 @@ use std::sync::Arc;
 use claimlab::call::log::{CallLog, Log};
 use claimlab::clock::TrueTime;
 use claimlab::outcome::Runs;
-use claimlab::plan::{Act, Fault, OperatorAction, PartyKey, Plan, Strikes, Way, What, draw};
+use claimlab::plan::{Act, Fault, HabitPlan, OperatorAction, PartyKey, Plan, Strikes, Way, What, draw};
 use claimlab::run::run;
-use claimlab::scenario::{self, Player, Scenario};
+use claimlab::scenario::{self, Entry, Player, Scenario};
 use claimlab::world::Options;
 use history::history;
 
@@ -42,6 +42,9 @@ fn calls(plan: &Plan, player: Player) -> CallLog {
     let mut plan = plan.clone();
     for worker in &mut plan.workers {
         worker.attempt_timeout_ms = None;
+        // The shipped worker has its own habits, and no loop over `EngineBackend::claim`.
+        worker.habits = HabitPlan::default();
+        worker.entry = worker.entry.map(|entry| if entry == Entry::Claim { Entry::ClaimNext } else { entry });
     }
     plan.faults.retain(|fault| !matches!(fault.what, What::Pause { .. }));
     all_calls(&plan, player, Some(before_the_healing(&plan)))

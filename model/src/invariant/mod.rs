@@ -115,6 +115,10 @@ impl Checker {
             }
             _ => {}
         }
+        // A read changes states too: it drops a grant that is past its expiry.
+        for execution in store.changes().executions() {
+            self.look_at_state(store, execution);
+        }
         &self.tally.found
     }
 
@@ -147,9 +151,6 @@ impl Checker {
             self.executions[execution.index()] = Some(known);
         } else {
             self.show(&Seen::Script { store, now, script, reply }, Standing::default());
-        }
-        for execution in store.changes().executions() {
-            self.look_at_state(store, execution);
         }
     }
 

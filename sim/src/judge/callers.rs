@@ -60,6 +60,7 @@ impl BrokenByCalls {
 struct Misuse {
     invariant: String,
     case: String,
+    /// By whose call it shows, whatever the call's result; empty for any.
     script: Vec<String>,
     /// Printed nowhere; who reads the list reads it.
     #[serde(rename = "reason")]
@@ -97,12 +98,13 @@ impl KnownOfCalls {
 
     /// Whether a cause is known, whoever's call it was.
     pub fn knows(&self, cause: &CallCause) -> bool {
-        let script = format!("{}={}", cause.script, cause.result);
-        let is_this = |invariant: &str, case: &str, scripts: &[String]| {
-            invariant == cause.invariant.id() && case == cause.case && (scripts.is_empty() || scripts.contains(&script))
+        let is_this = |invariant: &str, case: &str, scripts: &[String], script: &str| {
+            let is_by_it = scripts.is_empty() || scripts.iter().any(|known| known == script);
+            invariant == cause.invariant.id() && case == cause.case && is_by_it
         };
+        let deed = format!("{}={}", cause.script, cause.result);
         let mut findings = self.findings.values();
-        findings.any(|finding| is_this(&finding.invariant, &finding.case, &finding.script))
-            || self.misuse.iter().any(|misuse| is_this(&misuse.invariant, &misuse.case, &misuse.script))
+        findings.any(|finding| is_this(&finding.invariant, &finding.case, &finding.script, &deed))
+            || self.misuse.iter().any(|known| is_this(&known.invariant, &known.case, &known.script, cause.script))
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::message::{Command, FlowRead, Message};
+use claimlab_model::message::{Command, FlowRead, Message, Script};
 use claimlab_model::projection;
 
 /// One expected command.
@@ -70,8 +70,16 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
             vec![plain(&["ZRANGEBYSCORE", "ZRANGE"], key)]
         }
         Message::Script(script) => {
-            // Each function names its execution's core, whatever else it names.
-            let word = script.execution().map(core);
+            // Each function names its execution's core, whatever else it names; those of quotas and budgets its id.
+            let by_id = matches!(
+                script,
+                Script::CheckAdmission(_)
+                    | Script::ReleaseAdmission { .. }
+                    | Script::RecordSpend(_)
+                    | Script::ReleaseBudget { .. }
+            );
+            let id = |number| ids.execution_name(number).to_string();
+            let word = script.execution().map(|number| if by_id { id(number) } else { core(number) });
             vec![Expected { names: &["FCALL"], function: Some(format!("ff_{}", script.name())), word }]
         }
         Message::Command(Command::BudgetIds(place) | Command::QuotaPolicyId(place) | Command::CoreHash(place)) => {

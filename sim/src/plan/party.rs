@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::MOST_OF_A_ROLE;
+
 /// Who a message, a wait or a fault belongs to; also the tie-break between events of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -26,8 +28,6 @@ impl PartyKey {
     const MORE_ENGINES: u32 = 10;
     /// The schedulers beside the first: `scheduler-2` and so on.
     const MORE_SCHEDULERS: u32 = 30;
-    /// At most so many engines, and so many schedulers.
-    pub const MOST_OF_A_ROLE: u32 = 9;
     /// The first reclaimer.
     pub const RECLAIMERS: u32 = 100;
     /// The first worker.
@@ -104,8 +104,8 @@ impl FromStr for PartyKey {
         let key = match role {
             "worker" => Self::WORKERS.checked_add(number),
             "reclaimer" => Some(Self::RECLAIMERS + number).filter(|key| *key < Self::WORKERS),
-            "engine" if (2..=Self::MOST_OF_A_ROLE).contains(&number) => Some(Self::engine(number - 1).0),
-            "scheduler" if (2..=Self::MOST_OF_A_ROLE).contains(&number) => Some(Self::scheduler(number - 1).0),
+            "engine" if (2..=MOST_OF_A_ROLE).contains(&number) => Some(Self::engine(number - 1).0),
+            "scheduler" if (2..=MOST_OF_A_ROLE).contains(&number) => Some(Self::scheduler(number - 1).0),
             _ => None,
         };
         key.map(Self).ok_or_else(refused)

@@ -72,7 +72,7 @@ impl Plan {
         }
         let counts = [("engines", world.engines), ("schedulers", world.schedulers)];
         for (name, count) in counts {
-            let possible = (1..=PartyKey::MOST_OF_A_ROLE).contains(&count);
+            let possible = (1..=crate::scenario::MOST_OF_A_ROLE).contains(&count);
             require(possible, of_world(name), count.to_string(), "1 to 9")?;
         }
         let Range { low, high } = world.service_us;

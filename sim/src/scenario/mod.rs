@@ -190,6 +190,9 @@ impl Default for Admission {
     }
 }
 
+/// At most so many engines, and so many schedulers.
+pub const MOST_OF_A_ROLE: u32 = 9;
+
 /// What the engine runs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -177,7 +177,7 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     ] {
         check_duration(key, range)?;
     }
-    let most = crate::plan::PartyKey::MOST_OF_A_ROLE;
+    let most = super::MOST_OF_A_ROLE;
     require((1..=most).contains(&world.engines), "world.engines", world.engines, "1 to 9")?;
     require((1..=most).contains(&world.schedulers), "world.schedulers", world.schedulers, "1 to 9")?;
     let service = network.service_us;

@@ -1,5 +1,6 @@
 //! The engine process: the shipped scanners at their shipped intervals and batch sizes.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(super) fn tasks(party: &Party, surroundings: &Surroundings, plan: Option<&En
         let rounds = party.clone();
         // What a scanner sends is named by its pass and the partition, not by how much it has sent before.
         let named = move |pass: u64, partition: u16| {
-            let engine = rounds.hub().key(rounds.number());
+            let engine = rounds.hub().process(rounds.number());
             rounds.hub().name_current_task(&format!("{engine} {} pass {pass} partition {partition}", kind.name()));
         };
         let scanner = Scanner::new(kind, reads, calls, Arc::clone(&lanes), surroundings.partitions)
@@ -51,9 +52,13 @@ async fn cascade(party: Party, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
     let listening = Arc::new(party.backend(surroundings.partitions));
     let Ok(mut heard) = listening.subscribe_completions().await else { return };
+    // An execution can end again after a replay; each end has a name of its own.
+    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
     while let Some(payload) = poll_fn(|context| heard.as_mut().poll_next(context)).await {
         let backend = Arc::clone(&backend);
-        let name = format!("cascading {}", payload.execution_id);
+        let end = ends.entry(payload.execution_id.to_string()).or_default();
+        *end += 1;
+        let name = format!("cascading {} #{end}", payload.execution_id);
         // One that fails is left to the reconciler.
         party.spawn_named(&name, async move { drop(backend.cascade_completion(&payload).await) });
     }

@@ -44,6 +44,8 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct PartyState {
     key: PartyKey,
     clock: PartyClock,
+    /// How many lives its process had before this one.
+    life: u32,
     /// The present life of its process, in which its messages are counted.
     scope: Scope,
     calls: u64,
@@ -141,7 +143,7 @@ impl Hub {
     pub fn add_party(&self, key: PartyKey, clock: PartyClock, capacity: Option<u32>) -> PartyNo {
         let mut inner = lock(&self.inner);
         let scope = Scope::named(&key.life(0));
-        inner.parties.push(PartyState { key, clock, scope, calls: 0, capacity, running: 0 });
+        inner.parties.push(PartyState { key, clock, life: 0, scope, calls: 0, capacity, running: 0 });
         inner.parties.len() - 1
     }
 
@@ -149,6 +151,7 @@ impl Hub {
     pub(super) fn begin_life(&self, party: PartyNo, life: u32) {
         let mut inner = lock(&self.inner);
         let state = &mut inner.parties[party];
+        state.life = life;
         state.scope = Scope::named(&state.key.life(life));
     }
 
@@ -261,6 +264,13 @@ impl Hub {
     /// A party's key.
     pub fn key(&self, party: PartyNo) -> PartyKey {
         lock(&self.inner).parties[party].key
+    }
+
+    /// The name of a party's process in what is named after it: a later life has its number.
+    pub fn process(&self, party: PartyNo) -> String {
+        let inner = lock(&self.inner);
+        let PartyState { key, life, .. } = inner.parties[party];
+        if life == 0 { key.to_string() } else { key.life(life) }
     }
 
     /// The switches of this run.

@@ -143,7 +143,7 @@ impl Party {
     /// Starts another task of this party whose messages are addressed and counted under a name of their own, so that
     /// one such task more or less changes nothing for the others.
     pub fn spawn_named(&self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
-        let scope = Some(format!("{} {name}", self.hub.key(self.number)));
+        let scope = Some(format!("{} {name}", self.hub.process(self.number)));
         self.hub.put(Outgoing::Spawn { task: Box::pin(task), scope });
     }
 
