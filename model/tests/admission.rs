@@ -137,6 +137,7 @@ fn the_jitter_of_a_fresh_server_is_known() {
 #[test]
 fn a_release_frees_a_slot_of_somebody_else() {
     let lab = Lab::new();
+    lab.breaks("S44 never-admitted release_admission=released");
     let (quota, one, other) = (quota(&lab, 0, 1), lab.create(), lab.create());
     ask(&lab, &quota, &one, 0, 1);
     assert_eq!(ask(&lab, &quota, &other, 0, 1), CheckAdmissionResult::ConcurrencyExceeded);
@@ -348,6 +349,8 @@ fn claim_leaves_a_grant_on_an_interrupted_attempt_and_finds_no_work() {
 #[test]
 fn an_operator_continues_an_interrupted_attempt_wherever_it_is() {
     let lab = Lab::new();
+    lab.breaks("S27 several issue_grant_and_claim=leased");
+    lab.breaks("S32 delayed issue_grant_and_claim=leased");
     let id = lab.create();
     let handle = lab.claim(&id, 30_000);
     lab.backend.delay(&handle, TimestampMs(START_MS + 60_000)).block_on().unwrap();
@@ -391,6 +394,7 @@ fn fail_args(lab: &Lab, id: &ExecutionId, retry_policy_json: &str) -> FailExecut
 #[test]
 fn a_typed_failure_follows_the_callers_retry_policy() {
     let lab = Lab::new();
+    lab.breaks("S50 retries fail_execution=retry_scheduled");
     let id = lab.create();
     lab.claim(&id, 30_000);
     let failed = lab.backend.fail_execution(fail_args(&lab, &id, r#"{"max_retries":1}"#)).block_on().unwrap();
@@ -405,6 +409,7 @@ fn a_typed_failure_follows_the_callers_retry_policy() {
 #[test]
 fn a_typed_failure_whose_retry_time_has_a_fraction_fails_after_it_took_effect() {
     let lab = Lab::new();
+    lab.breaks("S50 retries fail_execution=retry_scheduled");
     let id = lab.create();
     lab.claim(&id, 30_000);
     let json = r#"{"max_retries":9,"backoff":{"type":"exponential","initial_delay_ms":333,"multiplier":1.5}}"#;
@@ -526,6 +531,7 @@ fn executions_are_listed_in_the_order_of_their_ids() {
 #[test]
 fn the_index_reconciler_counts_what_is_missing_and_repairs_nothing() {
     let lab = Lab::new();
+    lab.breaks("S27 other create_execution=created");
     let late = CreateExecutionArgs { delay_until: Some(TimestampMs(1)), ..lab.create_args() };
     let id = lab.create_with(late);
     let filter = ScannerFilter::new().with_namespace("ns");

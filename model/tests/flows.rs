@@ -300,6 +300,7 @@ fn an_applied_dependency_blocks_and_its_success_unblocks_with_the_result_as_payl
 #[test]
 fn one_upstream_that_did_not_succeed_skips_where_all_are_required() {
     let graph = Graph::new();
+    graph.lab.breaks("S45 dependency-met resolve_dependency=impossible");
     let (one, two, three) = (graph.member(), graph.member(), graph.member());
     let edge = graph.link(&one, &three);
     graph.link(&two, &three);
@@ -317,6 +318,11 @@ fn one_upstream_that_did_not_succeed_skips_where_all_are_required() {
 #[test]
 fn skipping_a_running_execution_leaves_its_lease_standing() {
     let graph = Graph::new();
+    graph.lab.breaks("S27 several resolve_dependency=impossible");
+    graph.lab.breaks("S28 left-over resolve_dependency=impossible");
+    graph.lab.breaks("S29 left-over resolve_dependency=impossible");
+    graph.lab.breaks("S39 lease-record resolve_dependency=impossible");
+    graph.lab.breaks("S45 dependency-met resolve_dependency=impossible");
     let (one, two) = (graph.member(), graph.member());
     let handle = graph.lab.claim(&two, 30_000);
     let edge = graph.link(&one, &two);
@@ -332,6 +338,7 @@ fn skipping_a_running_execution_leaves_its_lease_standing() {
 #[test]
 fn a_quorum_that_is_not_decided_is_reported_as_an_unparsable_answer() {
     let graph = Graph::new();
+    graph.lab.breaks("S33 unmet resolve_dependency=satisfied");
     let (one, two, three) = (graph.member(), graph.member(), graph.member());
     let policy = EdgeDependencyPolicy::quorum(2, OnSatisfied::LetRun);
     assert_eq!(graph.policy(&three, policy).unwrap(), SetEdgeGroupPolicyResult::Set);
@@ -386,6 +393,8 @@ fn a_policy_is_fixed_by_the_first_applied_dependency_and_not_by_a_staged_edge() 
 #[test]
 fn a_replayed_skipped_member_waits_again_and_its_group_counts_on() {
     let graph = Graph::new();
+    graph.lab.breaks("S45 dependency-met resolve_dependency=impossible");
+    graph.lab.breaks("S48 refused resolve_dependency=invariant_violation");
     let (one, two) = (graph.member(), graph.member());
     graph.policy(&two, EdgeDependencyPolicy::any_of(OnSatisfied::LetRun)).unwrap();
     let edge = graph.link(&one, &two);
@@ -435,6 +444,7 @@ fn a_cascade_reads_edge_lane_and_attempt_of_each_child_on_their_own() {
 #[test]
 fn a_cascade_from_an_execution_that_has_not_ended_skips_its_children() {
     let graph = Graph::new();
+    graph.lab.breaks("S45 dependency-met resolve_dependency=impossible");
     let (one, two) = (graph.member(), graph.member());
     graph.link(&one, &two);
     assert_eq!(graph.cascade(&one), CascadeOutcome::synchronous(1, 1));

@@ -171,6 +171,7 @@ fn a_pending_waitpoint_lapses_by_the_clients_clock_against_the_servers() {
 #[test]
 fn a_pending_waitpoint_beside_new_ones_is_spent_by_the_refused_suspend() {
     let lab = Lab::new();
+    lab.breaks("S48 refused suspend_execution=use_pending_with_extras_unsupported");
     let id = lab.create();
     let handle = lab.claim(&id, 30_000);
     let pending = lab.backend.create_waitpoint(&handle, "key", Duration::from_secs(5)).block_on().unwrap();
@@ -185,6 +186,7 @@ fn a_pending_waitpoint_beside_new_ones_is_spent_by_the_refused_suspend() {
 #[test]
 fn a_remembered_outcome_is_answered_with_every_waitpoint_after_the_suspension_is_over() {
     let lab = Lab::new();
+    lab.breaks("S48 suspended suspend_execution=suspended");
     let id = lab.create();
     let handle = lab.claim(&id, 30_000);
     let wanted = args(&lab, &["a", "b"], all_of(&["a", "b"])).with_idempotency_key(IdempotencyKey::new("once"));
@@ -240,6 +242,7 @@ fn an_operators_resume_needs_a_waitpoint_and_leaves_no_signal_to_observe() {
 #[test]
 fn a_closed_waitpoint_still_resumes_its_suspension() {
     let lab = Lab::new();
+    lab.breaks("S34 waitpoint-not-active close_waitpoint=closed");
     let id = lab.create();
     let handle = lab.claim(&id, 30_000);
     let details = lab.suspend(&handle, lab.suspend_args("go"));
@@ -252,6 +255,7 @@ fn a_closed_waitpoint_still_resumes_its_suspension() {
 #[test]
 fn a_waitpoint_id_used_again_is_still_decided_by_its_old_tree() {
     let lab = Lab::new();
+    lab.breaks("L13 unheeded suspend_execution=suspended");
     let id = lab.create();
     let handle = lab.claim(&id, 30_000);
     let wanted = args(&lab, &["a"], all_of(&["a"]));
@@ -267,6 +271,8 @@ fn a_waitpoint_id_used_again_is_still_decided_by_its_old_tree() {
 #[test]
 fn tokens_of_an_earlier_suspension_stay_satisfied_after_a_deadline_and_a_replay() {
     let lab = Lab::new();
+    lab.breaks("S45 deadline-not-due expire_execution=expired");
+    lab.breaks("S47 reason replay_execution=replayed");
     let id = lab.create();
     let handle = lab.claim(&id, 30_000);
     let details = lab.suspend(&handle, args(&lab, &["a", "b"], all_of(&["a", "b"])));

@@ -47,6 +47,8 @@ pub struct Options {
     pub trials: u64,
     /// A trial ends unseen after so much real time, of one core.
     pub time: Duration,
+    /// A trial ends unseen after so many worlds.
+    pub worlds: u64,
     /// Trials at once.
     pub jobs: usize,
     /// Set to end early.
@@ -150,7 +152,8 @@ fn try_once(subjects: &[Subject], defect: Option<Deviation>, trial: u64, options
     let ms = |stopwatch: Stopwatch| u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX);
     for round in 0.. {
         for subject in subjects {
-            if stopwatch.elapsed() >= options.time || options.stop.load(Ordering::Relaxed) {
+            let is_over = worlds >= options.worlds || stopwatch.elapsed() >= options.time;
+            if is_over || options.stop.load(Ordering::Relaxed) {
                 return Trial { worlds, ms: ms(stopwatch), shown_by: None, causes: BTreeSet::new() };
             }
             let mut scenario = subject.scenario.clone();

@@ -13,6 +13,7 @@ mod check;
 mod early;
 mod ending;
 mod history;
+mod legal;
 mod liveness;
 mod look;
 mod parking;

@@ -1,13 +1,11 @@
 //! The state invariants: predicates over one execution and its promised.
 
-use ff_core::state::{
-    AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, OwnershipState, StateVector,
-    TerminalOutcome,
-};
+use ff_core::state::{AttemptLifecycle, EligibilityState, LifecyclePhase, OwnershipState, TerminalOutcome};
 use ff_core::types::AttemptIndex;
 
 use super::catalogue::Invariant;
 use super::check::{Check, Notes, Seen, State};
+use super::legal;
 use super::look::Look;
 use super::parking;
 use super::promised::{Promised, digest};
@@ -50,7 +48,7 @@ pub(super) const STATE: [Row; 15] = [
     },
     Row {
         invariant: Invariant::S25,
-        look: |state| Look::at(is_legal(&state.found.core.vector), "illegal"),
+        look: |state| Look::at(legal::row(&state.found.core.vector).is_some(), "illegal"),
         explain: |state| vector_in_words(state.found),
     },
     Row {
@@ -295,79 +293,6 @@ fn public_state_is_derived(found: &Execution) -> Look {
     }
     let stored = vector.public_state.as_str();
     Look::Broken(Invariant::S26.cases().iter().find(|case| **case == stored).copied().unwrap_or("waiting"))
-}
-
-fn is_legal(vector: &StateVector) -> bool {
-    use AttemptState as A;
-    use BlockingReason as B;
-    use EligibilityState as E;
-    let StateVector {
-        ownership_state: own,
-        eligibility_state: elig,
-        blocking_reason: why,
-        terminal_outcome: outcome,
-        attempt_state: att,
-        ..
-    } = *vector;
-    let pending = matches!(att, A::PendingFirstAttempt | A::PendingRetryAttempt | A::PendingReplayAttempt);
-    let resting = pending || att == A::AttemptInterrupted;
-    match vector.lifecycle_phase {
-        LifecyclePhase::Submitted => false,
-        LifecyclePhase::Runnable => {
-            let rest = own == OwnershipState::Unowned && outcome == TerminalOutcome::None;
-            rest && match elig {
-                E::EligibleNow => why == B::WaitingForWorker && resting,
-                E::NotEligibleUntilTime => match why {
-                    B::WaitingForDelay => matches!(att, A::PendingFirstAttempt | A::AttemptInterrupted),
-                    B::WaitingForRetryBackoff => att == A::PendingRetryAttempt,
-                    B::WaitingForResumeDelay => att == A::AttemptInterrupted,
-                    _ => false,
-                },
-                E::BlockedByDependencies => why == B::WaitingForChildren && resting,
-                E::BlockedByBudget => why == B::WaitingForBudget && resting,
-                E::BlockedByQuota => why == B::WaitingForQuota && resting,
-                E::BlockedByRoute => why == B::WaitingForCapableWorker && resting,
-                E::BlockedByOperator => why == B::PausedByOperator && resting,
-                E::BlockedByLaneState => why == B::PausedByPolicy && resting,
-                E::NotApplicable => false,
-            }
-        }
-        LifecyclePhase::Active => {
-            let rest = elig == E::NotApplicable && outcome == TerminalOutcome::None;
-            rest && match own {
-                OwnershipState::Leased => why == B::None && att == A::RunningAttempt,
-                OwnershipState::LeaseExpiredReclaimable | OwnershipState::LeaseRevoked => {
-                    why == B::WaitingForWorker && att == A::AttemptInterrupted
-                }
-                OwnershipState::Unowned => false,
-            }
-        }
-        LifecyclePhase::Suspended => {
-            let reason = matches!(
-                why,
-                B::WaitingForSignal
-                    | B::WaitingForApproval
-                    | B::WaitingForCallback
-                    | B::WaitingForToolResult
-                    | B::PausedByOperator
-                    | B::PausedByPolicy
-                    | B::WaitingForBudget
-            );
-            own == OwnershipState::Unowned
-                && elig == E::NotApplicable
-                && outcome == TerminalOutcome::None
-                && att == A::AttemptInterrupted
-                && reason
-        }
-        LifecyclePhase::Terminal => {
-            let rest = own == OwnershipState::Unowned && elig == E::NotApplicable && why == B::None;
-            rest && match outcome {
-                TerminalOutcome::None => false,
-                TerminalOutcome::Skipped => matches!(att, A::AttemptTerminal | A::None),
-                _ => att == A::AttemptTerminal || pending,
-            }
-        }
-    }
 }
 
 /// The primary index that the vector names.

@@ -85,6 +85,11 @@ impl Immediate {
         lock(&self.inner).judge.as_mut().map(Judge::take).unwrap_or_default()
     }
 
+    /// What messages have ever broken: invariant, case, and the script with its result; nothing without a judge.
+    pub fn ever_broken(&self) -> BTreeSet<String> {
+        lock(&self.inner).judge.as_ref().map(|judge| judge.ever().clone()).unwrap_or_default()
+    }
+
     /// How often each invariant was looked at where there was something to look at; nothing without a judge.
     pub fn looks(&self) -> Vec<(Invariant, u64)> {
         lock(&self.inner).judge.iter().flat_map(Judge::looks).collect()

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 #![allow(clippy::disallowed_types)]
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub struct Lab {
     pub server: Arc<Immediate>,
     pub backend: Arc<dyn EngineBackend>,
     minted: std::cell::Cell<u128>,
+    breaks: RefCell<BTreeSet<String>>,
 }
 
 pub fn partitions() -> PartitionConfig {
@@ -38,9 +40,18 @@ pub fn partitions() -> PartitionConfig {
 /// The model alone, on a server that answers at once.
 pub fn model(deviations: Deviations) -> (Arc<Immediate>, Arc<dyn EngineBackend>) {
     let store = Store::new(Secret::new("k1", vec![7; 32]), deviations);
-    let server = Arc::new(Immediate::new(store, ServerTime::from_ms(START_MS)));
+    let server = Arc::new(Immediate::new(store, ServerTime::from_ms(START_MS)).judged());
     let backend = Arc::new(ModelBackend::new(Arc::clone(&server), partitions()));
     (server, backend)
+}
+
+/// A test that pins a surprise names the promises that it breaks, and breaks no others.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.server.ever_broken(), *self.breaks.borrow(), "the promises that the test breaks");
+        }
+    }
 }
 
 impl Lab {
@@ -51,7 +62,12 @@ impl Lab {
     /// A laboratory over what the test's program opens: the model alone, or the model and more.
     pub fn with(deviations: Deviations) -> Self {
         let (server, backend) = crate::open(deviations);
-        Self { server, backend, minted: std::cell::Cell::new(1) }
+        Self { server, backend, minted: std::cell::Cell::new(1), breaks: RefCell::default() }
+    }
+
+    /// Says that the test breaks a promise: invariant, case, and the script with its result.
+    pub fn breaks(&self, promise: &str) {
+        self.breaks.borrow_mut().insert(promise.to_owned());
     }
 
     pub fn uuid(&self) -> Uuid {

@@ -85,6 +85,7 @@ fn g03_a_failure_without_policy_is_final() {
 #[test]
 fn g04_expiry_takes_an_execution_that_was_never_claimed() {
     let lab = Lab::new();
+    lab.breaks("S45 timeout-not-due expire_execution=expired");
     let id = lab.create();
     lab.backend.expire_execution(partition(&id), &id, ExpirePhase::AttemptTimeout, lab.now()).block_on().unwrap();
     let core = lab.core(&id);
@@ -96,6 +97,7 @@ fn g04_expiry_takes_an_execution_that_was_never_claimed() {
 #[test]
 fn g05_a_reclaim_keeps_the_attempt_timeout_of_the_attempt_it_replaces() {
     let lab = Lab::new();
+    lab.breaks("S30 earlier-attempt reclaim_execution=leased");
     let id = lab.create();
     lab.grant(&id, "w", 5_000).unwrap();
     let mut args = lab.claim_args(&id, "w", 200);
@@ -132,6 +134,8 @@ fn g05_a_reclaim_keeps_the_attempt_timeout_of_the_attempt_it_replaces() {
 #[test]
 fn g06_a_revocation_mark_outlives_cancel_and_replay_and_refuses_the_next_renewal() {
     let lab = Lab::new();
+    lab.breaks("S46 renewal renew_lease=lease_revoked");
+    lab.breaks("S47 reason replay_execution=replayed");
     let id = lab.create();
     let old = lab.claim(&id, 30_000);
     match lab.revoke(&id) {
@@ -191,6 +195,8 @@ fn g08_a_fractional_backoff_is_stored_and_reported_as_zero() {
 #[test]
 fn g09_a_late_renewal_marks_the_lease_expired_and_the_dead_handle_still_cancels() {
     let lab = Lab::new();
+    lab.breaks("S04 marked cancel_execution=cancelled");
+    lab.breaks("S45 not-holder cancel_execution=cancelled");
     let id = lab.create();
     let handle = lab.claim(&id, 100);
     lab.wait(130);
@@ -208,6 +214,7 @@ fn g09_a_late_renewal_marks_the_lease_expired_and_the_dead_handle_still_cancels(
 #[test]
 fn g10_an_idempotency_key_holds_within_one_partition_only() {
     let lab = Lab::new();
+    lab.breaks("S49 other-partition create_execution=created");
     let keyed = |partition: u16| CreateExecutionArgs {
         execution_id: ExecutionId::parse(&format!("{{fp:{partition}}}:{}", lab.uuid())).unwrap(),
         idempotency_key: Some("K".into()),
@@ -224,6 +231,7 @@ fn g10_an_idempotency_key_holds_within_one_partition_only() {
 #[test]
 fn g11_replay_does_not_restore_the_deadline() {
     let lab = Lab::new();
+    lab.breaks("S47 reason replay_execution=replayed");
     let created_at = lab.now().0;
     let id = lab.create_with(CreateExecutionArgs {
         priority: 99_999,

@@ -36,6 +36,9 @@ pub(super) struct MeasureArguments {
     /// A trial ends unseen after so much time, such as 60s
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, default_value = "60s")]
     time: Duration,
+    /// A trial ends unseen after so many worlds [default: as many as the time allows]
+    #[arg(long, value_name = "N")]
+    worlds: Option<u64>,
     /// Trials at once [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -83,15 +86,17 @@ pub(super) fn run(arguments: &MeasureArguments) -> Result<u8, CommandError> {
         let accepted = judge::accepted(&scenario, &file, None)?;
         subjects.push(Subject { scenario: scenario.with_workers(arguments.workers), accepted });
     }
-    if arguments.trials == 0 {
-        let accepted = "1 or more".to_owned();
-        return Err(CommandError::Flag { flag: "--trials", found: "0".into(), accepted });
+    for (flag, given) in [("--trials", Some(arguments.trials)), ("--worlds", arguments.worlds)] {
+        if given == Some(0) {
+            return Err(CommandError::Flag { flag, found: "0".into(), accepted: "1 or more".to_owned() });
+        }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let stop = stop_on_interrupt();
     let options = Options {
         trials: arguments.trials,
         time: arguments.time,
+        worlds: arguments.worlds.unwrap_or(u64::MAX),
         jobs: arguments.jobs.unwrap_or(cores),
         stop: Arc::clone(&stop),
     };
