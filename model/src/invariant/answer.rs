@@ -269,7 +269,7 @@ fn is_stamped_only(step: &Step<'_>) -> bool {
     let expected = match marked {
         true => Core {
             vector: after.vector.clone(),
-            detail: after.detail.clone(),
+            detail: after.detail,
             lease_expired_at: after.lease_expired_at,
             ..stamps
         },

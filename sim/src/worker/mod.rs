@@ -80,9 +80,12 @@ impl Ledger {
     }
 }
 
+/// A grant that was put down, with the process that it was issued to.
+type PutDown = (PartyNo, ExecutionId, LaneId);
+
 /// Grants that one process had and another one of its pool claims.
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<BTreeMap<String, Vec<(PartyNo, ExecutionId, LaneId)>>>);
+pub struct Shelf(Mutex<BTreeMap<String, Vec<PutDown>>>);
 
 impl Shelf {
     /// Puts a grant down for the others of a pool.
