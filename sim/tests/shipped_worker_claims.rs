@@ -83,6 +83,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Four polls over a store with a task that fits, one that does not, and a worker that runs one at most.
 fn polls(by_alias: bool) -> Vec<String> {
     let lab = common::Lab::new();
+    lab.breaks("S26 rate_limited block_execution_for_admission=blocked");
     lab.create();
     let mut policy = ff_core::policy::ExecutionPolicy::default();
     let routing = ff_core::policy::RoutingRequirements {
