@@ -180,7 +180,7 @@ pub struct Runs {
     pub started: u64,
     /// Runs that started while another party ran the same execution.
     pub overlapped: u64,
-    /// Leases that ended without that anybody had run under them.
+    /// Leases that ended without anybody having run under them.
     pub unrun: u64,
     /// Executions that met the cap on their reclaims before anybody had run them.
     pub ended_unrun: u64,

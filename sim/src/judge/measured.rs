@@ -50,7 +50,7 @@ pub fn measures(runs: &Runs, lost_writes: u64, bounds: &Bounds) -> Vec<Measure> 
         of("M04", "longest time on a lost lease without a doubt", runs.ran_on_ms.longest, "ms", bounds.unaware_ms),
         of(
             "M05",
-            "leases that ended without that anybody had run under them",
+            "leases that ended without anybody having run under them",
             share(runs.unrun, runs.started + runs.unrun),
             "ppm of leases",
             bounds.unrun_ppm,
