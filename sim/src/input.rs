@@ -57,6 +57,23 @@ pub fn read_text(file: &Path, what: &'static str, accepted: &str) -> Result<Stri
     Ok(text)
 }
 
+/// A text in TOML as a value; what keeps it from being one is told with "accepted is" where the parser says "expected".
+///
+/// # Errors
+/// [`InputError::Malformed`].
+pub fn parse_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> Result<T, InputError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| InputError::Malformed {
+        file: file.to_owned(),
+        line: line_of(text, error.span().map_or(0, |span| span.start)),
+        why: accepted_is(error.message()),
+    })
+}
+
+/// A parser's message on one line, with "accepted is" where it says "expected".
+pub fn accepted_is(message: &str) -> String {
+    message.replace(", expected", ", accepted is").replace('\n', " ")
+}
+
 /// The line of an offset in a text, from 1 on.
 pub fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()

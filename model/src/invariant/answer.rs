@@ -63,11 +63,10 @@ fn check_rightful(notes: &mut Notes<'_>, step: &Step<'_>, promised: &Promised, r
     let Some(found) = step.found else { return };
     let facts = step.script.facts();
     let case = if let Some(fence) = facts.under.and_then(|under| under.fence) {
-        let holder = promised.holder.as_ref().filter(|holder| holder.fence == *fence);
-        let is_held = holder.is_some_and(|holder| holder.ended.is_none() && holder.expires_at > step.now);
+        let is_held = promised.live_holder(step.now).is_some_and(|holder| holder.fence == *fence);
         (is_held && is_about_the_lease(refusal)).then(|| family(step.script))
     } else if let Some((taker, kind)) = facts.takes.and_then(|takes| Some((takes.taker, takes.consumes?))) {
-        let (_, before) = step.cores.map_or((&found.core, &found.core), |(before, after)| (after, before));
+        let before = step.cores.map_or(&found.core, |(before, _)| before);
         let is_refused = is_granted(promised, step, taker, kind)
             && is_claimable(found, before, taker, kind)
             && !is_redirection(refusal);
@@ -96,10 +95,8 @@ fn check_rightful(notes: &mut Notes<'_>, step: &Step<'_>, promised: &Promised, r
 /// Whoever was rightful and was not refused counts.
 fn check_accepted(notes: &mut Notes<'_>, step: &Step<'_>, promised: &Promised) {
     let facts = step.script.facts();
-    let holds = promised.holder.as_ref().is_some_and(|holder| {
-        let fence = facts.under.and_then(|under| under.fence);
-        fence == Some(&holder.fence) && holder.ended.is_none() && holder.expires_at > step.now
-    });
+    let fence = facts.under.and_then(|under| under.fence);
+    let holds = promised.live_holder(step.now).is_some_and(|holder| fence == Some(&holder.fence));
     let takes = facts.takes.is_some_and(|takes| takes.consumes.is_some());
     let look = if holds || takes { Look::Holds } else { Look::Vacuous };
     notes.look(Invariant::S46, look, String::new);

@@ -98,7 +98,7 @@ fn check_dependencies(notes: &mut Notes<'_>, step: &Step<'_>) {
 }
 
 /// How the upstreams of an execution ended, each for itself; none for one that has not.
-fn upstreams(store: &Store, found: &Execution) -> Vec<Option<TerminalOutcome>> {
+pub(super) fn upstreams(store: &Store, found: &Execution) -> Vec<Option<TerminalOutcome>> {
     let outcome = |upstream| {
         let outcome = store.execution(upstream)?.core.vector.terminal_outcome;
         (outcome != TerminalOutcome::None).then_some(outcome)

@@ -5,7 +5,7 @@ use ff_core::types::{AttemptIndex, LeaseId};
 
 use super::catalogue::Invariant;
 use super::check::{Check, Notes, Seen, Step};
-use super::early::needed;
+use super::early::{needed, upstreams};
 use super::look::Look;
 use super::promised::Promised;
 use crate::message::{Cancel, Expiry, FlowScript, GrantKind, Reclaim, Reply, Script};
@@ -108,8 +108,7 @@ fn was_due(step: &Step<'_>, key: IndexKey) -> bool {
 }
 
 fn is_holder(promised: &Promised, step: &Step<'_>, lease: &LeaseId) -> bool {
-    let holder = promised.holder.as_ref().filter(|holder| holder.fence.lease_id == *lease);
-    holder.is_some_and(|holder| holder.ended.is_none() && holder.expires_at > step.now)
+    promised.live_holder(step.now).is_some_and(|holder| holder.fence.lease_id == *lease)
 }
 
 /// A cancel names a lease, or comes from an operator, or follows the cancel of the flow or of siblings.
@@ -143,13 +142,9 @@ fn has_reclaim_grant(promised: &Promised, step: &Step<'_>, args: &Reclaim) -> bo
 /// Whether the upstreams of an execution have ended so that its edges' policy cannot be met any more.
 fn is_impossible(step: &Step<'_>) -> bool {
     let Some(found) = step.found else { return false };
-    let all = found.dependencies.applied.len();
-    let lost = |upstream| {
-        let outcome = step.store.execution(upstream).map(|found| found.core.vector.terminal_outcome);
-        outcome.is_some_and(|outcome| !matches!(outcome, TerminalOutcome::None | TerminalOutcome::Success))
-    };
-    let failed = found.dependencies.applied.iter().filter(|dependency| lost(dependency.upstream)).count();
-    all - failed < needed(step.store, found, all)
+    let outcomes = upstreams(step.store, found);
+    let failed = outcomes.iter().flatten().filter(|outcome| **outcome != TerminalOutcome::Success).count();
+    outcomes.len() - failed < needed(step.store, found, outcomes.len())
 }
 
 /// What a replay leaves of the life before, each thing for itself.

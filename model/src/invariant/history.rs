@@ -104,7 +104,7 @@ fn check_issue(notes: &mut Notes<'_>, promised: &Promised, step: &Step<'_>, repl
 }
 
 fn check_new_lease(notes: &mut Notes<'_>, promised: &Promised, step: &Step<'_>) {
-    let live = promised.holder.as_ref().filter(|holder| holder.ended.is_none() && holder.expires_at > step.now);
+    let live = promised.live_holder(step.now);
     notes.look(Invariant::S01, Look::at(live.is_none(), "live"), || {
         let other = live.map_or_else(String::new, |holder| {
             format!("epoch {} lives until {}", holder.fence.lease_epoch, holder.expires_at)

@@ -60,6 +60,11 @@ pub struct Promised {
 }
 
 impl Promised {
+    /// The last lease, if somebody holds it at a time of the server.
+    pub fn live_holder(&self, now: ServerTime) -> Option<&PromisedLease> {
+        self.holder.as_ref().filter(|holder| holder.ended.is_none() && holder.expires_at > now)
+    }
+
     /// Adds what a step promised.
     pub(super) fn follow(&mut self, step: &Step<'_>) {
         let mut renewed = false;

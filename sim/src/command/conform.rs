@@ -132,9 +132,13 @@ mod live {
                     "{}  {calls} calls compared, {rate}/s, {pairs} pairs of message and outcome, no difference",
                     unless_nothing(calls).name().to_uppercase()
                 );
-                let (judged, is_known) = super::super::judged::text(lockstep.broken(), &known, arguments.coverage);
-                text.push_str(&judged);
-                if is_known { unless_nothing(calls).exit_code() } else { 1 }
+                super::super::judged::tell(
+                    &mut text,
+                    lockstep.broken(),
+                    &known,
+                    (unless_nothing(calls), arguments.coverage),
+                )
+                .exit_code()
             }
             Outcome::Differs(found) => {
                 let _ = writeln!(text, "VIOLATED  after {calls} calls: the model and the server differ\n");

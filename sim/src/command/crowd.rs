@@ -43,9 +43,7 @@ pub(super) fn run(arguments: &ConformArguments, clients: u16) -> Result<u8, Comm
                 tally.messages.pairs(),
                 grouped(tally.torn),
             );
-            let (judged, is_known) = super::judged::text(&tally.broken, &known, arguments.coverage);
-            text.push_str(&judged);
-            if is_known { said.exit_code() } else { 1 }
+            super::judged::tell(&mut text, &tally.broken, &known, (said, arguments.coverage)).exit_code()
         }
         Some(found) => {
             let _ = writeln!(text, "VIOLATED  after {compared} calls: the model and the server differ\n\n{found}");

@@ -34,9 +34,7 @@ pub(super) fn run(arguments: &ConformArguments) -> Result<u8, CommandError> {
             let answer = said.name().to_uppercase();
             let _ = writeln!(text, "{answer}  {moves} moves compared ({}/s), no difference\n\npasses", grouped(rate));
             text.push_str(&passes.table());
-            let (judged, is_known) = super::judged::text(engines.broken(), &known, arguments.coverage);
-            text.push_str(&judged);
-            if is_known { said.exit_code() } else { 1 }
+            super::judged::tell(&mut text, engines.broken(), &known, (said, arguments.coverage)).exit_code()
         }
         Some(found) => {
             let _ = writeln!(text, "VIOLATED  after {moves} moves: the model and the shipped engine differ\n");

@@ -1,12 +1,12 @@
 //! `claimlab invariants`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use claimlab_model::invariant::Invariant;
 use clap::Args;
 
 use super::{CommandError, Format};
-use crate::judge::{Findings, nearest_folder, read_folder};
+use crate::judge::{Findings, named_or_nearest, read_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct InvariantsArguments {
@@ -24,8 +24,10 @@ fn broken_by(findings: &Findings, invariant: Invariant) -> Vec<&str> {
 }
 
 pub(super) fn print(arguments: &InvariantsArguments) -> Result<u8, CommandError> {
-    let folder = arguments.findings.clone().or_else(|| nearest_folder(Path::new("here")));
-    let findings = folder.map(|folder| read_folder(&folder)).transpose()?.unwrap_or_default();
+    let findings = named_or_nearest(arguments.findings.as_deref())
+        .map(|folder| read_folder(&folder))
+        .transpose()?
+        .unwrap_or_default();
     let text = match arguments.format {
         Format::Text => {
             let line = |invariant: &Invariant| {

@@ -5,24 +5,27 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use crate::input::InputError;
-use crate::judge::{BrokenByCalls, KnownOfCalls, nearest_folder};
+use crate::judge::{BrokenByCalls, Judgement, KnownOfCalls, named_or_nearest};
 
 /// What is known of what random calls break: from a folder, or from the one nearest to where the command runs.
 pub(super) fn known(folder: Option<&Path>) -> Result<KnownOfCalls, CommandError> {
-    let found = folder.map(Path::to_owned).or_else(|| nearest_folder(Path::new("here")));
     let none = || InputError::Unreadable {
         file: PathBuf::from("findings"),
         what: "folder of findings",
         why: "there is none here or above; name one with --findings".to_owned(),
     };
-    Ok(KnownOfCalls::read(&found.ok_or_else(none)?)?)
+    Ok(KnownOfCalls::read(&named_or_nearest(folder).ok_or_else(none)?)?)
 }
 
-/// The promises that were broken, for people: those that nobody knows with what was seen, the others counted, or listed
-/// where everything is to be told. Tells whether all are known.
-pub(super) fn text(broken: &BrokenByCalls, known: &KnownOfCalls, all: bool) -> (String, bool) {
+/// Tells the promises that were broken: those that nobody knows with what was seen, the others counted, or listed where
+/// everything is to be told. Gives what the comparison came to, where it came to `said` without a look at promises.
+pub(super) fn tell(
+    text: &mut String,
+    broken: &BrokenByCalls,
+    known: &KnownOfCalls,
+    (said, all): (Judgement, bool),
+) -> Judgement {
     let (of_known, unknown): (Vec<_>, Vec<_>) = broken.causes().partition(|(cause, ..)| known.knows(cause));
-    let mut text = String::new();
     let answer = if unknown.is_empty() { "judged" } else { "VIOLATED" };
     let _ = writeln!(
         text,
@@ -38,5 +41,5 @@ pub(super) fn text(broken: &BrokenByCalls, known: &KnownOfCalls, all: bool) -> (
             let _ = writeln!(text, "  known  {cause}, {count} times");
         }
     }
-    (text, unknown.is_empty())
+    if unknown.is_empty() { said } else { Judgement::Violated }
 }

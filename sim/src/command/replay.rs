@@ -68,8 +68,8 @@ fn plan_of(arguments: &ReplayArguments) -> Result<(Plan, Vec<Finding>, Bounds), 
         }
         let plan = plan::read(&arguments.file)?;
         super::require_players(plan.workers.iter().map(|worker| worker.player))?;
-        let folder = arguments.findings.clone().or_else(|| judge::nearest_folder(&arguments.file));
-        let folder = folder.or_else(|| judge::nearest_folder(&std::env::current_dir().ok()?.join("plan")));
+        let named = arguments.findings.clone().or_else(|| judge::nearest_folder(&arguments.file));
+        let folder = judge::named_or_nearest(named.as_deref());
         let known = folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default();
         return Ok((plan, known.into_values().collect(), Bounds::default()));
     }

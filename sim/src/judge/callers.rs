@@ -11,7 +11,7 @@ use claimlab_model::port::Broken;
 use serde::Deserialize;
 
 use super::finding::{Findings, read_folder};
-use crate::input::{InputError, line_of, read_text};
+use crate::input::{InputError, parse_toml, read_text};
 
 /// The list's name in the folder of findings.
 pub(super) const MISUSE: &str = "misuse.toml";
@@ -88,11 +88,7 @@ impl KnownOfCalls {
     pub fn read(folder: &Path) -> Result<Self, InputError> {
         let file = folder.join(MISUSE);
         let text = read_text(&file, "list of misuse", "a TOML file with [[cause]] tables")?;
-        let list: List = toml::from_str(&text).map_err(|error: toml::de::Error| InputError::Malformed {
-            file,
-            line: line_of(&text, error.span().map_or(0, |span| span.start)),
-            why: error.message().replace(", expected", ", accepted is").replace('\n', " "),
-        })?;
+        let list: List = parse_toml(&file, &text)?;
         Ok(Self { findings: read_folder(folder)?, misuse: list.cause })
     }
 

@@ -8,7 +8,7 @@ use claimlab_model::invariant::{Invariant, Scope};
 use serde::{Deserialize, Serialize};
 
 use super::Evidence;
-use crate::input::{InputError, line_of, read_text};
+use crate::input::{InputError, line_of, parse_toml, read_text};
 use crate::outcome::Cause;
 use crate::scenario::Scenario;
 use crate::stream::Ratio;
@@ -113,6 +113,11 @@ pub fn nearest_folder(file: &Path) -> Option<PathBuf> {
     file.ancestors().skip(1).map(|folder| folder.join("findings")).find(|folder| folder.is_dir())
 }
 
+/// A folder of findings that was named, or the one nearest to where the command runs.
+pub fn named_or_nearest(folder: Option<&Path>) -> Option<PathBuf> {
+    folder.map(Path::to_owned).or_else(|| nearest_folder(Path::new("any file here")))
+}
+
 /// Reads every finding of a folder.
 ///
 /// # Errors
@@ -135,7 +140,7 @@ pub fn read_folder(folder: &Path) -> Result<Findings, InputError> {
     let mut findings = Findings::new();
     for file in files {
         let text = read_text(&file, "finding", "a TOML file with id, title, invariant, case, script, reason, at_most")?;
-        let finding = parse(&file, &text)?;
+        let finding: Finding = parse_toml(&file, &text)?;
         let impossible = |key: &str, found: String, accepted: String| InputError::Impossible {
             file: file.clone(),
             line: line_of(&text, text.find(&format!("{key} =")).unwrap_or(0)),
@@ -181,14 +186,6 @@ pub fn accepted(scenario: &Scenario, file: &Path, folder: Option<&Path>) -> Resu
         })
     };
     scenario.accept.iter().enumerate().map(of).collect()
-}
-
-fn parse(file: &Path, text: &str) -> Result<Finding, InputError> {
-    toml::from_str(text).map_err(|error: toml::de::Error| InputError::Malformed {
-        file: file.to_owned(),
-        line: line_of(text, error.span().map_or(0, |span| span.start)),
-        why: error.message().replace(", expected", ", accepted is").replace('\n', " "),
-    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,6 @@ mod measured;
 mod verdict;
 
 pub use callers::{BrokenByCalls, CallCause, KnownOfCalls};
-pub use finding::{Finding, Findings, accepted, nearest_folder, read_folder};
+pub use finding::{Finding, Findings, accepted, named_or_nearest, nearest_folder, read_folder};
 pub use measured::{Measure, measures};
 pub use verdict::{Evidence, Judgement, Known, Verdict, judge};

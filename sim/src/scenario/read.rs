@@ -7,7 +7,7 @@ use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::Invariant;
 
 use super::Scenario;
-use crate::input::{InputError, line_of, read_text};
+use crate::input::{InputError, accepted_is, line_of, read_text};
 use crate::scanner::ScannerKind;
 use crate::stream::Range;
 
@@ -46,7 +46,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
 
 /// The parser's message with the key in front, and with "accepted is" where it says "expected".
 fn explain(text: &str, offset: usize, message: &str) -> String {
-    let message = message.replace(", expected", ", accepted is").replace('\n', " ");
+    let message = accepted_is(message);
     let key = key_at(text, offset).or_else(|| {
         // Where the text is no TOML at all, the key is what the line starts with.
         let line = text[..offset].rfind('\n').map_or(0, |end| end + 1);

@@ -218,6 +218,10 @@ impl Worker {
 
     /// Whether it does this time what it does now and then.
     fn happens(&self, id: &ExecutionId, kind: &'static str, share: Ratio) -> bool {
+        // Without the habit nothing is looked up and nothing drawn.
+        if share == Ratio::NEVER {
+            return false;
+        }
         let about = About::Execution(self.party.hub().ids().execution(id));
         self.party.hub().happens(self.party.number(), about, kind, share)
     }

@@ -244,9 +244,6 @@ impl Hub {
 
     /// Whether something of a kind happens this time that a party may do about something.
     pub fn happens(&self, party: PartyNo, about: About, kind: &'static str, share: Ratio) -> bool {
-        if share == Ratio::NEVER {
-            return false;
-        }
         let task = lock(&self.inner).task;
         self.draws.happens(self.address(task, party, about, kind).key, Draw::Habit, share)
     }

@@ -4,7 +4,7 @@
 
 use crate::clock::TrueTime;
 use crate::plan::{Fault, MessageFault, MessageRate, PartyKey, Strikes, Way, What, WorkItem, WorkerPlan, WorldPlan};
-use crate::scenario::{Others, Scenario};
+use crate::scenario::{Messages, Others, Scenario};
 use crate::stream::{Purpose, Range, Ratio, Stream};
 
 /// A repeated request arrives again within this time.
@@ -133,12 +133,6 @@ impl FaultDraw<'_> {
             }
         }
     }
-
-    fn of_messages(&mut self, kind: FaultKind, seeds: Ratio, rate: MessageRate) {
-        if self.exists(kind, seeds) {
-            self.rates.push(rate);
-        }
-    }
 }
 
 /// Draws every fault of a seed.
@@ -190,30 +184,23 @@ pub(super) fn draw(
 
 fn draw_rates(draw: &mut FaultDraw<'_>, scenario: &Scenario) {
     let faults = &scenario.faults;
-    let plain = Range::just(0);
-    let again = Range { low: 0, high: DUPLICATE_WITHIN_MS };
-    let of_messages = [
-        (FaultKind::LostRequest, MessageFault::LostRequest, &faults.lost_request, plain),
-        (FaultKind::LostReply, MessageFault::LostReply, &faults.lost_reply, plain),
+    let (plain, again) = (Range::just(0), Range { low: 0, high: DUPLICATE_WITHIN_MS });
+    let messages = |found: &Option<Messages>, by_ms| {
+        found.as_ref().map(|found| (found.seeds, found.messages, by_ms, found.everyone))
+    };
+    let slow = faults.delay.as_ref().map(|slow| (slow.seeds, slow.messages, slow.by_ms, slow.everyone));
+    let rates = [
+        (FaultKind::LostRequest, MessageFault::LostRequest, messages(&faults.lost_request, plain)),
+        (FaultKind::LostReply, MessageFault::LostReply, messages(&faults.lost_reply, plain)),
+        (FaultKind::Delay, MessageFault::Delay, slow),
+        (FaultKind::Duplicate, MessageFault::Duplicate, messages(&faults.duplicate, again)),
     ];
-    for (fault, kind, messages, by_ms) in of_messages {
-        if let Some(found) = messages {
-            let rate = MessageRate { kind, messages: found.messages, by_ms, everyone: found.everyone };
-            draw.of_messages(fault, found.seeds, rate);
+    for (fault, kind, found) in rates {
+        if let Some((seeds, messages, by_ms, everyone)) = found
+            && draw.exists(fault, seeds)
+        {
+            draw.rates.push(MessageRate { kind, messages, by_ms, everyone });
         }
-    }
-    if let Some(slow) = &faults.delay {
-        let (messages, by_ms, everyone) = (slow.messages, slow.by_ms, slow.everyone);
-        draw.of_messages(
-            FaultKind::Delay,
-            slow.seeds,
-            MessageRate { kind: MessageFault::Delay, messages, by_ms, everyone },
-        );
-    }
-    if let Some(twice) = &faults.duplicate {
-        let (messages, everyone) = (twice.messages, twice.everyone);
-        let rate = MessageRate { kind: MessageFault::Duplicate, messages, by_ms: again, everyone };
-        draw.of_messages(FaultKind::Duplicate, twice.seeds, rate);
     }
 }
 

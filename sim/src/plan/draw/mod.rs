@@ -20,9 +20,9 @@ use crate::stream::{Extra, Purpose, Ratio, Stream};
 /// Draws the plan of a seed.
 pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
     let workers = draw_workers(scenario, seed);
-    let mut work = draw_work(scenario, seed);
-    let flows = flows::draw(scenario, seed, &mut work);
     let world = draw_world(scenario, seed);
+    let mut work = draw_work(scenario, seed, &world.admission.clone().unwrap_or_default());
+    let flows = flows::draw(scenario, seed, &mut work);
     let (faults, rates) = faults::draw(scenario, seed, (&world, &workers, &work));
     Plan {
         version: VERSION,
@@ -194,15 +194,14 @@ fn draw_habits(scenario: &Scenario, seed: u64, number: u32, player: Player) -> H
     }
 }
 
-fn draw_work(scenario: &Scenario, seed: u64) -> Vec<WorkItem> {
-    let admission = draw_admission(scenario, seed).unwrap_or_default();
+fn draw_work(scenario: &Scenario, seed: u64, admission: &AdmissionPlan) -> Vec<WorkItem> {
     let seconds = scenario.world.for_ms.div_ceil(1_000);
     let mut items = Vec::new();
     for second in 0..seconds {
         let count = if second == 0 { scenario.work.at_start } else { scenario.work.per_second };
         for _ in 0..count {
             let key = u32::try_from(items.len()).unwrap_or(u32::MAX);
-            items.push(draw_item(scenario, seed, (key, second), &admission));
+            items.push(draw_item(scenario, seed, (key, second), admission));
         }
     }
     items
