@@ -105,6 +105,12 @@ pub struct Ratio {
     pub of: u64,
 }
 
+impl Default for Ratio {
+    fn default() -> Self {
+        Self::NEVER
+    }
+}
+
 impl Ratio {
     /// Never.
     pub const NEVER: Self = Self { times: 0, of: 1 };

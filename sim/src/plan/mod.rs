@@ -178,7 +178,7 @@ pub struct WorkerPlan {
 }
 
 /// What a worker does besides what the shipped worker does; shares are of its own grants and claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HabitPlan {
     /// It sends an end again when its answer never came.
@@ -194,13 +194,6 @@ pub struct HabitPlan {
     /// Whose instance id it presents, where not its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub twin_of: Option<PartyKey>,
-}
-
-impl Default for HabitPlan {
-    fn default() -> Self {
-        let none = Ratio::NEVER;
-        Self { repeats: false, hands_over: none, leaves: none, wrong_lane: none, stale_read: none, twin_of: None }
-    }
 }
 
 impl HabitPlan {
