@@ -165,6 +165,10 @@ impl Draws {
 
     /// A number in a range of durations, both ends included.
     pub fn within(self, at: AddressKey, draw: Draw, range: Range) -> u64 {
+        // One value needs no draw; most worlds ask for a service time that is none, at every message.
+        if range.low == range.high {
+            return range.low.max(0).unsigned_abs();
+        }
         let width = u128::from(range.high.abs_diff(range.low)) + 1;
         let offset = (u128::from(self.bits(at, draw)) * width) >> 64;
         range.low.saturating_add_unsigned(offset as u64).max(0).unsigned_abs()

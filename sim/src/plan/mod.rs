@@ -177,6 +177,14 @@ pub struct WorkerPlan {
     pub habits: HabitPlan,
 }
 
+impl Plan {
+    /// The work item of a key. Items stand in the order of their keys, unless somebody has moved a line of a stored plan.
+    pub fn item(&self, key: u32) -> Option<&WorkItem> {
+        let found = self.work.binary_search_by_key(&key, |item| item.key).ok().map(|position| &self.work[position]);
+        found.or_else(|| self.work.iter().find(|item| item.key == key))
+    }
+}
+
 /// What a worker does besides what the shipped worker does; shares are of its own grants and claims.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

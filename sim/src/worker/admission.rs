@@ -7,7 +7,7 @@ use ff_core::contracts::{CreateBudgetArgs, CreateQuotaPolicyArgs, RecordSpendArg
 use ff_core::engine_backend::EngineBackend;
 use ff_core::types::{BudgetId, ExecutionId, QuotaPolicyId};
 
-use super::submitter::RETRY_MS;
+use super::submitter::acknowledged;
 use crate::plan::{AdmissionPlan, WorkItem};
 use crate::world::Party;
 
@@ -24,9 +24,7 @@ pub(super) async fn create(party: &Party, backend: &dyn EngineBackend, plan: &Ad
             max_concurrent: plan.max_concurrent,
             now: party.now().to_wire(),
         };
-        while backend.create_quota_policy(args()).await.is_err() {
-            party.sleep_ms(RETRY_MS).await;
-        }
+        acknowledged(party, || backend.create_quota_policy(args())).await;
     }
     for id in plan.budgets.iter().filter_map(|id| BudgetId::parse(id).ok()) {
         let args = || CreateBudgetArgs {
@@ -42,9 +40,7 @@ pub(super) async fn create(party: &Party, backend: &dyn EngineBackend, plan: &Ad
             soft_limits: vec![0],
             now: party.now().to_wire(),
         };
-        while backend.create_budget(args()).await.is_err() {
-            party.sleep_ms(RETRY_MS).await;
-        }
+        acknowledged(party, || backend.create_budget(args())).await;
     }
 }
 
@@ -54,9 +50,7 @@ pub(super) async fn attach(party: &Party, own: &ModelBackend<Party>, item: &Work
         return;
     }
     let (budget, quota) = (item.budget.as_deref(), item.quota.as_deref());
-    while own.attach_admission(id, budget, quota).await.is_err() {
-        party.sleep_ms(RETRY_MS).await;
-    }
+    acknowledged(party, || own.attach_admission(id, budget, quota)).await;
 }
 
 /// Records what a run spends; a breach stops nobody who runs already.

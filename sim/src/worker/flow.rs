@@ -12,7 +12,7 @@ use ff_core::engine_error::{ConflictKind, ContentionKind, EngineError};
 use ff_core::types::{EdgeId, ExecutionId, FlowId};
 
 use super::namespace;
-use super::submitter::RETRY_MS;
+use super::submitter::{RETRY_MS, acknowledged};
 use crate::plan::{EdgePlan, FlowPlan, GroupPlan};
 use crate::world::Party;
 
@@ -24,9 +24,7 @@ pub(super) async fn create(party: &Party, backend: &dyn EngineBackend, flow_id: 
         namespace: namespace(),
         now: party.now().to_wire(),
     };
-    while backend.create_flow(args()).await.is_err() {
-        party.sleep_ms(RETRY_MS).await;
-    }
+    acknowledged(party, || backend.create_flow(args())).await;
 }
 
 /// Makes an execution a member; one that stays outside runs all the same.

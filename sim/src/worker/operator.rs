@@ -1,6 +1,5 @@
 //! The operator: cancels, revokes, reprioritises and replays as planned, whatever the answers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ff_core::backend::{CancelFlowPolicy, CancelFlowWait};
@@ -18,8 +17,6 @@ use crate::world::Party;
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
-    let positions = plan.work.iter().enumerate().map(|(position, item)| (item.key, position));
-    let items: BTreeMap<u32, usize> = positions.collect();
     for flow in plan.flows.iter().filter(|flow| flow.cancel_at.is_some()) {
         let cancelling = cancel_flow(party.clone(), Arc::clone(&backend), flow.clone());
         party.spawn_named(&format!("cancelling flow-{}", flow.key), cancelling);
@@ -28,7 +25,7 @@ pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surrounding
     // Whoever was away does not make up for what was due meanwhile.
     for action in plan.operators.iter().filter(|action| action.at >= began) {
         party.sleep_until(action.at).await;
-        let Some(item) = items.get(&action.work).map(|position| plan.work[*position].clone()) else { continue };
+        let Some(item) = plan.item(action.work).cloned() else { continue };
         let acting = act(party.clone(), Arc::clone(&backend), surroundings.clone(), item, action.act);
         party.spawn_named(&format!("doing {}", action.key), acting);
     }

@@ -3,12 +3,14 @@
 #![allow(clippy::disallowed_types)]
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claimlab_model::backend::ModelBackend;
 use ff_core::contracts::CreateExecutionArgs;
 use ff_core::engine_backend::EngineBackend;
+use ff_core::engine_error::EngineError;
 use ff_core::policy::{ExecutionPolicy, RetryPolicy, RoutingRequirements, TimeoutPolicy};
 use ff_core::types::{BudgetId, ExecutionId, FlowId, LaneId};
 
@@ -18,6 +20,16 @@ use crate::world::Party;
 
 /// How long a submitter waits before it tries again.
 pub(super) const RETRY_MS: u64 = 500;
+
+/// Makes a call again and again until it is acknowledged.
+pub(super) async fn acknowledged<T: Send, F: Future<Output = Result<T, EngineError>> + Send>(
+    party: &Party,
+    call: impl Fn() -> F + Send + Sync,
+) {
+    while call().await.is_err() {
+        party.sleep_ms(RETRY_MS).await;
+    }
+}
 
 pub(super) async fn run(party: Party, plan: Arc<Plan>, surroundings: Surroundings) {
     let backend = party.trait_backend(surroundings.partitions);
@@ -70,10 +82,9 @@ async fn build(
     surroundings: &Surroundings,
 ) -> usize {
     let flow = &plan.flows[flow];
-    let item = |key: u32| plan.work.iter().find(|item| item.key == key);
-    let id_of = |key: u32| ExecutionId::parse(&item(key)?.execution).ok();
+    let id_of = |key: u32| ExecutionId::parse(&plan.item(key)?.execution).ok();
     for key in &flow.members {
-        let (Some(item), Some(id)) = (item(*key), id_of(*key)) else { continue };
+        let (Some(item), Some(id)) = (plan.item(*key), id_of(*key)) else { continue };
         submit(party, backend, own, item, surroundings).await;
         flow::depend(party, backend, flow, (*key, &id), id_of).await;
     }
@@ -96,9 +107,7 @@ async fn submit(
     }
     let execution = party.hub().ids().execution(&id);
     party.hub().means_to_run(execution, item.delay_ms.unwrap_or(0));
-    while backend.create_execution(args(party, item, &id, &lane)).await.is_err() {
-        party.sleep_ms(RETRY_MS).await;
-    }
+    acknowledged(party, || backend.create_execution(args(party, item, &id, &lane))).await;
     admission::attach(party, own, item, &id).await;
     if let Some(flow_id) = flow_id {
         flow::add(party, &**backend, flow_id, id.clone()).await;

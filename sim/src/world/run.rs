@@ -4,6 +4,7 @@
 //! what the holders think of their leases; out come counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use claimlab_model::intern::ExecutionNo;
 use ff_core::types::LeaseEpoch;
@@ -58,6 +59,11 @@ pub(super) struct RunBook {
     counts: Runs,
 }
 
+/// Every number that a run of an execution can have.
+fn numbers(execution: ExecutionNo) -> RangeInclusive<RunNo> {
+    RunNo { execution, number: 0 }..=RunNo { execution, number: u64::MAX }
+}
+
 impl RunBook {
     pub(super) const fn counts(&self) -> Runs {
         self.counts
@@ -69,8 +75,7 @@ impl RunBook {
     }
 
     fn of(&mut self, execution: ExecutionNo) -> impl Iterator<Item = &mut Run> {
-        let (first, last) = (RunNo { execution, number: 0 }, RunNo { execution, number: u64::MAX });
-        self.under_way.range_mut(first..=last).map(|(_, run)| run)
+        self.under_way.range_mut(numbers(execution)).map(|(_, run)| run)
     }
 
     /// Somebody means an execution to run again from a time on.
@@ -136,8 +141,7 @@ impl RunBook {
 
     /// Whether anybody runs an execution.
     pub(super) fn is_run(&self, execution: ExecutionNo) -> bool {
-        let (first, last) = (RunNo { execution, number: 0 }, RunNo { execution, number: u64::MAX });
-        self.under_way.range(first..=last).next().is_some()
+        self.under_way.range(numbers(execution)).next().is_some()
     }
 
     /// A run is over; gives the lease that was lost under it, if one was.

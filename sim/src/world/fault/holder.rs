@@ -11,8 +11,7 @@ use crate::world::hub::PartyNo;
 impl World {
     /// A planned fault strikes whoever holds a work item, or waits for the next who does.
     pub(super) fn strike_holder(&mut self, position: u32, work: u32) {
-        let item = self.plan.work.iter().find(|item| item.key == work);
-        let Some(Ok(id)) = item.map(|item| ExecutionId::parse(&item.execution)) else { return };
+        let Some(Ok(id)) = self.plan.item(work).map(|item| ExecutionId::parse(&item.execution)) else { return };
         let execution = self.hub.ids().execution(&id);
         match self.holder_of(execution) {
             Some(party) => self.strike_party(position, party),
