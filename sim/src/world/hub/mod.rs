@@ -4,33 +4,33 @@
 //! takes that from the outbox after every poll, turns it into events of its own heap, and polls exactly the task whose
 //! wait an event has satisfied. Nothing else wakes anybody, so no runtime's scheduling can reorder anything.
 
+mod calls;
+mod news;
+mod runs;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claimlab_model::backend::Method;
-use claimlab_model::completion::SubscriptionNo;
 use claimlab_model::deviation::Deviations;
-use claimlab_model::intern::{ExecutionNo, Interner};
+use claimlab_model::intern::Interner;
 use claimlab_model::invariant::WorkerFact;
-use ff_core::backend::CompletionPayload;
-use ff_core::types::LeaseEpoch;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use uuid::Uuid;
 
 use super::beside::Beside;
 use super::outgoing::Outgoing;
-use super::run::{RunBook, RunNo};
+use super::run::RunBook;
 use super::subscription::Subscriptions;
 use super::wait::{Ended, WaitNo, Waits};
 use super::{Overhears, Pass};
 use crate::address::{About, Address, AddressBook, Draw, Draws, Scope};
 use crate::clock::{PartyClock, TrueTime, WorkerTime};
-use crate::outcome::{Completions, MethodCounts, Runs};
+use crate::outcome::MethodCounts;
 use crate::plan::{PartyKey, Plan};
-use crate::printed;
 use crate::stream::{Range, Ratio};
 
 /// A party's position in the world's tables.
@@ -330,94 +330,6 @@ impl Hub {
         lock(&self.inner).out.push(outgoing);
     }
 
-    /// Notes that a party started to run an execution under a lease.
-    pub fn run_started(&self, party: PartyNo, execution: ExecutionNo, epoch: LeaseEpoch) -> RunNo {
-        let mut inner = lock(&self.inner);
-        inner.parties[party].running += 1;
-        if self.recording {
-            let running = inner.parties[party].running;
-            inner.out.push(Outgoing::RunStarted { execution, epoch: epoch.0, running });
-        }
-        let now = inner.now;
-        inner.runs.start(execution, epoch, now)
-    }
-
-    /// An execution has met the cap on its reclaims.
-    pub(super) fn met_cap(&self, execution: ExecutionNo) {
-        lock(&self.inner).runs.met_cap(execution);
-    }
-
-    /// Notes that somebody means an execution to run so many milliseconds from now, by true time.
-    pub fn means_to_run(&self, execution: ExecutionNo, in_ms: u64) {
-        let mut inner = lock(&self.inner);
-        let at = inner.now.plus_ms(in_ms);
-        inner.runs.means(execution, at);
-    }
-
-    /// Notes whether a party gives up the lease of its run by itself.
-    pub fn run_ending(&self, run: RunNo, ending: bool) {
-        lock(&self.inner).runs.ending(run, ending);
-    }
-
-    /// Whether a party gives up the lease of its run by itself.
-    pub fn is_run_ending(&self, run: RunNo) -> bool {
-        lock(&self.inner).runs.is_ending(run)
-    }
-
-    /// Notes whether a party calls the lease of its run healthy.
-    pub fn run_doubted(&self, run: RunNo, doubts: bool) {
-        let mut inner = lock(&self.inner);
-        let now = inner.now;
-        inner.runs.doubts(run, doubts, now);
-    }
-
-    /// Notes that a party stopped running an execution.
-    pub fn run_ended(&self, party: PartyNo, run: RunNo) {
-        let mut inner = lock(&self.inner);
-        let now = inner.now;
-        inner.parties[party].running -= 1;
-        // A run that ends with its process ends outside of its party's turn; the crash is told instead.
-        if self.recording && inner.party == party {
-            let running = inner.parties[party].running;
-            inner.out.push(Outgoing::RunEnded { execution: run.execution(), running });
-        }
-        let loss = inner.runs.end(run, now);
-        if let Some(loss) = loss.filter(|_| inner.party == party) {
-            inner.out.push(Outgoing::Lost(loss));
-        }
-    }
-
-    /// Whether anybody runs an execution.
-    pub(super) fn is_run(&self, execution: ExecutionNo) -> bool {
-        lock(&self.inner).runs.is_run(execution)
-    }
-
-    /// Tells which lease of an execution is live by the server's state.
-    pub(super) fn live_lease(&self, execution: ExecutionNo, epoch: Option<LeaseEpoch>, now: TrueTime) {
-        lock(&self.inner).runs.live_lease(execution, epoch, now);
-    }
-
-    /// Executions that anybody runs now, zombies included.
-    pub fn runs_under_way(&self) -> u64 {
-        lock(&self.inner).runs.under_way()
-    }
-
-    /// Executions that a party runs now.
-    pub fn running(&self, party: PartyNo) -> u32 {
-        lock(&self.inner).parties[party].running
-    }
-
-    /// Granting and claiming calls of parties with permits, and those of them that were made without a free one.
-    pub fn permitted_calls(&self) -> (u64, u64) {
-        let inner = lock(&self.inner);
-        (inner.permitted_calls, inner.saturated_calls)
-    }
-
-    /// How executions were run.
-    pub fn run_counts(&self) -> Runs {
-        lock(&self.inner).runs.counts()
-    }
-
     /// Tells the checks what a worker's process did or said.
     pub fn told(&self, fact: WorkerFact) {
         lock(&self.inner).out.push(Outgoing::Told(fact));
@@ -449,109 +361,9 @@ impl Hub {
         told
     }
 
-    /// Begins to listen to completions; the server knows of it after one latency.
-    pub fn subscribe(&self, party: PartyNo) -> SubscriptionNo {
-        let task = lock(&self.inner).task;
-        let address = self.address(task, party, About::Nothing, "subscribe");
-        let latency_us = self.latency_us(&address, Draw::LatencyOut);
-        let mut inner = lock(&self.inner);
-        let now = inner.now;
-        inner.subscriptions.add(party, latency_us, now)
-    }
-
-    /// Stops listening.
-    pub fn unsubscribe(&self, subscription: SubscriptionNo) {
-        let mut inner = lock(&self.inner);
-        if let Some(wait) = inner.subscriptions.remove(subscription) {
-            inner.waits.forget(wait);
-        }
-    }
-
-    /// The next completion that was heard; without one the current task is polled again when there is.
-    pub fn heard(&self, subscription: SubscriptionNo) -> Option<CompletionPayload> {
-        let Inner { task, waits, subscriptions, .. } = &mut *lock(&self.inner);
-        subscriptions.next_or_wait(subscription, || waits.add(*task))
-    }
-
-    /// An execution's end is published: who will hear of it, and when.
-    pub(super) fn published(&self, ended: ExecutionNo, now: TrueTime) -> Vec<(PartyNo, SubscriptionNo, TrueTime)> {
-        let listeners = lock(&self.inner).subscriptions.listeners(now);
-        let sent = listeners.into_iter().filter_map(|(subscription, party)| {
-            let address = {
-                let Inner { book, parties, .. } = &mut *lock(&self.inner);
-                book.next(&mut parties[party].scope, About::Execution(ended), "completion", &lock(&self.ids))
-            };
-            let latency_us = self.latency_us(&address, Draw::LatencyBack);
-            let arrives = lock(&self.inner).subscriptions.sent(subscription, now, latency_us)?;
-            Some((party, subscription, arrives))
-        });
-        sent.collect()
-    }
-
-    /// The news of a completion has arrived; gives the task that waits for it.
-    pub(super) fn hear(&self, subscription: SubscriptionNo, payload: CompletionPayload) -> Option<TaskNo> {
-        let mut inner = lock(&self.inner);
-        let wait = inner.subscriptions.hear(subscription, payload)?;
-        let task = inner.waits.task(wait);
-        inner.waits.forget(wait);
-        task
-    }
-
-    /// Completions published while anybody listened, and how often one was heard.
-    pub fn completions(&self) -> Completions {
-        lock(&self.inner).subscriptions.counts()
-    }
-
-    /// How often each method ended how, by [`Method::ALL`].
-    pub fn method_counts(&self) -> MethodCounts {
-        lock(&self.inner).counts.clone()
-    }
-
-    pub(super) fn method_started(&self, party: PartyNo, method: Method, arguments: &dyn Fn() -> String) -> u64 {
-        let mut inner = lock(&self.inner);
-        inner.parties[party].calls += 1;
-        let call = inner.parties[party].calls;
-        let claims = matches!(
-            method,
-            Method::IssueClaimGrant
-                | Method::ClaimExecution
-                | Method::ClaimResumedExecution
-                | Method::ClaimFromResumeGrant
-        );
-        if let (true, Some(capacity)) = (claims, inner.parties[party].capacity) {
-            inner.permitted_calls += 1;
-            inner.saturated_calls += u64::from(inner.parties[party].running >= capacity);
-        }
-        if self.recording {
-            let arguments = printed::shown(&arguments());
-            inner.out.push(Outgoing::MethodStarted { call, method, arguments });
-        }
-        call
-    }
-
-    pub(super) fn method_ended(&self, call: u64, method: Method, outcome: &'static str, answer: &dyn Fn() -> String) {
-        let mut inner = lock(&self.inner);
-        let counts = &mut inner.counts[method as usize];
-        match counts.iter_mut().find(|(known, _)| *known == outcome) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((outcome, 1)),
-        }
-        if self.recording {
-            let answer = printed::shown(&answer());
-            inner.out.push(Outgoing::MethodEnded { call, method, outcome, answer });
-        }
-    }
-
     /// Whether the outbox carries what only a history needs.
     pub(super) fn is_recording(&self) -> bool {
         self.recording
-    }
-
-    /// What the current task sends from now on belongs to this call; gives the call that it belonged to.
-    pub(super) fn within_call(&self, call: Option<u64>) -> Option<u64> {
-        let mut inner = lock(&self.inner);
-        inner.out.push(Outgoing::Within(call));
-        std::mem::replace(&mut inner.call, call)
     }
 }
 
@@ -559,7 +371,7 @@ impl Hub {
 mod tests {
     use super::*;
 
-    fn hub() -> Arc<Hub> {
+    pub(super) fn hub() -> Arc<Hub> {
         let text = "[world]\npartitions = 1\nfor_ms = 1\n[workers]\ncount = 1\n[work]\nrun_ms = [1, 1]\n";
         let scenario = crate::scenario::parse(std::path::Path::new("one.toml"), text).unwrap();
         Hub::new(&crate::plan::draw(&scenario, 1), Ears::default())
@@ -572,28 +384,5 @@ mod tests {
         told.into_iter().for_each(|fact| hub.told(fact));
         assert_eq!(hub.end_sleeps(), told);
         assert_eq!(hub.end_sleeps(), [], "told once");
-    }
-
-    #[test]
-    fn a_claiming_call_of_a_worker_that_runs_all_it_may_is_noticed() {
-        let id = ff_core::types::ExecutionId::parse("{fp:0}:00000000-0000-0000-0000-00000000000a").unwrap();
-        let hub = hub();
-        let worker = hub.add_party(PartyKey(PartyKey::WORKERS), PartyClock::default(), Some(1));
-        let reclaimer = hub.add_party(PartyKey(PartyKey::RECLAIMERS), PartyClock::default(), None);
-        let execution = hub.ids().execution(&id);
-        let epoch = ff_core::types::LeaseEpoch(1);
-        let none = String::new;
-        hub.run_started(reclaimer, execution, epoch);
-        hub.method_started(reclaimer, Method::IssueClaimGrant, &none);
-        hub.method_started(worker, Method::IssueClaimGrant, &none);
-        assert_eq!(hub.permitted_calls().1, 0);
-        let run = hub.run_started(worker, execution, epoch);
-        hub.method_started(worker, Method::Complete, &none);
-        assert_eq!(hub.permitted_calls().1, 0, "ending a task needs no free permit");
-        hub.method_started(worker, Method::ClaimExecution, &none);
-        assert_eq!(hub.permitted_calls().1, 1);
-        hub.run_ended(worker, run);
-        hub.method_started(worker, Method::ClaimExecution, &none);
-        assert_eq!(hub.permitted_calls().1, 1);
     }
 }
