@@ -120,8 +120,6 @@ pub struct Counts {
     pub runs: Runs,
     /// Completions that somebody listened to.
     pub completions: Completions,
-    /// Renewals that a starved process sent late.
-    pub starved: u64,
     /// Writes that were acknowledged and that a replica lacked.
     pub lost_writes: u64,
     /// Executions created.

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::{Broken, Judge, Publishes, Server, SubscriptionNo, Unanswered, payload};
 use crate::deviation::Deviations;
 use crate::intern::{ExecutionNo, Interner};
-use crate::invariant::Invariant;
 use crate::message::{Message, Reply};
 use crate::method::Method;
 use crate::script;
@@ -88,11 +87,6 @@ impl Immediate {
     /// What messages have ever broken: invariant, case, and the script with its result; nothing without a judge.
     pub fn ever_broken(&self) -> BTreeSet<String> {
         lock(&self.inner).judge.as_ref().map(|judge| judge.ever().clone()).unwrap_or_default()
-    }
-
-    /// How often each invariant was looked at where there was something to look at; nothing without a judge.
-    pub fn looks(&self) -> Vec<(Invariant, u64)> {
-        lock(&self.inner).judge.iter().flat_map(Judge::looks).collect()
     }
 
     /// Moves the server's clock, backwards too.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::invariant::{Checker, Invariant, Violation};
+use crate::invariant::{Checker, Violation};
 use crate::message::{Message, Reply};
 use crate::store::Store;
 use crate::time::ServerTime;
@@ -44,10 +44,5 @@ impl Judge {
     /// What was ever broken: invariant, case, and the script with its result.
     pub fn ever(&self) -> &BTreeSet<String> {
         &self.ever
-    }
-
-    /// How often each invariant was looked at where there was something to look at.
-    pub fn looks(&self) -> impl Iterator<Item = (Invariant, u64)> + '_ {
-        self.checker.checked()
     }
 }

@@ -63,7 +63,6 @@ impl World {
     ) {
         if self.seats[party].starved_until > self.now && flight.load.is_renewal() {
             let until = self.seats[party].starved_until;
-            self.counts.starved += 1;
             let held = self.held_back.insert(((task, party), wait, flight, call));
             self.schedule(until, party, Event::Send(held));
             return;
