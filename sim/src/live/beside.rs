@@ -28,7 +28,7 @@ impl Beside for Unit {
 
     fn performed(&self, tag: &Tag, message: &Message, reply: &Reply, model: &Performed<'_>) {
         if let (Self::Message(shadow), Some(held)) = (self, tag.downcast_ref::<HeldBack>()) {
-            lock(shadow).deliver(model.now, held, message, reply.label(), model.store, model.ids, model.touched);
+            lock(shadow).deliver(model.now, held, message, reply, model.store, model.ids, model.touched);
         }
     }
 

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::message::Message;
+use claimlab_model::message::{Answered, Message, Reply};
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use ff_core::partition::PartitionConfig;
@@ -244,7 +244,7 @@ impl Shadow {
         now: ServerTime,
         held: &HeldBack,
         message: &Message,
-        outcome: &str,
+        model: &Reply,
         store: &Store,
         ids: &Interner,
         touched: &BTreeSet<ExecutionNo>,
@@ -252,8 +252,9 @@ impl Shadow {
         if self.record.is_over() {
             return;
         }
+        let outcome = model.label();
         self.record.message(message.name(), outcome);
-        match self.try_deliver(now, held, store, ids, touched) {
+        match self.try_deliver(now, held, model, store, ids, touched) {
             Ok(state) if state.is_empty() => {}
             Ok(state) => {
                 let text = format!("after {} at server time {now}: {outcome} on the model", message.name());
@@ -267,13 +268,25 @@ impl Shadow {
         &mut self,
         now: ServerTime,
         held: &HeldBack,
+        model: &Reply,
         store: &Store,
         ids: &Interner,
         touched: &BTreeSet<ExecutionNo>,
     ) -> Result<Vec<super::keyspace::Difference>, Error> {
         self.now = now;
         self.twin.set_server_clock(now)?;
-        let reply = self.ways[held.line].perform(&held.bytes, held.commands).map_err(Error::Gate)?;
+        let mut reply = self.ways[held.line].perform(&held.bytes, held.commands).map_err(Error::Gate)?;
+        // A set has no order; its client asks about each member in the order in which it heard of them.
+        let names: Vec<String> = match model {
+            Reply::Answered(Answered::Executions(members)) => {
+                members.iter().map(|number| ids.execution_name(*number).to_string()).collect()
+            }
+            Reply::Answered(Answered::Ids(members)) => members.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
+        if !names.is_empty() {
+            reply = resp::in_order(reply, &names);
+        }
         // A second delivery's reply goes nowhere.
         let _ = held.reply.set(reply);
         self.twin.differences(now, store, ids, touched)

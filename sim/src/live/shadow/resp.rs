@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
+use redis::Value;
+
 /// One command as a client sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -78,6 +80,43 @@ impl ServerSide {
     }
 }
 
+/// A set's members in another order, in which the server might as well have given them: by their place in a list, those
+/// that the list does not name last. Any other reply stays as it came.
+pub fn in_order(reply: Vec<u8>, names: &[String]) -> Vec<u8> {
+    let (head, mark, mut members) = match redis::parse_redis_value(&reply) {
+        // SSCAN: a cursor, then the members.
+        Ok(Value::Array(parts)) => match <[Value; 2]>::try_from(parts) {
+            Ok([Value::BulkString(cursor), Value::Array(members)]) => {
+                ([b"*2\r\n".to_vec(), bulk(&cursor)].concat(), '*', members)
+            }
+            Ok(both) => (Vec::new(), '*', both.into()),
+            Err(members) => (Vec::new(), '*', members),
+        },
+        Ok(Value::Set(members)) => (Vec::new(), '~', members),
+        _ => return reply,
+    };
+    let place = |member: &Value| match member {
+        Value::BulkString(text) => Some(names.iter().position(|name| name.as_bytes() == text).unwrap_or(names.len())),
+        _ => None,
+    };
+    if members.iter().any(|member| place(member).is_none()) {
+        return reply;
+    }
+    members.sort_by_key(place);
+    let mut bytes = head;
+    bytes.extend(format!("{mark}{}\r\n", members.len()).into_bytes());
+    for member in &members {
+        if let Value::BulkString(text) = member {
+            bytes.extend(bulk(text));
+        }
+    }
+    bytes
+}
+
+fn bulk(text: &[u8]) -> Vec<u8> {
+    [format!("${}\r\n", text.len()).as_bytes(), text, b"\r\n"].concat()
+}
+
 /// Keeps what passes.
 struct Heard<'a> {
     stream: &'a mut TcpStream,
@@ -105,6 +144,23 @@ mod tests {
         assert_eq!(found.bytes, whole);
         for length in 0..whole.len() {
             assert_eq!(command(&whole[..length]).unwrap(), None, "of {length} bytes");
+        }
+    }
+
+    #[test]
+    fn members_come_in_the_order_that_is_asked_for() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        let scanned = b"*2\r\n$1\r\n0\r\n*3\r\n$1\r\nc\r\n$1\r\nb\r\n$1\r\na\r\n".to_vec();
+        let ordered = b"*2\r\n$1\r\n0\r\n*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n".to_vec();
+        assert_eq!(in_order(scanned, &names), ordered);
+        let members = b"*2\r\n$1\r\nb\r\n$1\r\na\r\n".to_vec();
+        assert_eq!(in_order(members, &names), b"*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    }
+
+    #[test]
+    fn a_reply_that_is_no_set_stays_as_it_came() {
+        for reply in [&b":1\r\n"[..], b"-ERR no\r\n", b"*2\r\n:1\r\n$1\r\na\r\n"] {
+            assert_eq!(in_order(reply.to_vec(), &["a".to_owned()]), reply);
         }
     }
 
