@@ -86,7 +86,7 @@ switches! {
     BugGrantBesideGrant "bug-grant-beside-grant",
     /// A grant is kept ten times as long as its caller asked.
     BugGrantOutlivesTtl "bug-grant-outlives-ttl",
-    /// Delayed work is promoted before it is due.
+    /// Delayed work is listed and promoted before it is due.
     BugPromoteEarly "bug-promote-early",
     /// A completion's result is not stored.
     BugCompleteForgetsResult "bug-complete-forgets-result",
@@ -126,7 +126,7 @@ switches! {
     BugSignalResumesNothing "bug-signal-resumes-nothing",
     /// An operator's resume leaves the suspension open.
     BugResumeKeepsSuspension "bug-resume-keeps-suspension",
-    /// A suspension ends before its timeout.
+    /// A suspension is listed and ended before its timeout.
     BugSuspensionTimeoutEarly "bug-suspension-timeout-early",
     /// A creation does not look at its idempotency key or id.
     BugCreateIgnoresKey "bug-create-ignores-key",
@@ -140,6 +140,46 @@ switches! {
     BugResolveAny "bug-resolve-any",
     /// A success of an upstream skips what waits for it.
     BugResolveSkipsOnSuccess "bug-resolve-skips-on-success",
+    /// A reclaim gives its lease the id of the one before.
+    BugReclaimKeepsLeaseId "bug-reclaim-keeps-lease-id",
+    /// A reclaim does not delete its grant.
+    BugReclaimKeepsGrant "bug-reclaim-keeps-grant",
+    /// A revoked lease is not reclaimed.
+    BugReclaimRefusesRevoked "bug-reclaim-refuses-revoked",
+    /// A renewal says that the lease was acquired just now.
+    BugRenewRestampsAcquisition "bug-renew-restamps-acquisition",
+    /// A renewal that is refused as stale extends the lease all the same.
+    BugRefusedRenewalExtends "bug-refused-renewal-extends",
+    /// A lease is kept a thousand times as long as its holder asked.
+    BugLeaseOutlivesTtl "bug-lease-outlives-ttl",
+    /// A claim or reclaim needs no grant.
+    BugClaimNeedsNoGrant "bug-claim-needs-no-grant",
+    /// The attempt of a suspended execution is still called running.
+    BugSuspendKeepsRunning "bug-suspend-keeps-running",
+    /// What is promoted is still called delayed.
+    BugPromoteKeepsPublicState "bug-promote-keeps-public-state",
+    /// Due work is answered as not due.
+    BugPromoteForgets "bug-promote-forgets",
+    /// A creation forgets its delay.
+    BugCreateIgnoresDelay "bug-create-ignores-delay",
+    /// The last failure ends the execution and is answered as a refusal.
+    BugFailAtCapRefuses "bug-fail-at-cap-refuses",
+    /// A completion ends the first attempt, whichever is current.
+    BugCompleteEndsFirstAttempt "bug-complete-ends-first-attempt",
+    /// `execution_deadline` is never left.
+    BugKeepsDeadline "bug-keeps-deadline",
+    /// A signal that satisfies a condition is only appended.
+    BugSignalSatisfiesNothing "bug-signal-satisfies-nothing",
+    /// The cancel of a flow leaves out its last member.
+    BugFlowCancelForgetsMember "bug-flow-cancel-forgets-member",
+    /// The last success does not release what waits for it.
+    BugResolveForgetsRelease "bug-resolve-forgets-release",
+    /// A budget that has reached its hard limit is read and not heeded. Of the scheduler.
+    BugBudgetUnheeded "bug-budget-unheeded",
+    /// A worker claims although all its permits are taken. Of the native worker.
+    BugWorkerClaimsSaturated "bug-worker-claims-saturated",
+    /// A worker leaves out the last partition of each window. Of the native worker.
+    BugWorkerSkipsPartition "bug-worker-skips-partition",
     /// `cancel` by handle checks the lease as the other fenced writes do.
     FixFenceHandleCancel "fix-fence-handle-cancel",
     /// Blocking refuses an execution that holds a live grant.

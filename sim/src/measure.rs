@@ -1,8 +1,9 @@
 //! Measures the checks: which planted defect is seen by which invariant, after how many worlds and how much time.
 //!
 //! In go scenarios with the findings that each accepts; each defect is planted into their worlds, one after the other,
-//! until a cause is met that none of these findings knows. A trial does so from seeds of its own; a control plants
-//! nothing and must meet nothing.
+//! until the verdict on the worlds of one scenario is red: by a cause that none of these findings knows, by one that
+//! comes more often than its finding allows, or by a measure over its bound. A trial does so from seeds of its own; a
+//! control plants nothing and must see nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,9 @@ use claimlab_model::deviation::Deviation;
 use claimlab_model::invariant::Invariant;
 use serde::Serialize;
 
-use crate::judge::Finding;
-use crate::outcome::{Cause, Outcome};
+use crate::campaign::Summary;
+use crate::judge::{Finding, Verdict};
+use crate::outcome::Cause;
 use crate::plan::draw;
 use crate::run;
 use crate::scenario::Scenario;
@@ -34,10 +36,44 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The causes of an outcome that no accepted finding knows.
-    fn unknown(&self, outcome: &Outcome) -> BTreeSet<Cause> {
-        let causes = outcome.violations.iter().map(|violation| violation.cause());
-        causes.filter(|cause| !self.accepted.iter().any(|finding| finding.knows(cause))).collect()
+    /// What is red in the worlds of a summary; nothing where the verdict is not red.
+    fn red(&self, worlds: &Summary) -> BTreeSet<Red> {
+        let Verdict { unexpected, known, exceeded, .. } =
+            worlds.verdict(&self.accepted, &[], &self.scenario.bounds, false);
+        let too_often = known.into_iter().filter(|known| known.is_too_often).filter_map(|known| {
+            let finding = self.accepted.iter().find(|finding| finding.id == known.id)?;
+            Some(Red::TooOften { invariant: finding.invariant.clone(), finding: known.id })
+        });
+        let unknown = unexpected.into_iter().map(Red::Unknown);
+        unknown.chain(too_often).chain(exceeded.into_iter().map(|measure| Red::Exceeded(measure.id))).collect()
+    }
+}
+
+/// One reason for a red verdict.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Red {
+    /// A cause that no accepted finding knows.
+    Unknown(Cause),
+    /// An accepted finding that came more often than it may.
+    TooOften {
+        /// The promise that it breaks.
+        invariant: String,
+        /// Its id.
+        finding: String,
+    },
+    /// A measure over its bound, by its id.
+    Exceeded(&'static str),
+}
+
+impl Red {
+    /// The id of the invariant or of the measure that shows it.
+    pub fn by(&self) -> &str {
+        match self {
+            Self::Unknown(cause) => cause.invariant.id(),
+            Self::TooOften { invariant, .. } => invariant,
+            Self::Exceeded(measure) => measure,
+        }
     }
 }
 
@@ -49,6 +85,9 @@ pub struct Options {
     pub time: Duration,
     /// A trial ends unseen after so many worlds.
     pub worlds: u64,
+    /// Whether a trial that has seen its defect goes on to the end of its round of scenarios, which names more of the
+    /// invariants that see it. Worlds and time are those to the first sight.
+    pub whole_rounds: bool,
     /// Trials at once.
     pub jobs: usize,
     /// Set to end early.
@@ -58,14 +97,14 @@ pub struct Options {
 /// One trial of one defect.
 #[derive(Clone, Debug, Serialize)]
 pub struct Trial {
-    /// Worlds that were run.
+    /// Worlds that were run until something was red, or all.
     pub worlds: u64,
-    /// Real time, in milliseconds.
+    /// Real time of these worlds, in milliseconds.
     pub ms: u64,
-    /// The scenario and the seed that showed it; none where nothing did.
+    /// The scenario and the seed that showed it first; none where nothing did.
     pub shown_by: Option<(String, u64)>,
-    /// The causes that were met there and that nobody knows.
-    pub causes: BTreeSet<Cause>,
+    /// Why the verdict is red there, and on the other scenarios of that round where they were run.
+    pub red: BTreeSet<Red>,
 }
 
 /// What became of one defect; the control has none.
@@ -83,12 +122,12 @@ impl Row {
         self.trials.iter().all(|trial| trial.shown_by.is_some())
     }
 
-    /// In how many trials each invariant was broken.
-    pub fn invariants(&self) -> BTreeMap<&'static str, usize> {
+    /// In how many trials each invariant, or each measure with a bound, has shown it.
+    pub fn seen_by(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for trial in &self.trials {
-            let broken: BTreeSet<&str> = trial.causes.iter().map(|cause| cause.invariant.id()).collect();
-            broken.into_iter().for_each(|invariant| *counts.entry(invariant).or_default() += 1);
+            let by: BTreeSet<&str> = trial.red.iter().map(Red::by).collect();
+            by.into_iter().for_each(|id| *counts.entry(id).or_default() += 1);
         }
         counts
     }
@@ -104,7 +143,7 @@ impl Row {
 
 /// The invariants that no planted defect has broken.
 pub fn unbroken(rows: &[Row]) -> Vec<Invariant> {
-    let broken: BTreeSet<&str> = rows.iter().flat_map(|row| row.invariants().into_keys()).collect();
+    let broken: BTreeSet<&str> = rows.iter().flat_map(|row| row.seen_by().into_keys()).collect();
     Invariant::ALL.iter().copied().filter(|invariant| !broken.contains(invariant.id())).collect()
 }
 
@@ -148,24 +187,29 @@ pub fn measure(
 
 fn try_once(subjects: &[Subject], defect: Option<Deviation>, trial: u64, options: &Options) -> Trial {
     let stopwatch = Stopwatch::start();
-    let mut worlds = 0;
-    let ms = |stopwatch: Stopwatch| u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut done = Trial { worlds: 0, ms: 0, shown_by: None, red: BTreeSet::new() };
+    let mut summaries: Vec<Summary> = subjects.iter().map(|subject| Summary::of(&subject.scenario.name)).collect();
     for round in 0.. {
-        for subject in subjects {
-            let is_over = worlds >= options.worlds || stopwatch.elapsed() >= options.time;
-            if is_over || options.stop.load(Ordering::Relaxed) {
-                return Trial { worlds, ms: ms(stopwatch), shown_by: None, causes: BTreeSet::new() };
+        for (subject, summary) in subjects.iter().zip(&mut summaries) {
+            let is_shown = done.shown_by.is_some();
+            let is_over = done.worlds >= options.worlds || stopwatch.elapsed() >= options.time;
+            if options.stop.load(Ordering::Relaxed) || !is_shown && is_over || is_shown && !options.whole_rounds {
+                return done;
             }
             let mut scenario = subject.scenario.clone();
             scenario.deviations.extend(defect);
             let seed = trial * SEEDS_APART + round;
-            worlds += 1;
-            let outcome = run::run(&Arc::new(draw(&scenario, seed)), world::Options::default());
-            let causes = subject.unknown(&outcome);
-            if !causes.is_empty() {
-                let shown_by = Some((scenario.name, seed));
-                return Trial { worlds, ms: ms(stopwatch), shown_by, causes };
+            summary.add(seed, &run::run(&Arc::new(draw(&scenario, seed)), world::Options::default()));
+            let red = subject.red(summary);
+            if !is_shown {
+                done.worlds += 1;
+                done.ms = u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX);
+                done.shown_by = (!red.is_empty()).then_some((scenario.name, seed));
             }
+            done.red.extend(red);
+        }
+        if done.shown_by.is_some() {
+            return done;
         }
     }
     unreachable!("rounds never end by themselves")

@@ -39,6 +39,7 @@ pub enum Extra {
     Signals = 8,
     Later = 9,
     Habits = 10,
+    Again = 11,
 }
 
 /// One stream.

@@ -22,7 +22,14 @@ fn measured(defects: &[Deviation]) -> Vec<Row> {
     };
     let subjects: Vec<Subject> = scenarios::all().into_iter().map(subject).collect();
     let worlds = subjects.len() as u64;
-    let options = Options { trials: 1, time: Duration::MAX, worlds, jobs: 2, stop: Arc::new(AtomicBool::new(false)) };
+    let options = Options {
+        trials: 1,
+        time: Duration::MAX,
+        worlds,
+        whole_rounds: false,
+        jobs: 2,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
     measure(&subjects, defects, &options, |_| {})
 }
 
@@ -58,9 +65,9 @@ const SEEN: [(&str, &str); 24] = [
 fn planted_defects_are_seen_in_one_world_of_each_scenario_and_nothing_without_them() {
     let named = |name: &str| Deviation::ALL.iter().copied().find(|deviation| deviation.name() == name).unwrap();
     let rows = measured(&SEEN.map(|(name, _)| named(name)));
-    assert_eq!(rows[0].trials[0].causes, BTreeSet::new(), "the control");
+    assert_eq!(rows[0].trials[0].red, BTreeSet::new(), "the control");
     assert_eq!(rows[0].trials[0].worlds, scenarios::all().len() as u64);
     for (row, (name, invariant)) in rows[1..].iter().zip(SEEN) {
-        assert!(row.invariants().contains_key(invariant), "{name}: {row:?}");
+        assert!(row.seen_by().contains_key(invariant), "{name}: {row:?}");
     }
 }

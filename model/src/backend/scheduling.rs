@@ -21,6 +21,7 @@ use ff_core::types::{BudgetId, ExecutionId, QuotaPolicyId, TimestampMs};
 
 use super::ModelBackend;
 use super::error::{self, during};
+use crate::deviation::Deviation;
 use crate::message::{Command, Message, Place, Reply};
 use crate::port::Server;
 use crate::store::IndexKey;
@@ -214,7 +215,8 @@ impl<S: Server> ModelBackend<S> {
     async fn breach_of(&self, name: &str, budget: &BudgetId) -> Result<Option<String>, EngineError> {
         let read = self.read_budget_usage_and_limits(budget).await;
         let snapshot = read.map_err(|failed| backend_context(failed, format!("budget_checker read {name}")))?;
-        let breach = snapshot.hard_limits_with_usage().find(|(_, used, limit)| used >= limit);
+        let is_heeded = !self.server.deviations().has(Deviation::BugBudgetUnheeded);
+        let breach = snapshot.hard_limits_with_usage().find(|(_, used, limit)| used >= limit && is_heeded);
         Ok(breach.map(|(dimension, used, limit)| format!("budget ff:budget:{name}:usage: {dimension} {used}/{limit}")))
     }
 

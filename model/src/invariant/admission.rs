@@ -56,7 +56,9 @@ impl Check for OfAdmission {
                 (_, Reply::Done(Done::Leased(_))) => self.check_cap(notes, step),
                 _ => {}
             },
-            Seen::Command { store, command: Command::BudgetUsage(place), .. } => self.read_budget(store, *place),
+            Seen::Command { store, command: Command::BudgetUsage(place) | Command::BudgetUsed(place, _), .. } => {
+                self.read_budget(store, *place);
+            }
             Seen::Command { store, command: Command::SetConcurrency(place, _), .. } => {
                 self.quotas.entry(*place).or_default().counter = counter(store, *place);
             }
@@ -84,9 +86,20 @@ impl OfAdmission {
         slots.held.insert(step.execution);
         slots.admitted.insert(step.execution);
         slots.counter = counter(step.store, args.place);
+        // What the quota itself has counted is enough to refuse, however far that is from the truth.
+        let (taken, cap) = (slots.counter, args.concurrency_cap);
+        let is_over = cap > 0 && taken > i64::try_from(cap).unwrap_or(i64::MAX);
+        notes.look(Invariant::S41, if cap > 0 { Look::at(!is_over, "counted") } else { Look::Vacuous }, || {
+            format!("admitted as number {taken} by the quota's own counter, and {cap} are allowed")
+        });
         if args.rate_limit == 0 {
             return;
         }
+        let quota = step.store.quotas().get(args.place);
+        let inside = quota.and_then(|quota| quota.windows.get(&args.dimension)).map_or(0, |inside| inside.len() as u64);
+        notes.look(Invariant::S42, Look::at(inside <= args.rate_limit, "counted"), || {
+            format!("admitted as number {inside} of the quota's own window, and {} are allowed", args.rate_limit)
+        });
         let length = i64::try_from(args.window_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         let at = args.now.0;
         let times = slots.times.entry(args.dimension.clone()).or_default();

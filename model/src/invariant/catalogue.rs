@@ -223,9 +223,9 @@ catalogue! {
         "a terminal execution has no lease",
     S40 State ["earlier-result", "no-result", "another-result"]
         "a successful execution's result is the payload of the completion that succeeded",
-    S41 History ["exceeded"]
+    S41 History ["exceeded", "counted"]
         "of the executions that a quota admitted, no more than its cap have a live grant or lease at any time",
-    S42 History ["exceeded"]
+    S42 History ["exceeded", "counted"]
         "a quota admits no more than its rate within any window, by the clocks of those who ask",
     S43 History ["breached"]
         "nothing is granted whose budget was read to have reached a hard limit",
@@ -245,7 +245,7 @@ catalogue! {
         "an execution's own policy is obeyed over any caller's default",
     S51 History ["for-ever", "hidden-effect"]
         "an error that says to try again is not the answer for ever, and one that says to give up has had no effect",
-    S52 History ["claimed", "resumed", "reclaimed"]
+    S52 History ["claimed", "resumed", "reclaimed", "forgotten"]
         "no member of a flow is given a lease after the flow's cancel was answered",
     L01 Liveness ["unclaimed"]
         "ready work is claimed by the next polls",

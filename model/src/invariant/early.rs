@@ -1,6 +1,6 @@
 //! Nothing before its time: delays, dependencies, and the members of a flow that was cancelled.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ff_core::contracts::EdgeDependencyPolicy;
 use ff_core::state::{EligibilityState, LifecyclePhase, TerminalOutcome};
@@ -17,8 +17,8 @@ use crate::store::{Core, Execution, Store};
 /// The checks of what must not happen before something else has.
 #[derive(Default)]
 pub(super) struct OfOrder {
-    /// Members of flows whose cancel was answered.
-    cancelled: BTreeSet<ExecutionNo>,
+    /// Members of flows whose cancel was answered, and whether the answer names them.
+    cancelled: BTreeMap<ExecutionNo, bool>,
 }
 
 impl Check for OfOrder {
@@ -28,9 +28,10 @@ impl Check for OfOrder {
 
     fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
         match seen {
-            Seen::Script { script: Script::Flow(flow), reply: Reply::Done(Done::Cancelled(members)), .. } => {
-                debug_assert!(matches!(**flow, FlowScript::Cancel { .. }), "only a flow's cancel answers its members");
-                self.cancelled.extend(members);
+            Seen::Script { store, script: Script::Flow(flow), reply: Reply::Done(Done::Cancelled(told)), .. } => {
+                let FlowScript::Cancel { place, .. } = &**flow else { return };
+                let all = store.flow(place.partition, &place.flow).map_or(&[][..], |flow| &flow.members);
+                self.cancelled.extend(all.iter().map(|member| (*member, told.contains(member))));
             }
             Seen::Step(step, promised) => {
                 check_delay(notes, step, promised);
@@ -48,12 +49,15 @@ impl OfOrder {
         if found.core.flow.is_none() {
             return;
         }
+        let cancelled = self.cancelled.get(&step.execution);
         let case = match step.script {
+            // Nobody will cancel it.
+            _ if cancelled == Some(&false) => "forgotten",
             Script::Reclaim(_) => "reclaimed",
             Script::ClaimResumed(_) => "resumed",
             _ => "claimed",
         };
-        let look = Look::at(!self.cancelled.contains(&step.execution), case);
+        let look = Look::at(cancelled.is_none(), case);
         notes.look(Invariant::S52, look, || {
             format!("{} gave a lease on a member of a flow whose cancel had been answered", step.script.name())
         });

@@ -1,6 +1,6 @@
 //! What the replies so far have promised about one execution; bounded, whatever happens to it.
 
-use ff_core::state::{LifecyclePhase, OwnershipState, PublicState};
+use ff_core::state::{LifecyclePhase, OwnershipState};
 use ff_core::types::{AttemptIndex, LeaseFence, LeaseId};
 
 use super::check::Step;
@@ -124,8 +124,9 @@ impl Promised {
         let Reply::Done(done) = step.reply else { return };
         let resumes = |delay_ms: u64| (delay_ms > 0).then(|| (Score::after(step.now.ms(), delay_ms), "resumed"));
         match (step.script, done) {
-            (Script::Create(args), Done::Created(PublicState::Delayed)) => {
-                self.not_before = args.delay_until.map(|until| (Score::at_ms(until.0), "created"));
+            (Script::Create(args), Done::Created(_)) => {
+                let until = args.delay_until.map(|until| Score::at_ms(until.0));
+                self.not_before = until.filter(|until| !until.is_due(step.now.ms())).map(|until| (until, "created"));
             }
             (Script::Delay { until, .. }, _) => self.not_before = Some((Score::at_ms(until.0), "delayed")),
             (_, Done::RetryScheduled(due)) => self.not_before = Some((*due, "retry")),

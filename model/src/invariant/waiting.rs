@@ -87,15 +87,19 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime
         }
         let blocked = lanes.iter().flat_map(|lane| {
             [
-                (IndexKey::BlockedDependencies(*lane), DueStep::Resolution),
-                (IndexKey::BlockedRoute(*lane), DueStep::UnblockOfRoute),
-                (IndexKey::BlockedBudget(*lane), DueStep::UnblockOfBudget),
-                (IndexKey::BlockedQuota(*lane), DueStep::UnblockOfQuota),
+                (*lane, IndexKey::BlockedDependencies(*lane), DueStep::Resolution),
+                (*lane, IndexKey::BlockedRoute(*lane), DueStep::UnblockOfRoute),
+                (*lane, IndexKey::BlockedBudget(*lane), DueStep::UnblockOfBudget),
+                (*lane, IndexKey::BlockedQuota(*lane), DueStep::UnblockOfQuota),
             ]
         });
-        for (key, step) in blocked {
+        for (lane, key, step) in blocked {
             for (_, number) in store.range(partition, key) {
                 let Some(execution) = store.execution(number) else { continue };
+                // An entry that an execution has left behind says nothing of what it waits for now.
+                if IndexKey::blocked_by(execution.core.vector.eligibility_state, lane) != Some(key) {
+                    continue;
+                }
                 if let Some(since_ms) = cleared_since(store, execution, step, now) {
                     add(step, number, since_ms);
                 }

@@ -104,6 +104,7 @@ pub(super) fn check_grant(store: &Store, taker: &Taker) -> Result<(), Refusal> {
     let grant = store.execution(taker.execution).and_then(|found: &Execution| found.grant.as_ref());
     match grant {
         Some(grant) if grant.worker == taker.worker || ignore_worker => Ok(()),
+        None if store.deviations().has(Deviation::BugClaimNeedsNoGrant) => Ok(()),
         _ => Err(Refusal::InvalidClaimGrant),
     }
 }
@@ -153,15 +154,19 @@ pub(super) fn install_lease(
     attempt_id: AttemptId,
     also: impl FnOnce(&mut Core),
 ) -> LeaseFence {
-    let expires_at = now.plus_ms(taker.ttl_ms);
-    let keep_epoch = store.deviations().has(Deviation::BugReclaimKeepsEpoch);
+    let deviations = store.deviations();
+    let times = if deviations.has(Deviation::BugLeaseOutlivesTtl) { 1_000 } else { 1 };
+    let expires_at = now.plus_ms(taker.ttl_ms.saturating_mul(times));
+    let keep_epoch = deviations.has(Deviation::BugReclaimKeepsEpoch);
     let core = store.execution(taker.execution).map(|found| &found.core);
     let reclaiming = core.is_some_and(|core| core.vector.lifecycle_phase == LifecyclePhase::Active);
     let epoch = core.map_or_else(Default::default, |core| core.current_lease_epoch.0);
-    let keeps_claimed = !reclaiming && epoch > 0 && store.deviations().has(Deviation::BugClaimKeepsEpoch);
+    let keeps_claimed = !reclaiming && epoch > 0 && deviations.has(Deviation::BugClaimKeepsEpoch);
+    let kept_id = core.and_then(|core| core.current_lease_id.clone());
+    let kept_id = kept_id.filter(|_| reclaiming && deviations.has(Deviation::BugReclaimKeepsLeaseId));
     let epoch = if keep_epoch && reclaiming || keeps_claimed { epoch } else { epoch + 1 };
     let fence = LeaseFence {
-        lease_id: taker.lease_id.clone(),
+        lease_id: kept_id.unwrap_or_else(|| taker.lease_id.clone()),
         lease_epoch: ff_core::types::LeaseEpoch::new(epoch),
         attempt_id,
     };
@@ -176,7 +181,7 @@ pub(super) fn install_lease(
     store.edit(taker.execution, |core| {
         core.vector = vector::leased();
         core.detail = crate::store::Detail::None;
-        core.current_lease_id = Some(taker.lease_id.clone());
+        core.current_lease_id = Some(fence.lease_id.clone());
         core.current_lease_epoch = fence.lease_epoch;
         core.current_worker = Some(taker.worker);
         core.current_instance = Some(taker.instance);

@@ -32,7 +32,9 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         return Ok(Done::DuplicateExecution(args.execution));
     }
     let required = required_capabilities(&args.submission)?;
-    let delayed = args.delay_until.filter(|until| ServerTime::trusting_caller(*until) > now);
+    let forgets = store.deviations().has(Deviation::BugCreateIgnoresDelay);
+    let asked = args.delay_until.filter(|_| !forgets);
+    let delayed = asked.filter(|until| ServerTime::trusting_caller(*until) > now);
     let state = match delayed {
         Some(_) => vector::delayed(BlockingReason::WaitingForDelay, AttemptState::PendingFirstAttempt),
         None => vector::eligible(AttemptState::PendingFirstAttempt),
@@ -77,7 +79,7 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
     };
     let score = delayed.map_or_else(|| core.eligible_score(), |until| Score::at_ms(until.0));
     let follows_state = store.deviations().has(Deviation::FixCreateIndexFollowsState);
-    let is_delayed = if follows_state { delayed.is_some() } else { args.delay_until.is_some() };
+    let is_delayed = if follows_state { delayed.is_some() } else { asked.is_some() };
     let index = if is_delayed { IndexKey::Delayed(lane) } else { IndexKey::Eligible(lane) };
     store.create(Execution {
         number: args.execution,

@@ -55,14 +55,18 @@ pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now
         return Ok(Done::Ok("not_delayed_cleaned"));
     }
     let due = core.delay_until.ok_or(Refusal::RuntimeError(COMPARED_WITH_NIL))?;
-    if !due.is_due(now.0) && !store.deviations().has(Deviation::BugPromoteEarly) {
+    let deviations = store.deviations();
+    let is_due = due.is_due(now.0) && !deviations.has(Deviation::BugPromoteForgets);
+    if !is_due && !deviations.has(Deviation::BugPromoteEarly) {
         return Ok(Done::Ok("not_yet_due"));
     }
     let score = core.eligible_score();
     store.edit(number, |core| {
         core.vector.eligibility_state = EligibilityState::EligibleNow;
         core.vector.blocking_reason = BlockingReason::WaitingForWorker;
-        core.vector.public_state = PublicState::Waiting;
+        if !deviations.has(Deviation::BugPromoteKeepsPublicState) {
+            core.vector.public_state = PublicState::Waiting;
+        }
         core.detail = Detail::None;
         core.delay_until = None;
         core.last_transition_at = now;

@@ -118,7 +118,8 @@ pub(super) fn resolve_dependency(store: &mut Store, now: ServerTime, args: &Reso
         return Ok(Done::Resolved("impossible", skip(store, args)));
     }
     let injected = if passes_data { inject(store, args) } else { NOTHING };
-    if remaining == 0 || deviations.has(Deviation::BugResolveAny) {
+    let releases = remaining == 0 && !deviations.has(Deviation::BugResolveForgetsRelease);
+    if releases || deviations.has(Deviation::BugResolveAny) {
         unblock(store, args);
     }
     Ok(Done::Resolved("satisfied", injected))

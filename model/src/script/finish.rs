@@ -4,6 +4,8 @@ use ff_core::policy::RetryPolicy;
 use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, TerminalOutcome};
 
 use super::{Answer, Refusal, fence, vector};
+use ff_core::types::AttemptIndex;
+
 use crate::deviation::Deviation;
 use crate::message::{Done, HandleFields};
 use crate::number::{self, Score};
@@ -87,6 +89,9 @@ pub(super) fn fail_execution(
         terminate(store, now, held);
         let told = if deviations.has(Deviation::BugFailPublishedAsSuccess) { "success" } else { "failed" };
         store.publish(number, told);
+        if deviations.has(Deviation::BugFailAtCapRefuses) {
+            return Err(Refusal::MaxRetriesExhausted(retry_count));
+        }
         return Ok(Done::Ok("terminal_failed"));
     };
     let due = match deviations.has(Deviation::BugRetryIgnoresBackoff) {
@@ -116,7 +121,9 @@ fn end_attempt(
     state: AttemptLifecycle,
     failure: Option<&str>,
 ) {
-    store.write_attempt(held.execution, held.attempt_index, |attempt| {
+    let first = store.deviations().has(Deviation::BugCompleteEndsFirstAttempt);
+    let index = if first { AttemptIndex::new(0) } else { held.attempt_index };
+    store.write_attempt(held.execution, index, |attempt| {
         attempt.state = state;
         attempt.ended_at = Some(now);
         if let Some(failure) = failure {

@@ -4,6 +4,7 @@
 //! None of these touches an execution: each member is cancelled by a call of its own.
 
 use super::{Answer, flow::open_core};
+use crate::deviation::Deviation;
 use crate::intern::ExecutionNo;
 use crate::message::{Done, FlowPlace};
 use crate::number::Score;
@@ -17,12 +18,16 @@ const GRACE_MS: u64 = 30_000;
 /// Ends a flow and answers its members; for `cancel_all` they are owed a cancel from now on.
 pub(super) fn cancel_flow(store: &mut Store, now: ServerTime, place: &FlowPlace, reason: &str, policy: &str) -> Answer {
     open_core(store, place)?;
+    let forgets = store.deviations().has(Deviation::BugFlowCancelForgetsMember);
     let flow = store.flow_mut(place.partition, &place.flow);
     if let Some(core) = &mut flow.core {
         core.cancelled = Some(FlowCancellation { at: now, reason: reason.to_owned(), policy: policy.to_owned() });
         core.last_mutation_at = now.to_wire();
     }
-    let members = flow.members.clone();
+    let mut members = flow.members.clone();
+    if forgets {
+        members.pop();
+    }
     if policy == "cancel_all" && !members.is_empty() {
         for member in &members {
             insert(&mut flow.pending_cancels, *member);

@@ -42,11 +42,19 @@ pub(super) fn renew_lease(
     let current = core.current_attempt_index == Some(held.attempt_index) && core.is_held_by(fence);
     let ignores = deviations.has(Deviation::BugIgnoreFence) || deviations.has(Deviation::BugRenewSkipsFence);
     if !current && !ignores {
+        if deviations.has(Deviation::BugRefusedRenewalExtends) {
+            let expires_at = now.plus_ms(ttl_ms);
+            store.edit(held.execution, |core| core.lease_expires_at = Some(expires_at));
+            store.add(held.execution, IndexKey::LeaseExpiry, Score::at_ms(expires_at.ms()));
+        }
         return Err(Refusal::StaleLease);
     }
     let expires_at = now.plus_ms(ttl_ms);
     store.edit(held.execution, |core| {
         core.lease_last_renewed_at = Some(now);
+        if deviations.has(Deviation::BugRenewRestampsAcquisition) {
+            core.lease_acquired_at = Some(now);
+        }
         core.lease_renewal_deadline = Some(now.plus_ms(claim::renewal_window_ms(ttl_ms)));
         if !deviations.has(Deviation::BugRenewKeepsExpiry) {
             core.lease_expires_at = Some(expires_at);

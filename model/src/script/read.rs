@@ -38,6 +38,8 @@ pub(super) fn range(
     up_to_ms: Option<i64>,
     limit: u32,
 ) -> Vec<(Score, ExecutionNo)> {
+    let early = key.is_listed_early_by().is_some_and(|bug| store.deviations().has(bug));
+    let up_to_ms = up_to_ms.filter(|_| !early);
     let due = store.range(partition, key).take_while(|(score, _)| up_to_ms.is_none_or(|ms| score.is_due(ms)));
     due.take(limit as usize).collect()
 }

@@ -1,6 +1,6 @@
 //! `ff_reclaim_execution`: work is taken from a holder whose lease expired or was revoked.
 
-use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, TerminalOutcome};
+use ff_core::state::{AttemptLifecycle, AttemptState, AttemptType, OwnershipState, TerminalOutcome};
 
 use super::claim;
 use super::{Answer, Refusal, grant, vector};
@@ -19,7 +19,8 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
     let deviations = store.deviations();
     let found = store.visit(args.taker.execution, now).ok_or(Refusal::ExecutionNotFound)?;
     let (phase, ownership) = (found.core.vector.lifecycle_phase, found.core.vector.ownership_state);
-    if !grant::is_reclaimable(phase, ownership, deviations.has(Deviation::BugReclaimLiveLease)) {
+    let is_left = ownership == OwnershipState::LeaseRevoked && deviations.has(Deviation::BugReclaimRefusesRevoked);
+    if is_left || !grant::is_reclaimable(phase, ownership, deviations.has(Deviation::BugReclaimLiveLease)) {
         return Err(Refusal::ExecutionNotReclaimable);
     }
     let cap = found.submission.policy.as_ref().map_or(args.default_cap, |policy| policy.max_reclaim_count);
@@ -32,7 +33,9 @@ pub(super) fn reclaim_execution(store: &mut Store, now: ServerTime, args: &Recla
     }
     let failure = format!("lease_{}", word(ownership));
     claim::check_grant(store, &args.taker)?;
-    claim::consume_grant(store, args.taker.execution);
+    if !deviations.has(Deviation::BugReclaimKeepsGrant) {
+        claim::consume_grant(store, args.taker.execution);
+    }
     if !deviations.has(Deviation::BugReclaimKeepsAttempt) {
         store.write_attempt(args.taker.execution, args.named_attempt, |attempt| {
             attempt.state = AttemptLifecycle::InterruptedReclaimed;

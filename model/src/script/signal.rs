@@ -158,10 +158,11 @@ fn offer_to_tree(
 
 fn offer_to_matchers(store: &mut Store, args: &Signal, partition: u16) -> (&'static str, bool) {
     let (mut matched, mut satisfied) = (false, false);
+    let ignores = store.deviations().has(Deviation::BugSignalSatisfiesNothing);
     store.write_waitpoint(args.execution, partition, &args.waitpoint, |waitpoint| {
         if let Some(condition) = &mut waitpoint.condition {
             matched = condition.offer(&args.name, &args.signal);
-            satisfied = matched && condition.is_satisfied();
+            satisfied = matched && condition.is_satisfied() && !ignores;
         }
     });
     let effect = match (matched, satisfied) {

@@ -1,7 +1,7 @@
 //! `ff_suspend_execution`.
 
 use ff_core::contracts::{ResumeCondition, SuspensionReasonCode};
-use ff_core::state::{AttemptLifecycle, BlockingReason};
+use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason};
 use ff_core::types::WaitpointId;
 
 use super::{Answer, Refusal, fence, vector};
@@ -179,8 +179,12 @@ fn bind_pending(store: &mut Store, now: ServerTime, args: &Suspend, partition: u
 fn park(store: &mut Store, now: ServerTime, args: &Suspend, done: &SuspendDone) {
     let held = &args.held;
     let number = held.execution;
+    let keeps = store.deviations().has(Deviation::BugSuspendKeepsRunning);
     store.edit(number, |core| {
         core.vector = vector::suspended(blocking_reason(args.reason));
+        if keeps {
+            core.vector.attempt_state = AttemptState::RunningAttempt;
+        }
         core.detail = Detail::Suspended(args.reason);
         core.clear_lease();
         core.current_suspension_id = Some(args.suspension.clone());

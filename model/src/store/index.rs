@@ -84,6 +84,16 @@ impl IndexKey {
             Self::Eligible(_) => Some(Deviation::BugKeepsEligibleIndex),
             Self::Suspended(_) => Some(Deviation::BugKeepsSuspendedIndex),
             Self::Terminal(_) => Some(Deviation::BugKeepsTerminalIndex),
+            Self::ExecutionDeadline => Some(Deviation::BugKeepsDeadline),
+            _ => None,
+        }
+    }
+
+    /// The planted defect under which this index lists what is not due.
+    pub(crate) const fn is_listed_early_by(self) -> Option<Deviation> {
+        match self {
+            Self::Delayed(_) => Some(Deviation::BugPromoteEarly),
+            Self::SuspensionTimeout => Some(Deviation::BugSuspensionTimeoutEarly),
             _ => None,
         }
     }

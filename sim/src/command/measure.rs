@@ -39,6 +39,9 @@ pub(super) struct MeasureArguments {
     /// A trial ends unseen after so many worlds [default: as many as the time allows]
     #[arg(long, value_name = "N")]
     worlds: Option<u64>,
+    /// Go on to the end of a round of scenarios after the first sight, to name more of the invariants that see a defect
+    #[arg(long)]
+    whole_rounds: bool,
     /// Trials at once [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -97,6 +100,7 @@ pub(super) fn run(arguments: &MeasureArguments) -> Result<u8, CommandError> {
         trials: arguments.trials,
         time: arguments.time,
         worlds: arguments.worlds.unwrap_or(u64::MAX),
+        whole_rounds: arguments.whole_rounds,
         jobs: arguments.jobs.unwrap_or(cores),
         stop: Arc::clone(&stop),
     };
@@ -136,7 +140,7 @@ fn text(rows: &[Row], judgement: Judgement) -> String {
         let name = row.defect.map_or("the control, which has none", Deviation::name);
         let seen = row.trials.iter().filter(|trial| trial.shown_by.is_some()).count();
         let (worlds, ms) = (row.spread(|trial| trial.worlds), row.spread(|trial| trial.ms));
-        let mut by: Vec<(&str, usize)> = row.invariants().into_iter().collect();
+        let mut by: Vec<(&str, usize)> = row.seen_by().into_iter().collect();
         by.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let by: Vec<&str> = by.into_iter().map(|(invariant, _)| invariant).collect();
         let by = match seen {

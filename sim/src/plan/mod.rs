@@ -193,6 +193,8 @@ pub struct HabitPlan {
     pub repeats: bool,
     /// Grants that it hands to another process of its pool.
     pub hands_over: Ratio,
+    /// Grants that it hands to a process of another pool.
+    pub hands_astray: Ratio,
     /// Grants that it never uses.
     pub leaves: Ratio,
     /// Claims that name another lane.
@@ -250,6 +252,9 @@ pub struct WorkItem {
     /// The budget that is attached to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<String>,
+    /// The id under which it is submitted once more, with the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// What a worker does with it.
     pub task: TaskPlan,
 }

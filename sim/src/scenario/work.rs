@@ -100,6 +100,10 @@ pub struct Work {
     /// Share of executions submitted with a delay.
     #[serde(default)]
     pub submit_delayed: Ratio,
+    /// Share of executions that are submitted once more with the same key and another id, as a submitter does that mints
+    /// an id for each try.
+    #[serde(default)]
+    pub submit_again: Ratio,
     /// Share of executions submitted with a deadline.
     #[serde(default)]
     pub deadline: Ratio,

@@ -73,6 +73,8 @@ pub struct Habits {
     pub repeat: Ratio,
     /// Share of grants that are handed to another process of the same pool.
     pub hand_over: Ratio,
+    /// Share of grants that are handed to a process of another pool, which must not be able to use them.
+    pub hand_astray: Ratio,
     /// Share of grants that nobody ever uses.
     pub leave: Ratio,
     /// Share of claims that name another lane.

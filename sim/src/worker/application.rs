@@ -27,7 +27,9 @@ pub(super) struct Waitpoint {
 }
 
 /// How long after a signal it is sent again.
-const AGAIN_MS: u64 = 400;
+const AGAIN_MS: u64 = 100;
+/// How long after a signal the next one of the same wait is sent.
+const NEXT_MS: u64 = 200;
 
 /// The signals of one suspension: when, how many, and what is sent besides.
 #[derive(Clone, Copy)]
@@ -293,10 +295,11 @@ impl Application {
         }
         for number in 0..count {
             let signal = fresh("idempotency key", &waitpoint);
+            let after_ms = after_ms + u64::from(number) * NEXT_MS;
             if strays.again {
                 self.hand_over(signal.clone(), after_ms + AGAIN_MS);
             }
-            self.hand_over(signal, after_ms + u64::from(number) * AGAIN_MS / 2);
+            self.hand_over(signal, after_ms);
         }
     }
 

@@ -15,6 +15,7 @@ use ff_core::handle_codec;
 use ff_core::partition::{Partition, PartitionFamily, PartitionKey};
 use ff_core::types::{AttemptId, AttemptIndex, ExecutionId, LaneId, LeaseId};
 
+use super::PutDown;
 use super::native::{Permit, Worker};
 use super::task::ClaimedTask;
 use crate::address::About;
@@ -55,7 +56,7 @@ fn is_mismatch(error: &EngineError) -> bool {
 impl Worker {
     /// Scans its window of partitions, grants and claims by itself.
     pub(super) async fn claim_next(&mut self) -> Claimed {
-        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
+        let Some(permit) = self.permit() else { return Ok(None) };
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
         if let Some((id, lane)) = self.surroundings.shelf.take(&self.identity.worker, self.party.number()) {
@@ -101,7 +102,7 @@ impl Worker {
 
     /// Grants by itself, then claims through the grant object that fits the execution.
     pub(super) async fn claim_from_grants(&mut self) -> Claimed {
-        if self.permits.try_acquire().is_none() {
+        if self.permit().is_none() {
             return Ok(None);
         }
         let (lane, window) = (self.next_lane(), self.next_window());
@@ -142,7 +143,7 @@ impl Worker {
     /// Claims what a grant names; errors are returned, not skipped. A worker without a permit leaves the
     /// grant untouched.
     async fn claim_from_grant(&self, lane: LaneId, grant: ClaimGrant) -> Claimed {
-        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
+        let Some(permit) = self.permit() else { return Ok(None) };
         let id = grant.execution_id;
         let (handle, context) = self.claim_either(&id, &lane, self.party.now()).await?;
         Ok(Some(self.task(id, handle, &context, permit)))
@@ -150,7 +151,7 @@ impl Worker {
 
     /// Continues the attempt of what a resume grant names.
     async fn claim_from_resume_grant(&self, grant: ResumeGrant) -> Claimed {
-        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
+        let Some(permit) = self.permit() else { return Ok(None) };
         let id = grant.execution_id;
         let (handle, context) = self.claim_resumed(&id, &grant.lane_id, self.party.now()).await?;
         Ok(Some(self.task(id, handle, &context, permit)))
@@ -204,16 +205,18 @@ impl Worker {
         }
     }
 
-    /// Whether it leaves a grant of its own, to another process of its pool or to nobody.
+    /// Whether it leaves a grant of its own: to another process of its pool, to one of another pool, or to nobody.
     fn gives_away(&self, id: &ExecutionId, lane: &LaneId) -> bool {
         if self.happens(id, "leaves", self.habits.leaves) {
             return true;
         }
-        let hands_over = self.happens(id, "hands over", self.habits.hands_over);
-        if hands_over {
-            self.surroundings.shelf.put(&self.identity.worker, self.party.number(), id.clone(), lane.clone());
+        let is_for_own = self.happens(id, "hands over", self.habits.hands_over);
+        let is_put_down = is_for_own || self.happens(id, "hands astray", self.habits.hands_astray);
+        if is_put_down {
+            let (pool, by) = (self.identity.worker.clone(), self.party.number());
+            self.surroundings.shelf.put(PutDown { pool, by, is_for_own, id: id.clone(), lane: lane.clone() });
         }
-        hands_over
+        is_put_down
     }
 
     /// Whether it does this time what it does now and then.
@@ -236,7 +239,7 @@ impl Worker {
 
     /// Claims whatever the backend finds for it, as `EngineBackend::claim` offers it.
     pub(super) async fn claim_any(&mut self) -> Claimed {
-        let Some(permit) = self.permits.try_acquire() else { return Ok(None) };
+        let Some(permit) = self.permit() else { return Ok(None) };
         let lane = self.next_lane();
         let capabilities = CapabilitySet::new(self.capabilities.iter().cloned());
         let ttl_ms = u32::try_from(self.surroundings.lease_ttl_ms).unwrap_or(u32::MAX);

@@ -80,26 +80,34 @@ impl Ledger {
     }
 }
 
-/// A grant that was put down, with the process that it was issued to.
-type PutDown = (PartyNo, ExecutionId, LaneId);
+/// A grant that was put down.
+#[derive(Debug)]
+struct PutDown {
+    /// The pool that it was issued to.
+    pool: WorkerId,
+    /// The process that it was issued to.
+    by: PartyNo,
+    /// Whether it is for another process of the pool, which may use it; for one of another pool otherwise, which may not.
+    is_for_own: bool,
+    id: ExecutionId,
+    lane: LaneId,
+}
 
-/// Grants that one process had and another one of its pool claims.
+/// Grants that one process had and another one claims with.
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<BTreeMap<String, Vec<PutDown>>>);
+pub struct Shelf(Mutex<Vec<PutDown>>);
 
 impl Shelf {
-    /// Puts a grant down for the others of a pool.
-    fn put(&self, pool: &WorkerId, by: PartyNo, id: ExecutionId, lane: LaneId) {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.entry(pool.as_str().to_owned()).or_default().push((by, id, lane));
+    fn put(&self, grant: PutDown) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(grant);
     }
 
-    /// Takes a grant that another process of a pool has put down.
+    /// Takes the first grant that was put down for this process of a pool.
     fn take(&self, pool: &WorkerId, by: PartyNo) -> Option<(ExecutionId, LaneId)> {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let grants = shelf.get_mut(pool.as_str())?;
-        let position = grants.iter().position(|(owner, ..)| *owner != by)?;
-        let (_, id, lane) = grants.remove(position);
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_for = |grant: &PutDown| grant.by != by && (grant.pool == *pool) == grant.is_for_own;
+        let position = grants.iter().position(is_for)?;
+        let PutDown { id, lane, .. } = grants.remove(position);
         Some((id, lane))
     }
 }

@@ -41,8 +41,12 @@ impl Permits {
         Arc::new(Self(AtomicU32::new(count.max(1))))
     }
 
-    /// Takes a permit if one is free.
-    pub(super) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+    /// Takes a permit if one is free, or all the same.
+    pub(super) fn try_acquire(self: &Arc<Self>, all_the_same: bool) -> Option<Permit> {
+        if all_the_same {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+            return Some(Permit(Arc::clone(self)));
+        }
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1));
         taken.ok().map(|_| Permit(Arc::clone(self)))
     }
@@ -61,7 +65,7 @@ pub(super) struct Worker {
     pub identity: Identity,
     pub capabilities: BTreeSet<String>,
     pub attempt_timeout_ms: Option<u64>,
-    pub permits: Arc<Permits>,
+    permits: Arc<Permits>,
     /// What it does besides what the shipped worker does.
     pub habits: HabitPlan,
     concurrency: u32,
@@ -162,6 +166,11 @@ impl Worker {
         self.party.hub().told(WorkerFact::FoundNothing { polls, missed: missed as u64, all: all as u64 });
     }
 
+    /// A permit for one more task, if there is one.
+    pub(super) fn permit(&self) -> Option<Permit> {
+        self.permits.try_acquire(self.party.deviations().has(Deviation::BugWorkerClaimsSaturated))
+    }
+
     /// Whether it runs less than it may.
     pub(super) fn has_room(&self) -> bool {
         self.party.hub().running(self.party.number()) < self.concurrency
@@ -185,7 +194,8 @@ impl Worker {
         if !stays {
             self.scan_cursor = self.scan_cursor.wrapping_add(chunk);
         }
-        (0..chunk).map(move |step| ((start + step) % partitions) as u16)
+        let skips = u64::from(self.party.deviations().has(Deviation::BugWorkerSkipsPartition));
+        (0..chunk - skips.min(chunk)).map(move |step| ((start + step) % partitions) as u16)
     }
 
     pub(super) async fn register(&self) {

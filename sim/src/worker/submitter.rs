@@ -108,6 +108,9 @@ async fn submit(
     let execution = party.hub().ids().execution(&id);
     party.hub().means_to_run(execution, item.delay_ms.unwrap_or(0));
     acknowledged(party, || backend.create_execution(args(party, item, &id, &lane))).await;
+    if let Some(other) = item.again.as_ref().and_then(|other| ExecutionId::parse(other).ok()) {
+        acknowledged(party, || backend.create_execution(args(party, item, &other, &lane))).await;
+    }
     admission::attach(party, own, item, &id).await;
     if let Some(flow_id) = flow_id {
         flow::add(party, &**backend, flow_id, id.clone()).await;

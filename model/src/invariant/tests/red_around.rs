@@ -151,6 +151,32 @@ impl World {
     fn quota(&self) -> QuotaPlace {
         QuotaPlace { partition: 0, policy: self.uuid() }
     }
+
+    /// A budget that has reached its hard limit, attached to the execution.
+    fn spent_budget(&mut self) -> BudgetPlace {
+        let place = BudgetPlace { partition: 0, budget: self.uuid() };
+        self.fine(Script::CreateBudget(Box::new(CreateBudget {
+            place,
+            scope_type: "lane".into(),
+            scope_id: "default".into(),
+            enforcement_mode: "strict".into(),
+            on_hard_limit: "fail".into(),
+            on_soft_limit: "warn".into(),
+            reset_interval_ms: 0,
+            dimensions: vec![("tokens".into(), 10, 0)],
+            now: self.now.to_wire(),
+        })));
+        self.fine(Script::ReportUsage(Box::new(Spend {
+            place,
+            deltas: vec![("tokens".into(), 10)],
+            now: self.now.to_wire(),
+            dedup: None,
+            execution: None,
+        })));
+        let name = BudgetId(place.budget).to_string();
+        self.store.attach(self.work, |attached| attached.budget_ids = Some(name));
+        place
+    }
 }
 
 #[test]
@@ -160,6 +186,15 @@ fn s32_is_red_when_a_promoter_whose_clock_is_ahead_makes_delayed_work_claimable(
     world.create(|args| args.delay_until = Some(until));
     world.fine(Script::Promote { place: world.place(), lane: world.lane, now: until });
     assert_red(Invariant::S32, world.step(world.granting(|_| ())));
+}
+
+#[test]
+fn s32_is_red_when_a_creation_forgets_its_delay() {
+    assert_red_with(Deviation::BugCreateIgnoresDelay, Invariant::S32, |world| {
+        let until = TimestampMs(START_MS + 60_000);
+        world.create(|args| args.delay_until = Some(until));
+        world.step(world.granting(|_| ()))
+    });
 }
 
 #[test]
@@ -222,6 +257,26 @@ fn s41_is_red_when_a_slot_is_given_back_while_its_execution_runs() {
 }
 
 #[test]
+fn s41_is_red_when_the_quota_admits_beyond_what_it_has_counted_itself() {
+    assert_red_with(Deviation::BugAdmitOverCap, Invariant::S41, |world| {
+        let quota = world.quota();
+        world.fine(world.admitting(quota, 0, 1));
+        world.create(|_| ());
+        world.step(world.admitting(quota, 0, 1))
+    });
+}
+
+#[test]
+fn s42_is_red_when_the_quota_admits_beyond_what_its_own_window_holds() {
+    assert_red_with(Deviation::BugAdmitOverRate, Invariant::S42, |world| {
+        let quota = world.quota();
+        world.fine(world.admitting(quota, 1, 0));
+        world.create(|_| ());
+        world.step(world.admitting(quota, 1, 0))
+    });
+}
+
+#[test]
 fn s42_is_red_when_a_scheduler_whose_clock_is_ahead_empties_the_window() {
     let mut world = World::shipped();
     let quota = world.quota();
@@ -237,30 +292,15 @@ fn s42_is_red_when_a_scheduler_whose_clock_is_ahead_empties_the_window() {
 
 #[test]
 fn s43_is_red_when_work_is_granted_whose_budget_was_read_as_spent() {
-    let mut world = World::shipped();
-    let place = BudgetPlace { partition: 0, budget: world.uuid() };
-    world.fine(Script::CreateBudget(Box::new(CreateBudget {
-        place,
-        scope_type: "lane".into(),
-        scope_id: "default".into(),
-        enforcement_mode: "strict".into(),
-        on_hard_limit: "fail".into(),
-        on_soft_limit: "warn".into(),
-        reset_interval_ms: 0,
-        dimensions: vec![("tokens".into(), 10, 0)],
-        now: world.now.to_wire(),
-    })));
-    world.fine(Script::ReportUsage(Box::new(Spend {
-        place,
-        deltas: vec![("tokens".into(), 10)],
-        now: world.now.to_wire(),
-        dedup: None,
-        execution: None,
-    })));
-    let name = BudgetId(place.budget).to_string();
-    world.store.attach(world.work, |attached| attached.budget_ids = Some(name));
-    world.perform(&Message::Command(Command::BudgetUsage(place)), |_, _| (), None);
-    assert_red(Invariant::S43, world.step(world.granting(|_| ())));
+    // An operator reads all of it, a scheduler each limited dimension.
+    let reads: [fn(BudgetPlace) -> Command; 2] =
+        [Command::BudgetUsage, |place| Command::BudgetUsed(place, "tokens".into())];
+    for read in reads {
+        let mut world = World::shipped();
+        let place = world.spent_budget();
+        world.perform(&Message::Command(read(place)), |_, _| (), None);
+        assert_red(Invariant::S43, world.step(world.granting(|_| ())));
+    }
 }
 
 #[test]
@@ -388,6 +428,18 @@ fn s51_is_red_when_an_answer_says_to_give_up_and_has_ended_the_execution() {
     world.claim();
     world.expire();
     assert_red(Invariant::S51, world.reclaim());
+}
+
+#[test]
+fn s52_is_red_when_a_member_is_claimed_that_the_cancel_of_its_flow_left_out() {
+    let mut world = World::with(Deviations::default().with(Deviation::BugFlowCancelForgetsMember));
+    let (.., flow) = world.chain();
+    world.create(|_| ());
+    let last = FlowScript::AddExecution { place: flow.clone(), execution: world.work };
+    world.fine(Script::Flow(Box::new(last)));
+    world.fine(world.cancelling_flow(&flow));
+    world.fine(world.granting(|_| ()));
+    assert_red(Invariant::S52, world.step(world.claiming(|_| ())));
 }
 
 #[test]

@@ -187,6 +187,7 @@ fn draw_habits(scenario: &Scenario, seed: u64, number: u32, player: Player) -> H
     HabitPlan {
         repeats,
         hands_over: habits.hand_over,
+        hands_astray: habits.hand_astray,
         leaves: habits.leave,
         wrong_lane: habits.wrong_lane,
         stale_read: habits.stale_read,
@@ -265,6 +266,9 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
     let quota = attached(scenario.admission.quota, &admission.quotas);
     let budget = attached(scenario.admission.budget, &admission.budgets);
     let spends = budget.clone().map(|budget| (budget, admitted.within_unsigned(admission.spend)));
+    let mut again = Stream::of_extra(seed, Extra::Again, u64::from(key));
+    let is_sent_again = again.chance(work.submit_again);
+    let other = ExecutionId::deterministic_for_flow(&flow, &config, again.uuid());
     let in_flow = Stream::of_extra(seed, Extra::Flow, u64::from(key)).chance(work.flow);
     WorkItem {
         key,
@@ -282,6 +286,7 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
         retryable: work.retryable.clone(),
         quota,
         budget,
+        again: is_sent_again.then(|| other.as_str().to_owned()),
         task: TaskPlan {
             run_ms,
             reports_progress: Stream::of_extra(seed, Extra::Progress, u64::from(key)).chance(work.progress),

@@ -64,7 +64,7 @@ impl Process {
 
     /// The application grants; the shipped worker claims through the grant object that fits.
     pub(super) async fn claim_from_grants(&mut self) -> Claimed {
-        let Some(permit) = self.own.permits.try_acquire() else { return Ok(None) };
+        let Some(permit) = self.own.permit() else { return Ok(None) };
         let (lane, window) = (self.own.next_lane(), self.own.next_window());
         let now = self.own.party.now();
         for index in window {
