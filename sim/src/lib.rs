@@ -30,6 +30,8 @@ pub mod campaign;
 pub mod clock;
 #[cfg(feature = "cli")]
 pub mod command;
+#[cfg(feature = "databases")]
+pub mod databases;
 pub mod engine;
 pub mod history;
 pub mod input;

@@ -30,6 +30,8 @@ struct Slots {
     held: BTreeSet<ExecutionNo>,
     /// Admitted and not seen to have ended, given back or not.
     admitted: BTreeSet<ExecutionNo>,
+    /// Admitted at any time.
+    ever: BTreeSet<ExecutionNo>,
     /// The counter, as it was seen last.
     counter: i64,
     /// Times of the last admission of each execution by the callers' clocks, for each dimension. An admission that was
@@ -85,6 +87,7 @@ impl OfAdmission {
         slots.cap = args.concurrency_cap;
         slots.held.insert(step.execution);
         slots.admitted.insert(step.execution);
+        slots.ever.insert(step.execution);
         slots.counter = counter(step.store, args.place);
         // What the quota itself has counted is enough to refuse, however far that is from the truth.
         let (taken, cap) = (slots.counter, args.concurrency_cap);
@@ -125,7 +128,7 @@ impl OfAdmission {
         slots.counter = left;
         let look = match (was_held, is_effective) {
             (true, _) => Look::at(left >= before - 1, "again"),
-            (false, true) => Look::Broken(if slots.admitted.contains(&execution) { "again" } else { "never-admitted" }),
+            (false, true) => Look::Broken(if slots.ever.contains(&execution) { "again" } else { "never-admitted" }),
             (false, false) => Look::Vacuous,
         };
         notes.look(Invariant::S44, look, || {

@@ -77,7 +77,7 @@ mod live {
                 rows(&mut Valkey::start(server)?, arguments)?
             }
             #[cfg(feature = "databases")]
-            Backend::Sqlite => match databases::in_dev_mode()? {
+            Backend::Sqlite => match super::super::in_dev_mode()? {
                 Some(code) => return Ok(code),
                 None => rows(&mut databases::sqlite()?, arguments)?,
             },
@@ -117,11 +117,7 @@ mod live {
 
     #[cfg(feature = "databases")]
     mod databases {
-        use std::env;
-        use std::process::Command;
-
         use super::Error;
-        use crate::matrix::databases::Error as DatabaseError;
         use crate::matrix::databases::postgres::Postgres;
         use crate::matrix::databases::sqlite::Sqlite;
 
@@ -131,20 +127,6 @@ mod live {
 
         pub(super) fn postgres() -> Result<Postgres, Error> {
             Ok(Postgres::start()?)
-        }
-
-        /// Runs this program again in the development mode that the SQLite backend asks for; gives the exit
-        /// code of the second start where this one is the first.
-        pub(super) fn in_dev_mode() -> Result<Option<u8>, Error> {
-            const VARIABLE: &str = "FF_DEV_MODE";
-            if env::var_os(VARIABLE).is_some() {
-                return Ok(None);
-            }
-            let again = env::current_exe()
-                .and_then(|program| Command::new(program).args(env::args_os().skip(1)).env(VARIABLE, "1").status());
-            let status = again
-                .map_err(|source| DatabaseError::Io { what: "starting this program in development mode", source })?;
-            Ok(Some(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130)))
         }
     }
 }

@@ -4,6 +4,7 @@ mod changes;
 mod conform;
 #[cfg(feature = "live")]
 mod crowd;
+mod databases;
 #[cfg(feature = "live")]
 mod engines;
 mod invariants;
@@ -83,7 +84,7 @@ enum CommandError {
     #[cfg(feature = "live")]
     #[error(transparent)]
     Matrix(#[from] crate::matrix::subject::Error),
-    #[cfg(all(feature = "live", not(feature = "databases")))]
+    #[cfg(not(feature = "databases"))]
     #[error("--backend {backend} needs a build with the database backends: cargo run --features databases -- …")]
     NoDatabases { backend: &'static str },
     #[error("a worker of the shipped SDK needs a build with it: cargo run --release --features sdk -- …")]
@@ -106,6 +107,27 @@ fn under_own_clock() -> Result<Option<u8>, CommandError> {
         return Ok(None);
     }
     Ok(Some(claimlab_valkey::relaunch().map_err(Error::from)?))
+}
+
+/// Goes on in the development mode that the SQLite backend asks for; gives the exit code of the second start where this
+/// one is the first.
+#[cfg(feature = "databases")]
+fn in_dev_mode() -> Result<Option<u8>, CommandError> {
+    use std::env;
+
+    use crate::matrix::databases::Error;
+    use crate::matrix::subject;
+    const VARIABLE: &str = "FF_DEV_MODE";
+    if env::var_os(VARIABLE).is_some() {
+        return Ok(None);
+    }
+    let again = env::current_exe().and_then(|program| {
+        std::process::Command::new(program).args(env::args_os().skip(1)).env(VARIABLE, "1").status()
+    });
+    let status = again.map_err(|source| {
+        subject::Error::Database(Error::Io { what: "starting this program in development mode", source })
+    })?;
+    Ok(Some(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130)))
 }
 
 /// Runs the command line and gives the process's exit code.

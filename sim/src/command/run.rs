@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::changes::Changes;
+use super::databases::{BackendName, How};
 use super::lockstep::UnitName;
 use super::out::Folder;
 use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
@@ -29,7 +30,9 @@ pub(super) const EXAMPLES: &str = "Examples:
   claimlab run scenarios/crash-and-skew.toml --deviation bug-ignore-fence
   claimlab run scenarios/reclaim-storm.toml --workers 16 --seeds 20 --lockstep valkey --calls 2000
   claimlab run scenarios/lost-replies.toml --workers 16 --lockstep valkey --unit message
-                                  each call on a real server too; needs a build with --features live";
+                                  each call on a real server too; needs a build with --features live
+  claimlab run scenarios/databases/sqlite.toml --backend sqlite
+                                  each call on a shipped database; needs a build with --features databases";
 
 /// Seeds of a run without flags.
 const DEFAULT_SEEDS: u64 = 10;
@@ -74,6 +77,9 @@ pub(super) struct RunArguments {
     /// With --lockstep: end each seed after so many compared calls that ran a script
     #[arg(long, value_name = "N", requires = "lockstep")]
     pub(super) calls: Option<u64>,
+    /// Perform each call on this shipped database instead of the model, and judge calls and answers alone
+    #[arg(long, value_enum, value_name = "BACKEND", conflicts_with_all = ["out", "jobs", "time", "lockstep", "deviation"])]
+    backend: Option<BackendName>,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -103,6 +109,11 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, CommandError> {
         return super::lockstep::run(&scenario, seeds(arguments)?, server, arguments.calls, arguments.unit);
     }
     let accepted = judge::accepted(&scenario, &arguments.scenario, arguments.findings.as_deref())?;
+    if let Some(backend) = arguments.backend {
+        let (seeds, file, strict, format) =
+            (seeds(arguments)?, &*arguments.scenario, arguments.strict, arguments.format);
+        return super::databases::run(&scenario, &How { backend, seeds, file, accepted: &accepted, strict, format });
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = arguments.jobs.unwrap_or(cores);
     if !(1..=1_024).contains(&jobs) {

@@ -22,6 +22,7 @@ use super::hub::{PartyNo, TaskNo};
 use super::outgoing::{Load, Outgoing};
 use super::party::Party;
 use super::wait::Ended;
+use crate::clock::TrueTime;
 
 /// What a message carries for the other server; the world hands it on unopened.
 pub type Tag = dyn Any + Send + Sync;
@@ -93,7 +94,32 @@ impl Inline<'_> {
 
     /// What the caller's clock shows.
     pub fn caller_now(&self) -> TimestampMs {
-        self.world.hub.clock(self.party).at(self.world.now).to_wire()
+        self.clock_of(self.party)
+    }
+
+    /// True time.
+    pub fn true_time(&self) -> TrueTime {
+        self.world.now
+    }
+
+    /// The caller.
+    pub fn party(&self) -> PartyNo {
+        self.party
+    }
+
+    /// The kind of party that calls.
+    pub fn role(&self) -> &'static str {
+        self.world.seats[self.party].key.role()
+    }
+
+    /// The caller's name.
+    pub fn name(&self) -> String {
+        self.world.seats[self.party].key.to_string()
+    }
+
+    /// What the clock of any party shows.
+    pub fn clock_of(&self, party: PartyNo) -> TimestampMs {
+        self.world.hub.clock(party).at(self.world.now).to_wire()
     }
 
     /// The next ids that the model's client mints: those that another client minted.

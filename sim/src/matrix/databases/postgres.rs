@@ -77,13 +77,19 @@ async fn empty(pool: &PgPool) -> Result<(), Error> {
     Ok(())
 }
 
+/// Empties every table and gives the backend its secret again.
+///
+/// # Errors
+/// When the database or the backend refuses.
+pub async fn emptied(pool: &PgPool, backend: &PostgresBackend) -> Result<(), Error> {
+    empty(pool).await?;
+    seed(backend).await
+}
+
 impl Subject for Postgres {
     fn empty(&mut self) -> Result<(), subject::Error> {
         let Driven { runtime, backend } = &self.driven;
-        runtime.block_on(async {
-            empty(&self.pool).await?;
-            seed(&**backend).await
-        })?;
+        runtime.block_on(emptied(&self.pool, backend))?;
         Ok(())
     }
 

@@ -132,7 +132,8 @@ fn command(program: &Path, account: Option<Account>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).env("PGDATA", folder.join("data")).env("LC_ALL", "C").stdin(Stdio::null());
     // Whoever runs this may have a server of their own in mind; these programs must not see it.
-    for variable in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"] {
+    // Nor does it live by the clock of whoever starts it.
+    for variable in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS", "LD_PRELOAD"] {
         command.env_remove(variable);
     }
     if let Some(Account { user, group }) = account {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use claimlab_model::time::ServerTime;
 use ff_backend_sqlite::SqliteBackend;
 use ff_core::contracts::IssueClaimGrantArgs;
-use ff_core::types::ExecutionId;
+use ff_core::types::{ExecutionId, TimestampMs};
 
 use super::super::subject::{self, Subject};
 use super::{Driven, Error, bare, runtime, seed};
@@ -20,6 +20,10 @@ const PROMOTE: &str = "UPDATE ff_exec_core SET lifecycle_phase = 'runnable', att
 /// ff-backend-sqlite writes.
 const MARK: &str = "UPDATE ff_exec_core SET ownership_state = 'lease_expired_reclaimable' \
                     WHERE partition_key = 0 AND execution_id = ?1 AND lifecycle_phase = 'active'";
+const MARK_LAPSED: &str = "UPDATE ff_exec_core SET ownership_state = 'lease_expired_reclaimable' \
+                           WHERE partition_key = 0 AND execution_id = ?1 AND lifecycle_phase = 'active' \
+                           AND ownership_state = 'leased' AND attempt_index IN (SELECT attempt_index FROM ff_attempt \
+                           WHERE execution_id = ?1 AND lease_expires_at_ms <= ?2)";
 const GRANT: &str = "INSERT INTO ff_claim_grant (partition_key, grant_id, execution_id, kind, worker_id, \
                      worker_instance_id, lane_id, grant_ttl_ms, issued_at_ms, expires_at_ms) \
                      VALUES (0, ?1, ?2, 'claim', ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -39,15 +43,6 @@ impl Sqlite {
         let runtime = runtime()?;
         let backend = runtime.block_on(fresh(0))?;
         Ok(Self { driven: Driven { backend, runtime }, number: 0 })
-    }
-}
-
-impl Sqlite {
-    fn update(&self, statement: &'static str, id: &ExecutionId) -> Result<bool, subject::Error> {
-        let pool = self.driven.backend.pool_for_test();
-        let done = self.driven.runtime.block_on(sqlx::query(statement).bind(bare(id)).execute(pool));
-        done.map_err(Error::Sql)?;
-        Ok(true)
     }
 }
 
@@ -72,6 +67,25 @@ pub async fn fresh(number: u32) -> Result<Arc<SqliteBackend>, Error> {
 /// When the database refuses.
 pub async fn promote(backend: &SqliteBackend, id: &ExecutionId) -> Result<(), Error> {
     sqlx::query(PROMOTE).bind(bare(id)).execute(backend.pool_for_test()).await?;
+    Ok(())
+}
+
+/// Marks a lapsed lease reclaimable.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn mark(backend: &SqliteBackend, id: &ExecutionId) -> Result<(), Error> {
+    sqlx::query(MARK).bind(bare(id)).execute(backend.pool_for_test()).await?;
+    Ok(())
+}
+
+/// Marks a lease reclaimable if it has lapsed by this time: the listing of lapsed leases names an execution by each of
+/// its attempts, and one that was reclaimed keeps the lease that it had.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn mark_lapsed(backend: &SqliteBackend, id: &ExecutionId, now: TimestampMs) -> Result<(), Error> {
+    sqlx::query(MARK_LAPSED).bind(bare(id)).bind(now.0).execute(backend.pool_for_test()).await?;
     Ok(())
 }
 
@@ -104,7 +118,8 @@ impl Subject for Sqlite {
     }
 
     fn mark(&mut self, id: &ExecutionId) -> Result<bool, subject::Error> {
-        self.update(MARK, id)
+        self.driven.runtime.block_on(mark(&self.driven.backend, id))?;
+        Ok(true)
     }
 
     fn promote(&mut self, id: &ExecutionId) -> Result<bool, subject::Error> {

@@ -131,6 +131,12 @@ impl<'a> Scene<'a> {
         self.subject.perform(call)
     }
 
+    /// Performs a call of the setup, whatever it is answered.
+    pub fn tried(&mut self, call: &Call) -> Result<(), Stop> {
+        self.subject.perform(call)?;
+        Ok(())
+    }
+
     /// Performs a call of the setup, which must succeed.
     pub fn right(&mut self, call: Call) -> Result<Answer, Stop> {
         let answer = self.subject.perform(&call)?;

@@ -56,6 +56,16 @@ pub(super) const FAMILIES: &[Family] = &[
             at("lease revoked", |s| Ok(complete(&s.revoked()?))),
             at("reclaimed by another worker", |s| Ok(complete(&s.reclaimed()?.0))),
             at("by the reclaimer", |s| Ok(complete(&s.reclaimed()?.1))),
+            at("by the reclaimer, after the old holder tried", |s| {
+                let (old, new) = s.reclaimed()?;
+                s.tried(&complete(&old))?;
+                Ok(complete(&new))
+            }),
+            at("by the reclaimer, after the old holder tried to fail", |s| {
+                let (old, new) = s.reclaimed()?;
+                s.tried(&fail_for_good(&old))?;
+                Ok(complete(&new))
+            }),
             at("failed", |s| Ok(complete(&s.failed()?))),
             at("cancelled", |s| Ok(complete(&s.cancelled()?))),
             at("waiting for a retry", |s| Ok(complete(&s.retrying()?))),

@@ -67,6 +67,16 @@ pub(super) const FAMILIES: &[Family] = &[
             at("lease revoked", |s| Ok(renew(&s.revoked()?))),
             at("reclaimed by another worker", |s| Ok(renew(&s.reclaimed()?.0))),
             at("by the reclaimer", |s| Ok(renew(&s.reclaimed()?.1))),
+            at("by the reclaimer, after the old holder tried", |s| {
+                let (old, new) = s.reclaimed()?;
+                s.tried(&renew(&old))?;
+                Ok(renew(&new))
+            }),
+            at("by the reclaimer, after a scanner looked at the old lease", |s| {
+                let (_, new) = s.reclaimed()?;
+                s.tried(&mark(&new.id))?;
+                Ok(renew(&new))
+            }),
             at("completed", |s| Ok(renew(&s.completed()?))),
             at("cancelled", |s| Ok(renew(&s.cancelled()?))),
             at("waiting for a retry", |s| Ok(renew(&s.retrying()?))),
@@ -188,6 +198,10 @@ pub(super) const FAMILIES: &[Family] = &[
             }),
             at("lease marked expired", |s| {
                 s.expired()?;
+                Ok(expired_by(s.now()?))
+            }),
+            at("reclaimed, and the old lease is past its time", |s| {
+                s.reclaimed()?;
                 Ok(expired_by(s.now()?))
             }),
             at("lease revoked", |s| {

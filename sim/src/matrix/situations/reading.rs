@@ -43,6 +43,11 @@ pub(super) const FAMILIES: &[Family] = &[
                 s.right(call)?;
                 Ok(Call::GetExecutionResult { id })
             }),
+            at("the old holder of a reclaimed lease tried to complete", |s| {
+                let (old, new) = s.reclaimed()?;
+                s.tried(&complete(&old))?;
+                Ok(Call::GetExecutionResult { id: new.id })
+            }),
             at("no such execution", |s| Ok(Call::GetExecutionResult { id: s.nobody() })),
         ],
     ),

@@ -1,0 +1,153 @@
+//! A party's way to a database: its calls are delivered as wholes and performed there, each between two looks at the
+//! execution that it is about.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use claimlab_model::message::{Message, Reply};
+use claimlab_model::port::Unanswered;
+use ff_core::engine_backend::EngineBackend;
+use ff_core::engine_error::{EngineError, backend_context};
+use ff_core::partition::PartitionConfig;
+use ff_core::types::{ExecutionId, TimestampMs};
+
+use super::host::Host;
+use super::judge::{Deed, Done, Found, Judge};
+use super::{lock, subject};
+use crate::call::{Answer, Answerer, Call, Caller};
+use crate::matrix::databases::Error;
+use crate::world::{Beside, Inline, Party, Performed, Tag, WholeCall};
+
+/// What all parties of one world share.
+pub(super) struct Shared {
+    pub(super) host: Arc<Host>,
+    pub(super) judge: Mutex<Judge>,
+    error: Mutex<Option<Error>>,
+}
+
+impl Shared {
+    pub(super) fn new(host: Arc<Host>) -> Self {
+        Self { host, judge: Mutex::default(), error: Mutex::new(None) }
+    }
+
+    /// Why the database could not be used any more, where that ended the world.
+    pub(super) fn take_error(&self) -> Option<Error> {
+        lock(&self.error).take()
+    }
+
+    fn kept<T>(&self, done: Result<T, Error>) -> Option<T> {
+        done.map_err(|error| *lock(&self.error) = Some(error)).ok()
+    }
+
+    fn look(&self, id: Option<&ExecutionId>, now: TimestampMs) -> Option<Option<Found>> {
+        id.map_or(Some(None), |id| self.kept(self.host.look(id, now)))
+    }
+
+    /// Shows the judge something that was done.
+    fn see(&self, inline: &Inline<'_>, id: Option<&ExecutionId>, done: &Done<'_>, looks: [Option<Found>; 2]) {
+        let [before, after] = looks;
+        let clock_of = |party| inline.clock_of(party).0;
+        let deed = Deed {
+            at_us: inline.true_time().us(),
+            party: inline.party(),
+            role: inline.role(),
+            by: inline.name(),
+            clock_of: &clock_of,
+            id,
+            done,
+            before,
+            after,
+        };
+        lock(&self.judge).see(&deed);
+    }
+}
+
+/// The database as the world knows it.
+pub(super) struct OnDatabase(pub(super) Arc<Shared>);
+
+impl Beside for OnDatabase {
+    fn backend(&self, party: &Party, _: PartitionConfig) -> Arc<dyn EngineBackend> {
+        Arc::new(Caller(PartyCalls { party: party.clone(), shared: Arc::clone(&self.0) }))
+    }
+
+    fn performed(&self, _: &Tag, _: &Message, _: &Reply, _: &Performed<'_>) {}
+
+    fn attached(&self, _: &ExecutionId, _: Option<&str>, _: Option<&str>) {}
+
+    fn is_over(&self) -> bool {
+        lock(&self.0.error).is_some()
+    }
+
+    fn finish(&self, _: &Performed<'_>) {}
+}
+
+/// A party's calls.
+struct PartyCalls {
+    party: Party,
+    shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Answerer for PartyCalls {
+    async fn answer(&self, call: Call) -> Answer {
+        let delivered = DeliveredCall { shared: Arc::clone(&self.shared), call: call.clone() };
+        match self.party.whole::<Answer>(Box::new(delivered)).await {
+            Some(answer) => answer,
+            None => {
+                let lost = EngineError::Transport { backend: "database", source: Box::new(Unanswered) };
+                call.failed(backend_context(lost, call.method()))
+            }
+        }
+    }
+}
+
+/// A call on its way to the database.
+struct DeliveredCall {
+    shared: Arc<Shared>,
+    call: Call,
+}
+
+impl WholeCall for DeliveredCall {
+    fn name(&self) -> &'static str {
+        self.call.method()
+    }
+
+    fn perform(&self, inline: &mut Inline<'_>) -> Option<Box<dyn Any + Send>> {
+        let (shared, now) = (&*self.shared, inline.caller_now());
+        let about = subject::of_call(&self.call);
+        let before = shared.look(about.as_ref(), now)?;
+        let answer = shared.kept(shared.host.perform(self.call.clone(), now))?;
+        let about = about.or_else(|| subject::of_answer(&answer));
+        let after = shared.look(about.as_ref(), now)?;
+        shared.see(inline, about.as_ref(), &Done::Call { call: &self.call, answer: &answer }, [before, after]);
+        Some(Box::new(answer))
+    }
+}
+
+/// A reconciler's pass on its way to the database.
+pub(super) struct ReconcilerPass {
+    pub(super) shared: Arc<Shared>,
+    pub(super) reconciler: &'static str,
+}
+
+impl WholeCall for ReconcilerPass {
+    fn name(&self) -> &'static str {
+        self.reconciler
+    }
+
+    fn perform(&self, inline: &mut Inline<'_>) -> Option<Box<dyn Any + Send>> {
+        let (shared, now) = (&*self.shared, inline.caller_now());
+        let known = lock(&shared.judge).open();
+        let looks = |known: &[ExecutionId]| -> Option<Vec<Option<Found>>> {
+            known.iter().map(|id| shared.look(Some(id), now)).collect()
+        };
+        let before = looks(&known)?;
+        shared.kept(shared.host.pass(self.reconciler, now))?;
+        let after = looks(&known)?;
+        for ((id, before), after) in known.iter().zip(before).zip(after) {
+            shared.see(inline, Some(id), &Done::Pass(self.reconciler), [before, after]);
+        }
+        Some(Box::new(()))
+    }
+}
