@@ -22,6 +22,7 @@ pub(super) enum BackendName {
 }
 
 /// How to run and to print.
+#[cfg_attr(not(feature = "databases"), allow(dead_code))]
 pub(super) struct How<'a> {
     pub(super) backend: BackendName,
     pub(super) seeds: Seeds,
@@ -33,8 +34,7 @@ pub(super) struct How<'a> {
 
 #[cfg(not(feature = "databases"))]
 pub(super) fn run(_: &Scenario, how: &How<'_>) -> Result<u8, CommandError> {
-    let How { backend, seeds: _, file: _, accepted: _, strict: _, format: _ } = how;
-    let backend = match backend {
+    let backend = match how.backend {
         BackendName::Sqlite => "sqlite",
         BackendName::Postgres => "postgres",
     };
@@ -52,7 +52,7 @@ mod with_databases {
 
     use indicatif::{ProgressBar, ProgressDrawTarget};
 
-    use super::super::{CommandError, Format, in_dev_mode, print, under_own_clock};
+    use super::super::{CommandError, Format, in_dev_mode, left_out, print, under_own_clock};
     use super::{BackendName, How};
     use crate::databases::{Backend, Host, run_plan};
     use crate::judge::{Evidence, Known, Verdict, judge};
@@ -83,18 +83,21 @@ mod with_databases {
     }
 
     pub(in super::super) fn run(scenario: &Scenario, how: &How<'_>) -> Result<u8, CommandError> {
+        if let Some(code) = left_out(backend(how.backend))? {
+            return Ok(code);
+        }
         if let Some(code) = in_dev_mode()? {
             return Ok(code);
         }
         if let Some(code) = under_own_clock()? {
             return Ok(code);
         }
-        let backend = match how.backend {
+        let shipped = match how.backend {
             BackendName::Sqlite => Backend::Sqlite,
             BackendName::Postgres => Backend::Postgres,
         };
         let failed = |error| CommandError::from(crate::matrix::subject::Error::Database(error));
-        let host = Arc::new(Host::start(backend).map_err(failed)?);
+        let host = Arc::new(Host::start(shipped).map_err(failed)?);
         let count = how.seeds.count.unwrap_or(1);
         let bar = ProgressBar::new(count);
         bar.set_draw_target(match how.format {

@@ -38,18 +38,14 @@ mod live {
     use claimlab_valkey::Server;
     use indicatif::ProgressBar;
 
-    use super::super::{CommandError, Format, print, under_own_clock};
+    use super::super::{CommandError, Format, left_out, print, under_own_clock};
     use super::{Backend, MatrixArguments};
-    use crate::judge::Judgement;
     use crate::live::sequence::START_MS;
     use crate::live::twin;
     use crate::matrix::situations::families;
     use crate::matrix::subject::{Error, Subject};
     use crate::matrix::valkey::Valkey;
     use crate::matrix::{Row, Verdict, report, run};
-
-    /// Backends that are left out, separated by commas.
-    const SKIP_VARIABLE: &str = "CLAIMLAB_SKIP";
 
     pub(in super::super) fn matrix(
         arguments: &MatrixArguments,
@@ -63,10 +59,8 @@ mod live {
             let operations: Vec<&str> = families().map(|family| family.operation).collect();
             return Err(CommandError::Flag { flag: "--only", found: only.clone(), accepted: operations.join(", ") });
         }
-        let skipped = std::env::var(SKIP_VARIABLE).unwrap_or_default();
-        if skipped.split(',').any(|skipped| skipped.trim() == name) {
-            print(&format!("SKIPPED  {name}: {SKIP_VARIABLE}={skipped} leaves it out; nothing was compared\n"))?;
-            return Ok(Judgement::Undecided.exit_code());
+        if let Some(code) = left_out(name)? {
+            return Ok(code);
         }
         let rows = match backend {
             Backend::Valkey => {

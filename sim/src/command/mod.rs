@@ -109,6 +109,19 @@ fn under_own_clock() -> Result<Option<u8>, CommandError> {
     Ok(Some(claimlab_valkey::relaunch().map_err(Error::from)?))
 }
 
+/// Whether a backend is left out; says so and gives the exit code.
+#[cfg(feature = "live")]
+fn left_out(backend: &str) -> Result<Option<u8>, CommandError> {
+    /// Backends that are left out, separated by commas.
+    const VARIABLE: &str = "CLAIMLAB_SKIP";
+    let skipped = std::env::var(VARIABLE).unwrap_or_default();
+    if !skipped.split(',').any(|skipped| skipped.trim() == backend) {
+        return Ok(None);
+    }
+    print(&format!("SKIPPED  {backend}: {VARIABLE}={skipped} leaves it out; nothing was done\n"))?;
+    Ok(Some(crate::judge::Judgement::Undecided.exit_code()))
+}
+
 /// Goes on in the development mode that the SQLite backend asks for; gives the exit code of the second start where this
 /// one is the first.
 #[cfg(feature = "databases")]

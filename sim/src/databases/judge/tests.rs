@@ -106,7 +106,7 @@ impl Scene {
             priority: 0,
             creator_identity: "c".into(),
             idempotency_key: Some("once".into()),
-            tags: std::collections::HashMap::new(),
+            tags: Default::default(),
             policy: None,
             delay_until: None,
             execution_deadline_at: None,
