@@ -164,11 +164,7 @@ mod with_databases {
                 self.faults.iter().map(|(fault, count)| format!("{fault} {}", grouped(*count))).collect();
             let _ = writeln!(out, "  faults      {}", faults.join(", "));
             let looks: Vec<String> = looks.iter().map(|(id, count)| format!("{id} {}", grouped(*count))).collect();
-            let _ = writeln!(
-                out,
-                "  calls       {}, each about one execution looked at before and after",
-                grouped(self.calls)
-            );
+            let _ = writeln!(out, "  calls       {}, each followed by a look at its execution", grouped(self.calls));
             let _ = writeln!(out, "  checked     {}", looks.join(", "));
             for Known { id, count, of, is_too_often } in &verdict.known {
                 let finding = how.accepted.iter().find(|finding| finding.id == *id);

@@ -1,4 +1,4 @@
-//! A party's way to a database: its calls are delivered as wholes and performed there, each between two looks at the
+//! A party's way to a database: its calls are delivered as wholes and performed there, each before a look at the
 //! execution that it is about.
 
 use std::any::Any;
@@ -115,10 +115,9 @@ impl WholeCall for DeliveredCall {
 
     fn perform(&self, inline: &mut Inline<'_>) -> Option<Box<dyn Any + Send>> {
         let (shared, now) = (&*self.shared, inline.caller_now());
-        let about = subject::of_call(&self.call);
-        let before = shared.look(about.as_ref(), now)?;
         let answer = shared.kept(shared.host.perform(self.call.clone(), now))?;
-        let about = about.or_else(|| subject::of_answer(&answer));
+        let about = subject::of_call(&self.call).or_else(|| subject::of_answer(&answer));
+        let before = about.as_ref().and_then(|id| lock(&shared.judge).last(id));
         let after = shared.look(about.as_ref(), now)?;
         shared.see(inline, about.as_ref(), &Done::Call { call: &self.call, answer: &answer }, [before, after]);
         Some(Box::new(answer))
@@ -139,13 +138,9 @@ impl WholeCall for ReconcilerPass {
     fn perform(&self, inline: &mut Inline<'_>) -> Option<Box<dyn Any + Send>> {
         let (shared, now) = (&*self.shared, inline.caller_now());
         let known = lock(&shared.judge).open();
-        let looks = |known: &[ExecutionId]| -> Option<Vec<Option<Found>>> {
-            known.iter().map(|id| shared.look(Some(id), now)).collect()
-        };
-        let before = looks(&known)?;
         shared.kept(shared.host.pass(self.reconciler, now))?;
-        let after = looks(&known)?;
-        for ((id, before), after) in known.iter().zip(before).zip(after) {
+        for id in &known {
+            let (before, after) = (lock(&shared.judge).last(id), shared.look(Some(id), now)?);
             shared.see(inline, Some(id), &Done::Pass(self.reconciler), [before, after]);
         }
         Some(Box::new(()))

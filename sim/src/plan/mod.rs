@@ -195,6 +195,8 @@ pub struct HabitPlan {
     pub hands_over: Ratio,
     /// Grants that it hands to a process of another pool.
     pub hands_astray: Ratio,
+    /// Grants that it claims with only after they have lapsed.
+    pub dawdles: Ratio,
     /// Grants that it never uses.
     pub leaves: Ratio,
     /// Claims that name another lane.

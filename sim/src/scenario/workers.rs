@@ -75,6 +75,8 @@ pub struct Habits {
     pub hand_over: Ratio,
     /// Share of grants that are handed to a process of another pool, which must not be able to use them.
     pub hand_astray: Ratio,
+    /// Share of grants that their worker claims with only after they have lapsed.
+    pub dawdle: Ratio,
     /// Share of grants that nobody ever uses.
     pub leave: Ratio,
     /// Share of claims that name another lane.

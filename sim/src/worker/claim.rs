@@ -28,6 +28,9 @@ const SELF_GRANT_TTL_MS: u64 = 5_000;
 /// How long a grant that the scheduler issues may be consumed.
 pub(super) const SERVER_GRANT_TTL_MS: u64 = 5_000;
 
+/// How long after its grant has lapsed a worker claims that dawdles.
+const DAWDLES_MS: u64 = 500;
+
 type Claimed = Result<Option<ClaimedTask>, EngineError>;
 /// A grant in a worker's hands, by what its execution needs.
 pub(super) enum Grant {
@@ -68,6 +71,9 @@ impl Worker {
             let Some(id) = self.grant_best(&lane, partition, now).await? else { continue };
             if self.gives_away(&id, &lane) {
                 continue;
+            }
+            if self.happens(&id, "dawdles", self.habits.dawdles) {
+                self.party.sleep_ms(SELF_GRANT_TTL_MS + DAWDLES_MS).await;
             }
             match self.claim_either(&id, &lane, now).await {
                 Ok((handle, context)) => return Ok(Some(self.task(id, handle, &context, permit))),

@@ -101,6 +101,8 @@ struct Promised {
     revoked: Option<LeaseId>,
     /// Until when a reclaim grant may be used, by the clock of the process that asked for it.
     grant: Option<(PartyNo, i64)>,
+    /// How it stood after the last thing that was done about it.
+    found: Option<Found>,
     lines: Vec<String>,
 }
 
@@ -130,6 +132,11 @@ impl Judge {
     pub fn open(&self) -> Vec<ExecutionId> {
         let open = self.promised.keys().filter(|id| !self.ended.contains(*id));
         open.filter_map(|id| ExecutionId::parse(id).ok()).collect()
+    }
+
+    /// How an execution stood when it was looked at last; nothing changes it but what is done about it.
+    pub fn last(&self, id: &ExecutionId) -> Option<Found> {
+        self.promised.get(id.as_str()).and_then(|promised| promised.found.clone())
     }
 
     /// Looks at something that was done.
@@ -225,8 +232,9 @@ impl Judge {
         } else {
             self.ended.remove(id.as_str());
         }
-        let Done::Call { call, answer } = deed.done else { return };
         let Some(promised) = self.promised.get_mut(id.as_str()) else { return };
+        promised.found.clone_from(&deed.after);
+        let Done::Call { call, answer } = deed.done else { return };
         let now = (deed.clock_of)(deed.party);
         if let Some(lease) = lease_of(answer) {
             let ttl_ms = i64::try_from(lease.lease_ttl_ms).unwrap_or(i64::MAX);

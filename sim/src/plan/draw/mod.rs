@@ -188,6 +188,7 @@ fn draw_habits(scenario: &Scenario, seed: u64, number: u32, player: Player) -> H
         repeats,
         hands_over: habits.hand_over,
         hands_astray: habits.hand_astray,
+        dawdles: habits.dawdle,
         leaves: habits.leave,
         wrong_lane: habits.wrong_lane,
         stale_read: habits.stale_read,
