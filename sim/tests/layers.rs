@@ -16,10 +16,11 @@ const FLOORS: &[&[&str]] = &[
     &["worker"],
     &["run"],
     &["judge"],
-    &["campaign", "measure"],
-    &["report", "staging"],
+    &["campaign"],
+    &["measure", "report", "staging"],
     &["live"],
     &["matrix"],
+    &["databases"],
     &["command"],
 ];
 
