@@ -9,10 +9,11 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claimlab_model::port::Unanswered;
 use ff_core::backend::*;
 use ff_core::contracts::*;
 use ff_core::engine_backend::{EngineBackend, ExpirePhase, ReconcileCounts, SiblingCancelReconcileAction};
-use ff_core::engine_error::EngineError;
+use ff_core::engine_error::{EngineError, backend_context};
 use ff_core::partition::{Partition, PartitionKey};
 use ff_core::state::PublicState;
 use ff_core::types::*;
@@ -123,6 +124,12 @@ macro_rules! calls {
                 match self {
                     $(Self::$variant { .. } => Answer::$variant(Err(error)),)*
                 }
+            }
+
+            /// The answer of this call when none came from such a backend in time.
+            pub fn unanswered(&self, backend: &'static str) -> Answer {
+                let lost = EngineError::Transport { backend, source: Box::new(Unanswered) };
+                self.failed(backend_context(lost, self.method()))
             }
 
             /// Performs the call on a backend.

@@ -21,6 +21,15 @@ pub(super) enum BackendName {
     Postgres,
 }
 
+impl BackendName {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
 /// How to run and to print.
 #[cfg_attr(not(feature = "databases"), allow(dead_code))]
 pub(super) struct How<'a> {
@@ -34,11 +43,7 @@ pub(super) struct How<'a> {
 
 #[cfg(not(feature = "databases"))]
 pub(super) fn run(_: &Scenario, how: &How<'_>) -> Result<u8, CommandError> {
-    let backend = match how.backend {
-        BackendName::Sqlite => "sqlite",
-        BackendName::Postgres => "postgres",
-    };
-    Err(CommandError::NoDatabases { backend })
+    Err(CommandError::NoDatabases { backend: how.backend.name() })
 }
 
 #[cfg(feature = "databases")]
@@ -50,8 +55,7 @@ mod with_databases {
     use std::fmt::Write as _;
     use std::sync::Arc;
 
-    use indicatif::{ProgressBar, ProgressDrawTarget};
-
+    use super::super::run::progress_bar;
     use super::super::{CommandError, Format, in_dev_mode, left_out, print, under_own_clock};
     use super::{BackendName, How};
     use crate::databases::{Backend, Host, run_plan};
@@ -83,7 +87,7 @@ mod with_databases {
     }
 
     pub(in super::super) fn run(scenario: &Scenario, how: &How<'_>) -> Result<u8, CommandError> {
-        if let Some(code) = left_out(backend(how.backend))? {
+        if let Some(code) = left_out(how.backend.name())? {
             return Ok(code);
         }
         if let Some(code) = in_dev_mode()? {
@@ -99,11 +103,7 @@ mod with_databases {
         let failed = |error| CommandError::from(crate::matrix::subject::Error::Database(error));
         let host = Arc::new(Host::start(shipped).map_err(failed)?);
         let count = how.seeds.count.unwrap_or(1);
-        let bar = ProgressBar::new(count);
-        bar.set_draw_target(match how.format {
-            Format::Text => ProgressDrawTarget::stderr(),
-            Format::Json => ProgressDrawTarget::hidden(),
-        });
+        let bar = progress_bar(how.seeds.count, how.format);
         let mut summary = Summary::default();
         for seed in (0..count).filter_map(|offset| how.seeds.first.checked_add(offset)) {
             let (outcome, judged) = run_plan(&Arc::new(draw(scenario, seed)), &host).map_err(failed)?;
@@ -157,7 +157,7 @@ mod with_databases {
                 verdict.judgement.name().to_uppercase(),
                 scenario.name,
                 self.seeds,
-                backend(how.backend),
+                how.backend.name(),
             );
             let _ = writeln!(out, "  executions  {} created", grouped(*executions));
             let faults: Vec<String> =
@@ -197,18 +197,11 @@ mod with_databases {
                     out,
                     "  replay    claimlab run {} --backend {} --seed {}",
                     how.file.display(),
-                    backend(how.backend),
+                    how.backend.name(),
                     group.seed
                 );
             }
             out
-        }
-    }
-
-    const fn backend(name: BackendName) -> &'static str {
-        match name {
-            BackendName::Sqlite => "sqlite",
-            BackendName::Postgres => "postgres",
         }
     }
 }

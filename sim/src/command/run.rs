@@ -170,7 +170,8 @@ pub(super) fn json(summary: &Summary, verdict: &Verdict, command: impl Fn(u64) -
     serde_json::to_string_pretty(&object).unwrap_or_default()
 }
 
-fn progress_bar(count: Option<u64>, format: Format) -> ProgressBar {
+/// How far a campaign is, on a terminal.
+pub(super) fn progress_bar(count: Option<u64>, format: Format) -> ProgressBar {
     let bar = ProgressBar::new(count.unwrap_or(0));
     bar.set_draw_target(match format {
         Format::Text => ProgressDrawTarget::stderr(),

@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use claimlab_model::message::{Message, Reply};
-use claimlab_model::port::Unanswered;
 use ff_core::engine_backend::EngineBackend;
-use ff_core::engine_error::{EngineError, backend_context};
 use ff_core::partition::PartitionConfig;
 use ff_core::types::{ExecutionId, TimestampMs};
 
 use super::host::Host;
 use super::judge::{Deed, Done, Found, Judge};
-use super::{lock, subject};
+use super::subject;
 use crate::call::{Answer, Answerer, Call, Caller};
+use crate::live::unit::lock;
 use crate::matrix::databases::Error;
 use crate::world::{Beside, Inline, Party, Performed, Tag, WholeCall};
 
@@ -94,10 +93,7 @@ impl Answerer for PartyCalls {
         let delivered = DeliveredCall { shared: Arc::clone(&self.shared), call: call.clone() };
         match self.party.whole::<Answer>(Box::new(delivered)).await {
             Some(answer) => answer,
-            None => {
-                let lost = EngineError::Transport { backend: "database", source: Box::new(Unanswered) };
-                call.failed(backend_context(lost, call.method()))
-            }
+            None => call.unanswered("database"),
         }
     }
 }

@@ -208,30 +208,21 @@ impl Place {
         self.set(now)?;
         let everything = ScannerFilter::default();
         self.runtime.block_on(async {
-            match (&self.database, reconciler) {
-                (Database::Sqlite { backend, .. }, _) => {
-                    let Ok(page) = backend.list_expired_leases(ListExpiredLeasesArgs::new(now)).await else {
-                        return Ok(());
-                    };
-                    for entry in page.entries {
+            match &self.database {
+                Database::Sqlite { backend, .. } => {
+                    let listed = backend.list_expired_leases(ListExpiredLeasesArgs::new(now)).await;
+                    for entry in listed.map_or_else(|_| Vec::new(), |page| page.entries) {
                         sqlite::mark_lapsed(backend, &entry.execution_id, now).await?;
                     }
-                    Ok(())
                 }
                 // A pass that fails is over; the next one starts afresh.
-                (Database::Postgres { pool, .. }, "lease_expiry") => {
-                    drop(reconcilers::lease_expiry::scan_tick(pool, 0, &everything).await);
-                    Ok(())
-                }
-                (Database::Postgres { pool, .. }, "attempt_timeout") => {
-                    drop(reconcilers::attempt_timeout::scan_tick(pool, 0, &everything).await);
-                    Ok(())
-                }
-                (Database::Postgres { pool, .. }, _) => {
-                    drop(reconcilers::suspension_timeout::scan_tick(pool, 0, &everything).await);
-                    Ok(())
-                }
+                Database::Postgres { pool, .. } => drop(match reconciler {
+                    "lease_expiry" => reconcilers::lease_expiry::scan_tick(pool, 0, &everything).await,
+                    "attempt_timeout" => reconcilers::attempt_timeout::scan_tick(pool, 0, &everything).await,
+                    _ => reconcilers::suspension_timeout::scan_tick(pool, 0, &everything).await,
+                }),
             }
+            Ok(())
         })
     }
 

@@ -11,9 +11,10 @@ mod host;
 pub mod judge;
 mod subject;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::clock::TrueTime;
+use crate::live::unit::lock;
 use crate::matrix::databases::Error;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -42,8 +43,4 @@ pub fn run_plan(plan: &Arc<Plan>, host: &Arc<Host>) -> Result<(Outcome, Judge), 
         Some(error) => Err(error),
         None => Ok((outcome, std::mem::take(&mut *lock(&shared.judge)))),
     }
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use claimlab_model::message::{Message, Reply};
-use claimlab_model::port::{Server as _, Unanswered};
+use claimlab_model::port::Server as _;
 use ff_core::engine_backend::EngineBackend;
-use ff_core::engine_error::EngineError;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::ExecutionId;
 
@@ -66,10 +65,7 @@ impl Answerer for CallByCall {
         let delivered = DeliveredCall { whole: Arc::clone(&self.whole), call: call.clone() };
         match self.party.whole::<Answer>(Box::new(delivered)).await {
             Some(answer) => answer,
-            None => {
-                let lost = EngineError::Transport { backend: "valkey", source: Box::new(Unanswered) };
-                call.failed(ff_core::engine_error::backend_context(lost, call.method()))
-            }
+            None => call.unanswered("valkey"),
         }
     }
 }

@@ -62,9 +62,7 @@ pub(super) fn look_at_call(
                     format!("{} is accepted under a revoked lease", call.method())
                 }));
             }
-            let ends = deed.before.as_ref().is_some_and(|before| !before.is_terminal())
-                && deed.after.as_ref().is_some_and(Found::is_terminal);
-            if ends {
+            if ends(deed) {
                 looks.push(at(Invariant::S45, case.is_none(), "not-holder", || {
                     format!("{} ends it under a lease that is {}", call.method(), case.unwrap_or_default())
                 }));
@@ -94,16 +92,20 @@ pub(super) fn look_at_call(
 /// What a reconciler's pass breaks.
 pub(super) fn look_at_pass(deed: &Deed<'_>, promised: &Promised) -> Vec<Look> {
     let mut looks: Vec<Look> = changed(deed, false).into_iter().collect();
-    let ends = deed.before.as_ref().is_some_and(|before| !before.is_terminal())
-        && deed.after.as_ref().is_some_and(Found::is_terminal);
     let holder = promised.held.as_ref().filter(|held| held.ended.is_none());
-    if let (true, Some(held)) = (ends, holder) {
+    if let (true, Some(held)) = (ends(deed), holder) {
         let is_over = held.expires_at_ms <= (deed.clock_of)(held.party);
         looks.push(at(Invariant::S45, is_over, "timeout-not-due", || {
             format!("it is ended while, by its holder's clock, the lease of epoch {} lives", held.epoch)
         }));
     }
     looks
+}
+
+/// Whether it ends by what was done.
+fn ends(deed: &Deed<'_>) -> bool {
+    deed.before.as_ref().is_some_and(|before| !before.is_terminal())
+        && deed.after.as_ref().is_some_and(Found::is_terminal)
 }
 
 /// S37: an execution that has ended stays as it ended.
@@ -160,27 +162,26 @@ const fn family(call: &Call) -> &'static str {
     }
 }
 
-pub(super) fn is_unavailable(error: &EngineError) -> bool {
-    match error {
-        EngineError::Unavailable { .. } => true,
-        EngineError::Contextual { source, .. } => is_unavailable(source),
-        _ => false,
+/// An error without the remarks about where it came up.
+fn innermost(mut error: &EngineError) -> &EngineError {
+    while let EngineError::Contextual { source, .. } = error {
+        error = source;
     }
+    error
+}
+
+pub(super) fn is_unavailable(error: &EngineError) -> bool {
+    matches!(innermost(error), EngineError::Unavailable { .. })
 }
 
 /// Whether a refusal is about the lease or the state that it gives, and not about the caller's arguments.
 fn is_about_the_lease(error: &EngineError) -> bool {
-    match error {
-        EngineError::Contention(_) | EngineError::State(_) | EngineError::NotFound { .. } => true,
-        EngineError::Contextual { source, .. } => is_about_the_lease(source),
-        _ => false,
-    }
+    matches!(innermost(error), EngineError::Contention(_) | EngineError::State(_) | EngineError::NotFound { .. })
 }
 
 /// An error without what differs from run to run.
 pub(super) fn error_in_short(error: &EngineError) -> String {
-    match error {
-        EngineError::Contextual { source, .. } => error_in_short(source),
+    match innermost(error) {
         EngineError::Contention(kind) => format!("{kind:?}"),
         EngineError::State(kind) => format!("{kind:?}"),
         EngineError::NotFound { entity } => format!("no {entity}"),
