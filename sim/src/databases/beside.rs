@@ -43,8 +43,22 @@ impl Shared {
         id.map_or(Some(None), |id| self.kept(self.host.look(id, now)))
     }
 
+    /// After a replay, whether the result of the life before can still be read.
+    fn keeps_result(&self, answer: &Answer, id: Option<&ExecutionId>, now: TimestampMs) -> Option<Option<bool>> {
+        let (Answer::ReplayExecution(Ok(_)), Some(id)) = (answer, id) else { return Some(None) };
+        let read = self.kept(self.host.perform(Call::GetExecutionResult { id: id.clone() }, now))?;
+        Some(Some(matches!(read, Answer::GetExecutionResult(Ok(Some(_))))))
+    }
+
     /// Shows the judge something that was done.
-    fn see(&self, inline: &Inline<'_>, id: Option<&ExecutionId>, done: &Done<'_>, looks: [Option<Found>; 2]) {
+    fn see(
+        &self,
+        inline: &Inline<'_>,
+        id: Option<&ExecutionId>,
+        done: &Done<'_>,
+        looks: [Option<Found>; 2],
+        keeps_result: Option<bool>,
+    ) {
         let [before, after] = looks;
         let clock_of = |party| inline.clock_of(party).0;
         let deed = Deed {
@@ -57,6 +71,7 @@ impl Shared {
             done,
             before,
             after,
+            keeps_result,
         };
         lock(&self.judge).see(&deed);
     }
@@ -115,7 +130,9 @@ impl WholeCall for DeliveredCall {
         let about = subject::of_call(&self.call).or_else(|| subject::of_answer(&answer));
         let before = about.as_ref().and_then(|id| lock(&shared.judge).last(id));
         let after = shared.look(about.as_ref(), now)?;
-        shared.see(inline, about.as_ref(), &Done::Call { call: &self.call, answer: &answer }, [before, after]);
+        let keeps_result = shared.keeps_result(&answer, about.as_ref(), now)?;
+        let done = Done::Call { call: &self.call, answer: &answer };
+        shared.see(inline, about.as_ref(), &done, [before, after], keeps_result);
         Some(Box::new(answer))
     }
 }
@@ -137,7 +154,7 @@ impl WholeCall for ReconcilerPass {
         shared.kept(shared.host.pass(self.reconciler, now))?;
         for id in &known {
             let (before, after) = (lock(&shared.judge).last(id), shared.look(Some(id), now)?);
-            shared.see(inline, Some(id), &Done::Pass(self.reconciler), [before, after]);
+            shared.see(inline, Some(id), &Done::Pass(self.reconciler), [before, after], None);
         }
         Some(Box::new(()))
     }

@@ -80,6 +80,9 @@ pub(super) fn look_at_call(
     }
     looks.extend(changed(deed, matches!(call, Call::ReplayExecution { .. } | Call::CreateExecution { .. })));
     looks.extend(told(deed, call, answer));
+    looks.extend(deed.keeps_result.map(|keeps| {
+        at(Invariant::S47, !keeps, "result", || "the result of the life before can still be read".to_owned())
+    }));
     if let (Call::ReclaimExecution { .. }, Some(error), Some((party, until))) = (call, answer.error(), promised.grant) {
         let is_live = party == deed.party && until > now;
         looks.push(at(Invariant::S46, !(is_live && is_about_the_lease(error)), "reclaim", || {

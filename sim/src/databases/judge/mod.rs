@@ -78,6 +78,8 @@ pub struct Deed<'a> {
     pub before: Option<Found>,
     /// The execution after.
     pub after: Option<Found>,
+    /// After a replay, whether the result of the life before can still be read.
+    pub keeps_result: Option<bool>,
 }
 
 /// The last lease that somebody was given.

@@ -1,7 +1,10 @@
 //! Each promise can be seen broken in calls and answers, and a normal life breaks none.
 
 use ff_core::backend::{BackendTag, Handle, HandleKind, LeaseRenewal};
-use ff_core::contracts::{CancelExecutionResult, CreateExecutionArgs, CreateExecutionResult, RevokeLeaseArgs};
+use ff_core::contracts::{
+    CancelExecutionResult, CreateExecutionArgs, CreateExecutionResult, ReplayExecutionArgs, ReplayExecutionResult,
+    RevokeLeaseArgs,
+};
 use ff_core::engine_error::{ContentionKind, EngineError};
 use ff_core::handle_codec::{self, HandlePayload};
 use ff_core::state::{LifecyclePhase, OwnershipState, PublicState};
@@ -50,6 +53,7 @@ fn ended(state: PublicState) -> Option<Found> {
 struct Scene {
     judge: Judge,
     now_ms: i64,
+    keeps_result: Option<bool>,
 }
 
 impl Scene {
@@ -60,7 +64,8 @@ impl Scene {
         let seen = self.judge.violations.len();
         let by = "worker-1".to_owned();
         let (role, id, clock_of) = ("worker", Some(&id), &clock_of);
-        self.judge.see(&Deed { at_us: 0, party: 1, role, by, clock_of, id, done, before, after });
+        let keeps_result = self.keeps_result;
+        self.judge.see(&Deed { at_us: 0, party: 1, role, by, clock_of, id, done, before, after, keeps_result });
         let broken = self.judge.violations[seen..].iter();
         broken.map(|(violation, _)| format!("{} {}", violation.invariant.id(), violation.case)).collect()
     }
@@ -218,6 +223,23 @@ fn s46_is_red_when_the_holder_of_a_live_lease_is_refused() {
     assert_eq!(scene.call(&renew, &refused, [active(), active()]), ["S46 renewal"]);
     let lacking = Answer::Renew(Err(EngineError::Unavailable { op: "renew" }));
     assert!(scene.call(&renew, &lacking, [active(), active()]).is_empty(), "what a backend lacks breaks nothing");
+}
+
+#[test]
+fn s47_is_red_when_a_replayed_execution_keeps_its_result() {
+    let mut scene = Scene::default();
+    scene.claim(1);
+    scene.complete(1, active());
+    let args = ReplayExecutionArgs { execution_id: execution(1), now: TimestampMs(0) };
+    let replayed =
+        || Answer::ReplayExecution(Ok(ReplayExecutionResult::Replayed { public_state: PublicState::Waiting }));
+    let waiting = || found(LifecyclePhase::Runnable, OwnershipState::Unowned, PublicState::Waiting);
+    let call = Call::ReplayExecution { args };
+    scene.keeps_result = Some(false);
+    assert!(scene.call(&call, &replayed(), [ended(PublicState::Completed), waiting()]).is_empty());
+    scene.keeps_result = Some(true);
+    let broken = scene.call(&call, &replayed(), [ended(PublicState::Completed), waiting()]);
+    assert_eq!(broken, ["S47 result"]);
 }
 
 #[test]
