@@ -180,6 +180,10 @@ switches! {
     BugWorkerClaimsSaturated "bug-worker-claims-saturated",
     /// A worker leaves out the last partition of each window. Of the native worker.
     BugWorkerSkipsPartition "bug-worker-skips-partition",
+    /// Retention overlooks how long an execution's own policy keeps it.
+    BugRetentionIgnoresPolicy "bug-retention-ignores-policy",
+    /// The projector sums up a flow from one of its members.
+    BugProjectorLooksAtOne "bug-projector-looks-at-one",
     /// `cancel` by handle checks the lease as the other fenced writes do.
     FixFenceHandleCancel "fix-fence-handle-cancel",
     /// Blocking refuses an execution that holds a live grant.

@@ -88,6 +88,8 @@ methods! {
     ListLanes => "list_lanes",
     ListExecutions => "list_executions",
     ReconcileExecutionIndex => "reconcile_execution_index",
+    ProjectFlowSummary => "project_flow_summary",
+    TrimRetention => "trim_retention",
     WaitChildren => "wait_children",
     CreateFlow => "create_flow",
     AddExecutionToFlow => "add_execution_to_flow",

@@ -21,11 +21,13 @@ pub enum ScannerKind {
     CancelReconciler,
     EdgeCancelDispatcher,
     EdgeCancelReconciler,
+    FlowProjector,
+    RetentionTrimmer,
 }
 
 impl ScannerKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LeaseExpiry,
         Self::DelayedPromoter,
         Self::AttemptTimeout,
@@ -41,6 +43,8 @@ impl ScannerKind {
         Self::CancelReconciler,
         Self::EdgeCancelDispatcher,
         Self::EdgeCancelReconciler,
+        Self::FlowProjector,
+        Self::RetentionTrimmer,
     ];
 
     /// The shipped scanner's name.
@@ -61,6 +65,8 @@ impl ScannerKind {
             Self::CancelReconciler => "cancel_reconciler",
             Self::EdgeCancelDispatcher => "edge_cancel_dispatcher",
             Self::EdgeCancelReconciler => "edge_cancel_reconciler",
+            Self::FlowProjector => "flow_projector",
+            Self::RetentionTrimmer => "retention_trimmer",
         }
     }
 
@@ -78,9 +84,10 @@ impl ScannerKind {
             Self::AttemptTimeout | Self::SuspensionTimeout => 2_000,
             Self::ExecutionDeadline | Self::PendingWaitpointExpiry | Self::Unblock => 5_000,
             Self::EdgeCancelReconciler => 10_000,
-            Self::BudgetReset | Self::DependencyReconciler | Self::CancelReconciler => 15_000,
+            Self::BudgetReset | Self::DependencyReconciler | Self::CancelReconciler | Self::FlowProjector => 15_000,
             Self::QuotaReconciler | Self::BudgetReconciler => 30_000,
             Self::IndexReconciler => 45_000,
+            Self::RetentionTrimmer => 60_000,
         }
     }
 
@@ -89,7 +96,9 @@ impl ScannerKind {
         match self {
             Self::QuotaReconciler => PartitionFamily::Quota,
             Self::BudgetReconciler | Self::BudgetReset => PartitionFamily::Budget,
-            Self::CancelReconciler | Self::EdgeCancelDispatcher | Self::EdgeCancelReconciler => PartitionFamily::Flow,
+            Self::CancelReconciler | Self::EdgeCancelDispatcher | Self::EdgeCancelReconciler | Self::FlowProjector => {
+                PartitionFamily::Flow
+            }
             _ => PartitionFamily::Execution,
         }
     }

@@ -40,6 +40,7 @@ pub enum Extra {
     Later = 9,
     Habits = 10,
     Again = 11,
+    Kept = 12,
 }
 
 /// One stream.

@@ -34,7 +34,7 @@ fn measured(defects: &[Deviation]) -> Vec<Row> {
 }
 
 /// Every defect that one world of each scenario shows, and an invariant that sees it.
-const SEEN: [(&str, &str); 72] = [
+const SEEN: [(&str, &str); 74] = [
     ("bug-claim-needs-no-grant", "S11"),
     ("bug-accept-expired-lease", "S04"),
     ("bug-ignore-fence", "S23"),
@@ -107,6 +107,8 @@ const SEEN: [(&str, &str); 72] = [
     ("bug-budget-unheeded", "S43"),
     ("bug-worker-claims-saturated", "S14"),
     ("bug-worker-skips-partition", "W04"),
+    ("bug-retention-ignores-policy", "S53"),
+    ("bug-projector-looks-at-one", "L15"),
 ];
 
 #[test]

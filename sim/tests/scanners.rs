@@ -30,6 +30,8 @@ fn each_scanner_that_ships_acts_as_the_models() {
         "cancel_reconciler",
         "edge_cancel_dispatcher",
         "edge_cancel_reconciler",
+        "flow_projector",
+        "retention_trimmer",
     ] {
         let outcomes = outcomes(&said, scanner);
         for outcome in ["acted", "nothing due"] {

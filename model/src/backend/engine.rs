@@ -574,6 +574,30 @@ impl<S: Server> EngineBackend for ModelBackend<S> {
         method!(self, ReconcileExecutionIndex, self.reconcile_executions(partition, filter))
     }
 
+    async fn project_flow_summary(
+        &self,
+        partition: Partition,
+        flow_id: &FlowId,
+        now: TimestampMs,
+    ) -> Result<bool, EngineError> {
+        method!(self, ProjectFlowSummary, self.project_summary(partition, flow_id, now), |written| match written {
+            true => "projected",
+            false => "nothing",
+        })
+    }
+
+    async fn trim_retention(
+        &self,
+        partition: Partition,
+        lane: &LaneId,
+        retention_ms: u64,
+        now: TimestampMs,
+        batch_size: u32,
+        filter: &ScannerFilter,
+    ) -> Result<u32, EngineError> {
+        method!(self, TrimRetention, self.trim(partition, lane, retention_ms, now, batch_size, filter))
+    }
+
     async fn set_flow_tag(&self, flow_id: &FlowId, key: &str, value: &str) -> Result<(), EngineError> {
         method!(self, SetFlowTag, self.tag_flow(flow_id, key, value))
     }

@@ -211,7 +211,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     /// `scanner_skip_candidate`: what cannot be read does not pass.
-    async fn is_filtered_out(&self, filter: &ScannerFilter, id: &ExecutionId) -> bool {
+    pub(super) async fn is_filtered_out(&self, filter: &ScannerFilter, id: &ExecutionId) -> bool {
         if let Some(wanted) = &filter.namespace {
             match self.get_execution_namespace(id).await {
                 Ok(Some(namespace)) if namespace == wanted.as_str() => {}

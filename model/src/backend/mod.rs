@@ -28,6 +28,7 @@ mod secrets;
 mod signalling;
 mod suspending;
 mod sweeping;
+mod upkeep;
 mod waitpoints;
 mod workers;
 

@@ -247,6 +247,8 @@ catalogue! {
         "an error that says to try again is not the answer for ever, and one that says to give up has had no effect",
     S52 History ["claimed", "resumed", "reclaimed", "forgotten"]
         "no member of a flow is given a lease after the flow's cancel was answered",
+    S53 Transition ["live", "early", "again", "replayed", "left-listed"]
+        "retention deletes only what has ended and has been kept for its time, nothing that it has begun to delete runs again, and no index lists what it has deleted",
     L01 Liveness ["unclaimed"]
         "ready work is claimed by the next polls",
     L02 Liveness ["outlives"]
@@ -265,7 +267,7 @@ catalogue! {
         "what has timed out is resumed or ended by the next scanner passes",
     L09 Liveness ["blocked", "immovable"]
         "every execution becomes terminal",
-    L10 Liveness ["unlisted", "no-delay", "unmarkable"]
+    L10 Liveness ["unlisted", "no-delay", "unmarkable", "no-upstream"]
         "no execution is lost: some scanner, claim, reclaim, signal or timeout can still move it",
     L11 Worker ["unnoticed"]
         "a holder that neither stalls nor is cut off knows within a third of the lease and one renewal that its lease is lost",
@@ -275,6 +277,8 @@ catalogue! {
         "accepted signals that satisfy an execution's wait have ended it",
     L14 Liveness ["kept"]
         "a lease that no living worker knows of ends",
+    L15 Liveness ["stale"]
+        "a flow's summary comes to say what its members do",
     W01 Worker ["healthy"]
         "a worker whose renewal was refused for good does not call that lease healthy",
     W02 Worker ["refused"]

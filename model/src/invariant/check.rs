@@ -11,7 +11,7 @@ use super::promised::Promised;
 use super::waiting::Stuck;
 use super::worker::WorkerFact;
 use crate::intern::ExecutionNo;
-use crate::message::{Command, Reply, Script};
+use crate::message::{Command, Reply, Script, Upkeep};
 use crate::number::Score;
 use crate::store::{Change, Core, Execution, IndexKey, Store};
 use crate::time::ServerTime;
@@ -77,6 +77,15 @@ pub enum Seen<'a> {
         /// The command.
         command: &'a Command,
     },
+    /// A plain command of the engine's housekeeping was performed.
+    Upkeep {
+        /// The store after it, with its list of changes.
+        store: &'a Store,
+        /// The server's time at which it was performed.
+        now: ServerTime,
+        /// The command.
+        command: &'a Upkeep,
+    },
     /// An execution was changed by the script and stands like this now.
     State(&'a State<'a>),
     /// An index was listed.
@@ -134,6 +143,7 @@ impl Seen<'_> {
             Self::Unfinished { execution, .. } => Some(execution.number),
             Self::Listing { members, .. } => members.first().map(|(_, execution)| *execution),
             Self::Passed { passed, .. } => Some(passed.overdue.execution),
+            Self::Upkeep { command, .. } => command.execution(),
             Self::Ended(_) | Self::Script { .. } | Self::Command { .. } => None,
             Self::Worker { fact, .. } => fact.execution(),
         }

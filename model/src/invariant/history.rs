@@ -176,7 +176,8 @@ fn check_eligible_scores(notes: &mut Notes<'_>, step: &Step<'_>) {
     }
 }
 
-/// Order of an eligible listing: strictly ascending, and never behind a better member left out.
+/// Order of an eligible listing: strictly ascending, and never behind a better member left out. What is left of a deleted
+/// execution has no rank.
 pub(super) fn check_scan_order(
     notes: &mut Notes<'_>,
     store: &Store,
@@ -195,10 +196,10 @@ pub(super) fn check_scan_order(
             .execution(number)
             .map(|found| (std::cmp::Reverse(found.core.priority), found.core.created_at, found.name.clone()))
     };
-    let listed = members.windows(2).all(|pair| rank(pair[0].1) < rank(pair[1].1));
-    let next = store.range(partition, key).nth(members.len()).map(|(_, number)| number);
-    let last = members.last().map(|(_, number)| *number);
-    let complete = next.is_none_or(|next| last.is_none_or(|last| rank(last) < rank(next)));
+    let ranks: Vec<_> = members.iter().filter_map(|(_, number)| rank(*number)).collect();
+    let listed = ranks.is_sorted_by(|one, next| one < next);
+    let next = store.range(partition, key).skip(members.len()).find_map(|(_, number)| rank(number));
+    let complete = next.is_none_or(|next| ranks.last().is_none_or(|last| *last < next));
     let look = Look::at(listed && complete, "out-of-order");
     notes.look(Invariant::S31, look, || "an eligible listing is out of order".into());
 }

@@ -45,6 +45,7 @@ impl DueStep {
             Self::UnblockOfRoute => (Invariant::L06, "route"),
             Self::UnblockOfBudget => (Invariant::L06, "budget"),
             Self::UnblockOfQuota => (Invariant::L06, "quota"),
+            Self::Projection => (Invariant::L15, "stale"),
             Self::Resolution => (Invariant::L07, "waiting"),
             Self::SuspensionTimeout => (Invariant::L08, "suspension"),
             Self::AttemptTimeout => (Invariant::L08, "attempt"),
@@ -72,6 +73,7 @@ impl DueStep {
             Self::Resolution => "all that it waits for has ended and nobody has released or skipped it",
             Self::SuspensionTimeout => "the suspension has timed out and nobody has ended it",
             Self::AttemptTimeout => "the attempt has timed out and nobody has ended it",
+            Self::Projection => "the flow's summary says something else than its members do",
             Self::Deadline => "the deadline has passed and nobody has ended the execution",
         }
     }
@@ -96,6 +98,7 @@ impl Check for OfLiveness {
             Invariant::L08,
             Invariant::L09,
             Invariant::L10,
+            Invariant::L15,
         ]
     }
 
@@ -140,7 +143,10 @@ impl OfLiveness {
             false => Look::Broken(case),
         };
         notes.look(invariant, look, || {
-            let stuck = store.execution(execution).map(|found| waits_for(found, now));
+            if due == DueStep::Projection {
+                return format!("{}; {passes} passes have gone by it", due.neglect());
+            }
+            let stuck = store.execution(execution).map(|found| waits_for(store, found, now));
             let waits_for = stuck.map_or_else(String::new, |stuck| stuck.waits_for);
             format!("{}: it waits for {waits_for}; {passes} passes have gone by it", due.neglect())
         });

@@ -18,6 +18,7 @@ mod liveness;
 mod look;
 mod parking;
 mod promised;
+mod retention;
 mod state;
 mod submission;
 #[cfg(test)]
@@ -108,6 +109,9 @@ impl Checker {
             Message::Command(command) => {
                 self.show(&Seen::Command { store, command }, Standing::default());
             }
+            Message::Upkeep(command) => {
+                self.show(&Seen::Upkeep { store, now, command }, Standing::default());
+            }
             Message::Range { partition, key, .. } => {
                 if let Reply::Members(members) = reply {
                     let seen = Seen::Listing { store, partition: *partition, key: *key, members };
@@ -163,7 +167,13 @@ impl Checker {
     }
 
     fn look_at_state(&mut self, store: &Store, execution: ExecutionNo) {
-        let Some(found) = store.execution(execution) else { return };
+        let Some(found) = store.execution(execution) else {
+            // It was deleted, and with it all that was ever promised of it.
+            if let Some(known) = self.executions.get_mut(execution.index()) {
+                *known = None;
+            }
+            return;
+        };
         let mut known = self.take(execution);
         let state = State { store, found, promised: &known.promised };
         known.standing = self.show(&Seen::State(&state), known.standing);
@@ -199,8 +209,8 @@ impl Checker {
                 let position = found.number.index();
                 let known = self.executions.get(position).and_then(Option::as_deref).unwrap_or(&blank);
                 let state = State { store, found, promised: &known.promised };
-                let is_broken = |row: &&state::Row| matches!((row.look)(&state), Look::Broken(_));
-                let broken: Vec<_> = state::STATE.iter().filter(is_broken).map(|row| row.invariant).collect();
+                let is_broken = |row: &&'static state::Row| matches!((row.look)(&state), Look::Broken(_));
+                let broken: Vec<_> = state::rows(found).filter(is_broken).map(|row| row.invariant).collect();
                 broken.into_iter().map(move |invariant| (invariant, position))
             })
             .collect()

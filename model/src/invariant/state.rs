@@ -9,6 +9,7 @@ use super::legal;
 use super::look::Look;
 use super::parking;
 use super::promised::{Promised, digest};
+use super::retention;
 use crate::message::GrantKind;
 use crate::number::Score;
 use crate::spelling::word;
@@ -24,7 +25,7 @@ pub(super) struct Row {
 }
 
 /// Every state invariant.
-pub(super) const STATE: [Row; 15] = [
+pub(super) const STATE: [Row; 16] = [
     Row { invariant: Invariant::S07, look: |state| lease_agrees(state.found), explain: |state| leases(state.found) },
     Row {
         invariant: Invariant::S15,
@@ -92,7 +93,19 @@ pub(super) const STATE: [Row; 15] = [
         look: |state| result_is_of_success(state.found, state.promised),
         explain: |state| results(state.found, state.promised),
     },
+    Row {
+        invariant: Invariant::S53,
+        look: |state| purged_stays_ended(state.found),
+        explain: |state| {
+            format!("keys of the execution were deleted when it had ended, and it is {} again", phase(state.found))
+        },
+    },
 ];
+
+/// The rows that an execution is looked at by: one that retention is deleting is in pieces, of which only one row speaks.
+pub(super) fn rows(found: &Execution) -> impl Iterator<Item = &'static Row> {
+    STATE.iter().filter(|row| !found.purged || row.invariant == Invariant::S53)
+}
 
 /// The checks of states.
 pub(super) struct OfStates;
@@ -103,8 +116,11 @@ impl Check for OfStates {
     }
 
     fn look(&mut self, seen: &Seen<'_>, notes: &mut Notes<'_>) {
+        if let Seen::Upkeep { store, now, command } = seen {
+            retention::look_at_deletion(store, *now, command, notes);
+        }
         let Seen::State(state) = seen else { return };
-        for row in &STATE {
+        for row in rows(state.found) {
             notes.look(row.invariant, (row.look)(state), || (row.explain)(state));
         }
     }
@@ -369,6 +385,14 @@ fn terminal_has_no_lease(found: &Execution) -> Look {
         return Look::Broken("lease-record");
     }
     Look::at(found.core.current_lease_id.is_none(), "lease-id")
+}
+
+fn purged_stays_ended(found: &Execution) -> Look {
+    match found.core.vector.lifecycle_phase {
+        _ if !found.purged => Look::Vacuous,
+        LifecyclePhase::Terminal => Look::Holds,
+        _ => Look::Broken("replayed"),
+    }
 }
 
 fn result_is_of_success(found: &Execution, promised: &Promised) -> Look {

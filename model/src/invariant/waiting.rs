@@ -7,8 +7,11 @@ use ff_core::state::{BlockingReason, EligibilityState, LifecyclePhase, Ownership
 
 use crate::intern::{ExecutionNo, LaneNo};
 use crate::spelling::word;
-use crate::store::{Execution, IndexKey, Store};
+use crate::store::{Execution, Flow, FlowSummary, IndexKey, Store};
 use crate::time::ServerTime;
+
+/// So many members of a flow are looked at for its summary.
+const SAMPLE: usize = 50;
 
 /// What a non-terminal execution waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub enum DueStep {
     UnblockOfBudget,
     /// Work that waits for a quota that has room again waits to be unblocked.
     UnblockOfQuota,
+    /// A flow, by the first of its members, whose summary says something else than its members do.
+    Projection,
 }
 
 /// Work that is due and has not been moved yet. That alone breaks nothing: who watches has to tell how many passes
@@ -59,10 +64,13 @@ pub struct Overdue {
 }
 
 /// Leases past their expiry, marked leases, delays and timeouts that have passed, and blocked work whose cause has gone,
-/// read from the indexes.
+/// read from the indexes; and flows whose summary is not true.
 pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime) -> Vec<Overdue> {
     let mut found = Vec::new();
     let mut add = |due, execution, since_ms| found.push(Overdue { execution, due, since_ms });
+    for (member, changed_ms) in store.flows().filter_map(|flow| untrue_summary(store, flow)) {
+        add(DueStep::Projection, member, changed_ms);
+    }
     for partition in 0..partitions {
         let due = store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(now.ms()));
         for (score, number) in due {
@@ -107,6 +115,21 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime
         }
     }
     found
+}
+
+/// Of a flow whose summary is not what its members say, the first member and when one of them was moved last. A flow
+/// too large for the projector to look at each member, or that has lost one, has no summary to be held to.
+fn untrue_summary(store: &Store, flow: &Flow) -> Option<(ExecutionNo, i64)> {
+    let first = *flow.members.first().filter(|_| flow.core.is_some() && flow.members.len() <= SAMPLE)?;
+    let members: Option<Vec<_>> = flow.members.iter().map(|number| store.execution(*number)).collect();
+    let members = members?;
+    let states = members.iter().map(|member| member.core.vector.public_state.as_str());
+    let is_true = flow
+        .summary
+        .as_ref()
+        .is_some_and(|summary| *summary == FlowSummary::of(flow.members.len() as u64, states, summary.updated_at));
+    let changed_ms = members.iter().map(|member| member.core.last_transition_at.0).max();
+    changed_ms.filter(|_| !is_true).map(|changed_ms| (first, changed_ms))
 }
 
 /// Since when blocked work has had no cause to be blocked, or a time at which it had none any more; none while it has.
@@ -160,13 +183,13 @@ pub fn revoked(store: &Store) -> Vec<Overdue> {
 /// Every execution that is not terminal, with what it waits for.
 pub fn unfinished(store: &Store, now: ServerTime) -> impl Iterator<Item = (&Execution, Stuck)> {
     let open = store.executions().filter(|found| found.core.vector.lifecycle_phase != LifecyclePhase::Terminal);
-    open.map(move |execution| (execution, waits_for(execution, now)))
+    open.map(move |execution| (execution, waits_for(store, execution, now)))
 }
 
 /// Who has to move an execution next, and whether they can. A timeout scanner ends whatever still has
 /// an entry, however lost it is otherwise.
-pub(super) fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
-    let stuck = waits_first_for(execution, now);
+pub(super) fn waits_for(store: &Store, execution: &Execution, now: ServerTime) -> Stuck {
+    let stuck = waits_first_for(store, execution, now);
     let timed = [IndexKey::AttemptTimeout, IndexKey::ExecutionDeadline].map(|key| execution.score_in(key));
     match timed.into_iter().flatten().next() {
         Some(due) if stuck.lost.is_some() => {
@@ -177,7 +200,17 @@ pub(super) fn waits_for(execution: &Execution, now: ServerTime) -> Stuck {
     }
 }
 
-fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
+/// Whether a dependency is open whose upstream is gone: whoever resolves dependencies asks the upstream how it ended. Or
+/// its own dependencies are gone.
+fn waits_for_deleted(store: &Store, execution: &Execution) -> bool {
+    if execution.purged && execution.dependencies.unresolved.is_empty() {
+        return true;
+    }
+    let mut open = execution.dependencies.unresolved.iter().filter_map(|edge| execution.dependencies.of(edge));
+    open.any(|dependency| store.execution(dependency.upstream).is_none())
+}
+
+fn waits_first_for(store: &Store, execution: &Execution, now: ServerTime) -> Stuck {
     let core = &execution.core;
     let lane = execution.submission.lane;
     let held = |key: IndexKey| execution.score_in(key).is_some();
@@ -225,6 +258,9 @@ fn waits_first_for(execution: &Execution, now: ServerTime) -> Stuck {
                 Some(_) => lost("unlisted", "its delay, but no delayed index holds it".into()),
                 None => lost("no-delay", "a promotion that fails each time: delay_until is empty".into()),
             },
+            EligibilityState::BlockedByDependencies if waits_for_deleted(store, execution) => {
+                lost("no-upstream", "the end of an upstream that was deleted before anybody had told it of that".into())
+            }
             other => match IndexKey::blocked_by(other, lane) {
                 Some(key) if held(key) => movable(match core.vector.blocking_reason {
                     BlockingReason::WaitingForCapableWorker => {

@@ -11,6 +11,7 @@ mod refusal;
 mod reply;
 mod script;
 mod suspension;
+mod upkeep;
 
 pub use admission::{
     Answered, Breach, CheckAdmission, Command, CoreHash, CreateBudget, CreateQuotaPolicy, IssueGrantAndClaim, Spend,
@@ -23,6 +24,7 @@ pub use script::{
     Cancel, Claim, ClaimResumed, Create, Expiry, HandleFields, IssueGrant, Place, Reclaim, Script, Taker,
 };
 pub use suspension::{CreateWaitpoint, RotateSecret, Signal, Suspend, SuspensionView, WaitpointView};
+pub use upkeep::{Kept, Records, Upkeep};
 
 use ff_core::types::{SignalId, WaitpointId};
 
@@ -65,6 +67,8 @@ pub enum Message {
     Command(Command),
     /// A read of flow or dependency keys.
     Flow(FlowRead),
+    /// A plain command of the engine's housekeeping.
+    Upkeep(Upkeep),
     /// `HGETALL suspension:current`.
     Suspension(ExecutionNo),
     /// `HGET total_matchers` of a waitpoint's condition.
@@ -136,6 +140,7 @@ impl Message {
             Self::Script(script) => script.name(),
             Self::Command(command) => command.name(),
             Self::Flow(read) => read.name(),
+            Self::Upkeep(command) => command.name(),
             Self::Suspension(_) => "HGETALL suspension",
             Self::TotalMatchers(..) => "HGET total_matchers",
             Self::Matcher(..) => "HMGET matcher",
@@ -174,6 +179,7 @@ impl Message {
             Self::Script(script) => script.execution(),
             Self::Command(command) => command.execution(),
             Self::Flow(read) => read.execution(),
+            Self::Upkeep(command) => command.execution(),
             Self::Time | Self::Range { .. } | Self::RegisteredCapabilities(_) => None,
             Self::Token { .. }
             | Self::SuspendedLanes(_)

@@ -7,7 +7,7 @@ use ff_core::types::{
     AttemptId, AttemptIndex, FlowId, LeaseEpoch, LeaseFence, LeaseId, SignalId, TimestampMs, WaitpointId,
 };
 
-use super::{Answered, Breach, FlowFound, Refusal};
+use super::{Answered, Breach, FlowFound, Kept, Refusal};
 use super::{SuspensionView, WaitpointView};
 use crate::intern::{ExecutionNo, InstanceNo, LaneNo, NamespaceNo};
 use crate::number::Score;
@@ -183,6 +183,8 @@ pub enum Reply {
     Refused(Refusal),
     /// A plain command's answer.
     Answered(Answered),
+    /// The answer to a command of the engine's housekeeping.
+    Kept(Kept),
     /// What a read of flow or dependency keys gives.
     Flow(FlowFound),
     /// A suspension; none for a missing key.

@@ -15,11 +15,17 @@ use crate::time::ServerTime;
 
 /// Adds every key of an execution.
 pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mut Keys) {
+    let core = Value::Hash(core(ids, found));
+    keys.insert(names(ids, found.number).core(), Key { value: core, expires_at: None });
+    render_beside(store, ids, found, keys);
+}
+
+/// Adds the keys of an execution that stand beside its core.
+pub(super) fn render_beside(store: &Store, ids: &Interner, found: &Execution, keys: &mut Keys) {
     let names = names(ids, found.number);
     let mut put = |name: String, value: Value, expires_at: Option<ServerTime>| {
         keys.insert(name, Key { value, expires_at });
     };
-    put(names.core(), Value::Hash(core(ids, found)), None);
     let submission = &found.submission;
     if !submission.payload.is_empty() {
         put(names.payload(), Value::Text(submission.payload.clone()), None);

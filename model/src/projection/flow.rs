@@ -59,6 +59,9 @@ pub(super) fn render(store: &Store, ids: &Interner, keys: &mut Keys) {
         }
         put(keys, names.tags(), Value::Hash(flow.tags.clone()));
         put(keys, names.members(), set(flow.members.iter().map(|number| name(*number))));
+        if let Some(summary) = &flow.summary {
+            put(keys, names.summary(), Value::Hash(summary.fields().into_iter().collect()));
+        }
         put(keys, names.pending_cancels(), set(flow.pending_cancels.iter().map(|number| name(*number))));
         for (upstream, edges) in &flow.outgoing {
             put(keys, names.outgoing(ids.execution_id(*upstream)), set(edges));

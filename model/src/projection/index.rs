@@ -62,7 +62,7 @@ pub(super) fn places(store: &Store, ids: &Interner, number: ExecutionNo) -> BTre
         lanes.push(ids.lane_id(found.core.current_lane).clone());
     }
     places.extend(sorted_names(partition, &lanes).into_iter().map(|name| (name, Place::Sorted(None))));
-    places.insert(index_names(partition).all_executions(), Place::Set(true));
+    places.insert(index_names(partition).all_executions(), Place::Set(found.listed));
     let instances: BTreeSet<_> =
         found.attempts.iter().filter_map(|attempt| attempt.instance).chain(found.core.current_instance).collect();
     for instance in instances {
@@ -85,7 +85,9 @@ pub(super) fn render(ids: &Interner, found: &Execution, keys: &mut Keys) {
         Key { value: Value::Set(members), .. } => drop(members.insert(member.clone())),
         other => unreachable!("an index is of one type: {other:?}"),
     };
-    set(index_names(found.partition).all_executions());
+    if found.listed {
+        set(index_names(found.partition).all_executions());
+    }
     for (key, _) in &found.members {
         if matches!(key, IndexKey::WorkerLeases(_)) {
             set(name(ids, found.partition, *key));

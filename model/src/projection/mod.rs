@@ -115,6 +115,10 @@ pub fn everything(store: &Store, ids: &Interner, partitions: u16) -> Keys {
         execution::render(store, ids, found, &mut keys);
         index::render(ids, found, &mut keys);
     }
+    for left in store.remains() {
+        execution::render_beside(store, ids, left, &mut keys);
+        index::render(ids, left, &mut keys);
+    }
     server::render(store, ids, &mut keys);
     flow::render(store, ids, &mut keys);
     suspension::render_partitions(store, partitions, &mut keys);

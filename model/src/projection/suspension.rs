@@ -56,7 +56,7 @@ pub(super) fn render(store: &Store, ids: &Interner, found: &Execution, keys: &mu
         let value = Value::Hash([("outcome".to_owned(), outcome(done))].into());
         put(keys, names.suspend_dedup(key), value, Some(*until));
     }
-    for waitpoint in store.waitpoints_of(found.number) {
+    for waitpoint in store.waitpoints_of(found) {
         put(keys, names.waitpoint(&waitpoint.id), hash(waitpoint.fields(&found.name)), None);
         if let Some(condition) = &waitpoint.condition {
             put(keys, names.waitpoint_condition(&waitpoint.id), hash(condition.fields()), None);
@@ -81,7 +81,7 @@ pub(super) fn possible(store: &Store, ids: &Interner, found: &Execution, keys: &
         (names.suspension_satisfied_set(), Type::Set),
         (names.suspension_member_map(), Type::Hash),
     ]);
-    for waitpoint in store.waitpoints_of(found.number) {
+    for waitpoint in store.waitpoints_of(found) {
         keys.push((names.waitpoint(&waitpoint.id), Type::Hash));
         keys.push((names.waitpoint_condition(&waitpoint.id), Type::Hash));
     }

@@ -101,6 +101,8 @@ pub(super) fn create_execution(store: &mut Store, now: ServerTime, args: &Create
         reasons: Reasons::default(),
         attached: Attached::default(),
         dependencies: Dependencies::default(),
+        listed: true,
+        purged: false,
     });
     store.add(args.execution, index, score);
     if let Some(deadline) = args.deadline_at {

@@ -6,7 +6,7 @@ use ff_core::state::{
 };
 use ff_core::types::{AttemptIndex, WaitpointId};
 
-use super::{Answer, COMPARED_WITH_NIL, Refusal, find, resume, vector};
+use super::{Answer, COMPARED_WITH_NIL, Refusal, clean, find, resume, vector};
 use crate::deviation::Deviation;
 use crate::intern::LaneNo;
 use crate::message::{Done, Expiry, Place};
@@ -28,6 +28,8 @@ pub(super) fn expire_execution(
 ) -> Answer {
     let number = place.execution;
     let Some(found) = find(store, now, place) else {
+        clean(store, place, IndexKey::AttemptTimeout);
+        clean(store, place, IndexKey::ExecutionDeadline);
         return Ok(Done::Ok("not_found_cleaned"));
     };
     let core = &found.core;
@@ -129,6 +131,7 @@ pub(super) fn expire_suspension(
     let number = place.execution;
     let early = store.deviations().has(Deviation::BugSuspensionTimeoutEarly);
     let Some(found) = find(store, now, place) else {
+        clean(store, place, IndexKey::SuspensionTimeout);
         return Ok(Done::Ok("not_found_cleaned"));
     };
     if found.core.vector.lifecycle_phase != LifecyclePhase::Suspended {

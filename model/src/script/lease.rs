@@ -2,7 +2,7 @@
 
 use ff_core::state::{AttemptState, BlockingReason, LifecyclePhase, OwnershipState, PublicState, TerminalOutcome};
 
-use super::{Answer, Refusal, claim, fence, find};
+use super::{Answer, Refusal, claim, clean, fence, find};
 use crate::deviation::Deviation;
 use crate::intern::{ExecutionNo, InstanceNo};
 use crate::message::{Done, HandleFields, Place};
@@ -69,6 +69,7 @@ pub(super) fn renew_lease(
 /// The expiry scanner's step. The index entry stays after marking.
 pub(super) fn mark_lease_expired_if_due(store: &mut Store, now: ServerTime, place: Place) -> Answer {
     let Some(found) = find(store, now, place) else {
+        clean(store, place, IndexKey::LeaseExpiry);
         return Ok(Done::AlreadySatisfied("execution_not_found"));
     };
     let core = &found.core;

@@ -33,13 +33,14 @@ mod resume;
 mod secret;
 mod signal;
 mod suspend;
+mod upkeep;
 mod vector;
 mod waitpoint;
 
 pub use crate::message::Refusal;
 
 use crate::message::{Done, FlowScript, Message, Place, Reply, Script};
-use crate::store::{Execution, Store};
+use crate::store::{Execution, IndexKey, Store};
 use crate::time::ServerTime;
 
 /// What comparing a number with an empty field makes of a script.
@@ -56,6 +57,7 @@ pub fn perform(store: &mut Store, now: ServerTime, message: &Message) -> Reply {
             Err(refusal) => Reply::Refused(refusal),
         },
         Message::Command(command) => Reply::Answered(command::perform(store, now, command)),
+        Message::Upkeep(command) => Reply::Kept(upkeep::perform(store, command)),
         Message::Flow(read) => Reply::Flow(read::flow(store, read)),
         Message::Time => Reply::Time(now),
         Message::Core(number) => Reply::Core(read::core(store, *number)),
@@ -208,4 +210,11 @@ fn run_flow(store: &mut Store, now: ServerTime, script: &FlowScript) -> Answer {
 /// Reads an execution where the caller looks for it; elsewhere it does not exist.
 fn find(store: &mut Store, now: ServerTime, place: Place) -> Option<&Execution> {
     store.visit(place.execution, now).filter(|execution| execution.partition == place.partition)
+}
+
+/// `ZREM` after no core was found: what is left of an execution can still be listed.
+fn clean(store: &mut Store, place: Place, key: IndexKey) {
+    if store.left_of(place.execution).is_some_and(|left| left.partition == place.partition) {
+        store.remove(place.execution, key);
+    }
 }

@@ -10,6 +10,7 @@ use crate::intern::ExecutionNo;
 use crate::number::Score;
 use crate::store::execution::{Core, Grant};
 use crate::store::index::IndexKey;
+use crate::store::retention::Deleted;
 
 /// One recorded mutation of one execution.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub enum Change {
     Dependencies,
     /// The payload was replaced by another execution's result.
     Payload,
+    /// Retention deleted keys of the execution, which stood like this.
+    Deleted(Box<Deleted>),
     /// The execution's end was published to `ff:dag:completions`, with the fields beside its id.
     Published {
         /// `flow_id`.

@@ -286,6 +286,10 @@ pub struct Execution {
     pub attached: Attached,
     /// Dependency keys.
     pub dependencies: Dependencies,
+    /// Whether `all_executions` has it.
+    pub listed: bool,
+    /// Whether retention has deleted the keys beside its core; no key of its own.
+    pub purged: bool,
 }
 
 impl Execution {

@@ -200,6 +200,82 @@ impl EdgeGroup {
     }
 }
 
+/// The states that a flow's summary counts members in. It counts those of any other state nowhere.
+pub const COUNTED: [&str; 11] = [
+    "completed",
+    "failed",
+    "cancelled",
+    "expired",
+    "skipped",
+    "active",
+    "suspended",
+    "waiting",
+    "delayed",
+    "rate_limited",
+    "waiting_children",
+];
+
+/// `ff:flow:…:summary`, which the projector writes and nothing decides by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowSummary {
+    /// `total_members`.
+    pub total_members: u64,
+    /// `sampled_members`.
+    pub sampled_members: u32,
+    /// `members_completed` and so on, in the order of [`COUNTED`].
+    pub members: [u32; COUNTED.len()],
+    /// `public_flow_state`: of the members, not of the flow.
+    pub public_flow_state: &'static str,
+    /// `last_summary_update_at`, from the projector's clock.
+    pub updated_at: TimestampMs,
+}
+
+impl FlowSummary {
+    /// The summary of a sample of a flow's members by their public states
+    /// (`ff-backend-valkey/src/lib.rs`, `project_flow_summary_impl`).
+    pub fn of<'a>(total_members: u64, states: impl Iterator<Item = &'a str>, now: TimestampMs) -> Self {
+        let (mut members, mut sampled_members) = ([0; COUNTED.len()], 0);
+        for state in states {
+            sampled_members += 1;
+            if let Some(position) = COUNTED.iter().position(|counted| *counted == state) {
+                members[position] += 1;
+            }
+        }
+        let [completed, failed, cancelled, expired, skipped, active, suspended, _, delayed, limited, children] =
+            members;
+        let all_ended = sampled_members > 0 && completed + failed + cancelled + expired + skipped == sampled_members;
+        let public_flow_state = if all_ended && failed + cancelled + expired > 0 {
+            "failed"
+        } else if all_ended {
+            "completed"
+        } else if active > 0 {
+            "running"
+        } else if suspended + delayed + limited + children > 0 {
+            "blocked"
+        } else {
+            "open"
+        };
+        Self { total_members, sampled_members, members, public_flow_state, updated_at: now }
+    }
+
+    /// Whether every member was looked at and had ended.
+    pub fn all_have_ended(&self) -> bool {
+        let ended: u32 = self.members[..5].iter().sum();
+        ended > 0 && u64::from(ended) == self.total_members
+    }
+
+    /// The hash as `HGETALL` gives it.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let counts = COUNTED.iter().zip(self.members);
+        let mut fields: Vec<_> = counts.map(|(state, count)| (format!("members_{state}"), count.to_string())).collect();
+        fields.push(("total_members".to_owned(), self.total_members.to_string()));
+        fields.push(("sampled_members".to_owned(), self.sampled_members.to_string()));
+        fields.push(("public_flow_state".to_owned(), self.public_flow_state.to_owned()));
+        fields.push(("last_summary_update_at".to_owned(), self.updated_at.to_string()));
+        fields
+    }
+}
+
 /// All keys of one flow in one partition.
 #[derive(Debug)]
 pub struct Flow {
@@ -223,6 +299,8 @@ pub struct Flow {
     pub groups: BTreeMap<ExecutionNo, EdgeGroup>,
     /// `:pending_cancels`.
     pub pending_cancels: Vec<ExecutionNo>,
+    /// `:summary`.
+    pub summary: Option<FlowSummary>,
     staged: HashMap<EdgeId, usize, FxBuildHasher>,
 }
 
@@ -239,6 +317,7 @@ impl Flow {
             edges: Vec::new(),
             groups: BTreeMap::new(),
             pending_cancels: Vec::new(),
+            summary: None,
             staged: HashMap::default(),
         }
     }

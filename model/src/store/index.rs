@@ -49,7 +49,7 @@ pub enum IndexKey {
 }
 
 /// Ordered trees for each lane, and for each partition.
-const LANE_TREES: usize = 7;
+const LANE_TREES: usize = 8;
 const PARTITION_TREES: usize = 4;
 
 impl IndexKey {
@@ -157,13 +157,12 @@ impl IndexKey {
             Self::BlockedQuota(lane) => Tree::Lane(lane, 4),
             Self::BlockedRoute(lane) => Tree::Lane(lane, 5),
             Self::BlockedOperator(lane) => Tree::Lane(lane, 6),
+            Self::Terminal(lane) => Tree::Lane(lane, 7),
             Self::LeaseExpiry => Tree::Partition(0),
             Self::AttemptTimeout => Tree::Partition(1),
             Self::ExecutionDeadline => Tree::Partition(2),
             Self::SuspensionTimeout => Tree::Partition(3),
-            Self::Active(_) | Self::Suspended(_) | Self::Terminal(_) | Self::WorkerLeases(_) => {
-                return None;
-            }
+            Self::Active(_) | Self::Suspended(_) | Self::WorkerLeases(_) => return None,
         })
     }
 }

@@ -20,6 +20,7 @@ mod quota;
 mod random;
 mod registry;
 mod render;
+mod retention;
 mod secrets;
 mod signal;
 mod suspension;
@@ -31,13 +32,14 @@ pub use composite::{Composite, Offer};
 pub use dependency::{Dependencies, Dependency, DependencyMeta, DependencyState};
 pub use detail::Detail;
 pub use execution::{Attempt, Core, Execution, Grant, Holder, Lease, Reasons, Submission};
-pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes};
+pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes, FlowSummary};
 pub use index::{IndexKey, Members};
 pub use parking::Stray;
 pub use quota::{Quota, QuotaDefinition, QuotaPlace, Quotas};
 pub use random::Random;
 pub use registry::{Lives, Registration, Registry};
 pub use render::Fields;
+pub use retention::Deleted;
 pub use secrets::{Keystore, Kid, Rotation, TokenError};
 pub use signal::{Entry, SignalRecord};
 pub use suspension::{Condition, MatchMode, Matcher, Stamp, SuspendDone, Suspension, Terms, Waitpoint, WaitpointState};
@@ -59,6 +61,7 @@ use crate::token::Secret;
 #[derive(Debug)]
 pub struct Store {
     executions: Vec<Option<Box<Execution>>>,
+    remains: BTreeMap<ExecutionNo, Box<Execution>>,
     created: usize,
     indexes: index::Indexes,
     idempotency: HashMap<(u16, NamespaceNo, String), (ExecutionNo, ServerTime), FxBuildHasher>,
@@ -84,6 +87,7 @@ impl Store {
     fn over(keystore: Keystore, deviations: Deviations) -> Self {
         Self {
             executions: Vec::new(),
+            remains: BTreeMap::new(),
             created: 0,
             indexes: index::Indexes::default(),
             idempotency: HashMap::default(),
@@ -214,7 +218,7 @@ impl Store {
                 self.lapse(number, now);
             }
         }
-        for found in self.executions.iter_mut().flatten() {
+        for found in self.executions.iter_mut().flatten().chain(self.remains.values_mut()) {
             found.suspend_done.retain(|(_, until, _)| *until >= now);
         }
         self.idempotency.retain(|_, (_, until)| *until >= now);
@@ -223,8 +227,9 @@ impl Store {
         self.admission.lapse(now);
     }
 
-    pub(crate) fn create(&mut self, execution: Execution) {
+    pub(crate) fn create(&mut self, mut execution: Execution) {
         let number = execution.number;
+        self.take_over(&mut execution);
         if self.executions.len() <= number.index() {
             self.executions.resize_with(number.index() + 1, || None);
         }
@@ -266,17 +271,19 @@ impl Store {
         self.note(number, Change::Member { key, before, after: Some(score) });
     }
 
-    /// `ZREM` or `SREM`; nothing where it is no member.
+    /// `ZREM` or `SREM`; nothing where it is no member. An index can hold an execution whose core is gone.
     pub(crate) fn remove(&mut self, number: ExecutionNo, key: IndexKey) {
         if key.is_kept_by().is_some_and(|bug| self.deviations.has(bug)) {
             return;
         }
-        let execution = self.executions[number.index()].as_deref_mut().expect("a script changes only what it has read");
+        let found = self.executions.get_mut(number.index()).and_then(Option::as_deref_mut);
+        let Some(execution) = found.or_else(|| self.remains.get_mut(&number).map(Box::as_mut)) else { return };
         let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else {
             return;
         };
         let (_, before) = execution.members.swap_remove(position);
         self.indexes.remove(execution.partition, key, before, &execution.name);
+        self.bury(number);
         self.note(number, Change::Member { key, before: Some(before), after: None });
     }
 
@@ -386,8 +393,8 @@ impl Store {
         self.registry.put(namespace, instance, registration);
     }
 
-    /// The shared name of an execution, for those who print it.
+    /// The shared name of an execution, or of what is left of one, for those who print it.
     pub fn name(&self, number: ExecutionNo) -> Option<&Arc<str>> {
-        self.execution(number).map(|execution| &execution.name)
+        self.execution(number).or_else(|| self.left_of(number)).map(|execution| &execution.name)
     }
 }

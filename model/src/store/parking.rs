@@ -2,7 +2,7 @@
 
 use ff_core::types::{SignalId, WaitpointId};
 
-use super::{Change, Composite, Entry, Keystore, SignalRecord, Store, Suspension, Waitpoint};
+use super::{Change, Composite, Entry, Execution, Keystore, SignalRecord, Store, Suspension, Waitpoint};
 use crate::deviation::Deviations;
 use crate::intern::ExecutionNo;
 use crate::number::Score;
@@ -29,10 +29,9 @@ impl Store {
     }
 
     /// The waitpoints that were written for an execution.
-    pub fn waitpoints_of(&self, number: ExecutionNo) -> impl Iterator<Item = &Waitpoint> {
-        let found = self.execution(number);
-        let own = found.into_iter().flat_map(|found| found.own_waitpoints.iter().map(|id| (found.partition, id)));
-        own.filter_map(|(partition, id)| self.waitpoint(partition, id)).filter(move |held| held.execution == number)
+    pub fn waitpoints_of<'a>(&'a self, found: &'a Execution) -> impl Iterator<Item = &'a Waitpoint> {
+        let own = found.own_waitpoints.iter().filter_map(|id| self.waitpoint(found.partition, id));
+        own.filter(|held| held.execution == found.number)
     }
 
     /// A signal of a partition.

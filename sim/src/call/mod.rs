@@ -289,6 +289,8 @@ calls! {
     UnblockExecution unblock_execution(partition: Partition, Partition; lane: &LaneId, LaneId; id: &ExecutionId, ExecutionId; reason: &str, String; now: TimestampMs, TimestampMs) -> ();
     DrainSiblingCancelGroup drain_sibling_cancel_group(partition: Partition, Partition; flow: &FlowId, FlowId; downstream: &ExecutionId, ExecutionId) -> ();
     ReconcileSiblingCancelGroup reconcile_sibling_cancel_group(partition: Partition, Partition; flow: &FlowId, FlowId; downstream: &ExecutionId, ExecutionId) -> SiblingCancelReconcileAction;
+    ProjectFlowSummary project_flow_summary(partition: Partition, Partition; flow: &FlowId, FlowId; now: TimestampMs, TimestampMs) -> bool;
+    TrimRetention trim_retention(partition: Partition, Partition; lane: &LaneId, LaneId; retention_ms: u64, u64; now: TimestampMs, TimestampMs; batch: u32, u32; filter: &ScannerFilter, ScannerFilter) -> u32;
     ReconcileExecutionIndex reconcile_execution_index(partition: Partition, Partition; lanes: &[LaneId], Vec<LaneId>; filter: &ScannerFilter, ScannerFilter) -> ReconcileCounts;
     ReconcileBudgetCounters reconcile_budget_counters(partition: Partition, Partition; now: TimestampMs, TimestampMs) -> ReconcileCounts;
     ReconcileQuotaCounters reconcile_quota_counters(partition: Partition, Partition; now: TimestampMs, TimestampMs) -> ReconcileCounts;

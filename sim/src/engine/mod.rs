@@ -3,4 +3,4 @@
 mod pass;
 mod sweep;
 
-pub use pass::{Counts, Scanner};
+pub use pass::{Counts, RETENTION_MS, Scanner};

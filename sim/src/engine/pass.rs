@@ -25,8 +25,11 @@ const PASSES_SKIPPED: u64 = 10;
 const BATCH: u32 = 50;
 /// The same for pending waitpoints.
 const WAITPOINT_BATCH: u32 = 100;
-/// The same for budget resets.
+/// The same for budget resets, and for what retention deletes on a lane.
 const RESET_BATCH: u32 = 20;
+/// How long the trimmer keeps what has ended, where its own policy says nothing; no setting of the engine changes it
+/// (`ff-engine/src/scanner/retention_trimmer.rs`).
+pub const RETENTION_MS: u64 = 86_400_000;
 
 /// What a pass came to, as the shipped runner counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct Scanner<S> {
     partitions: PartitionConfig,
     /// At most so many members of anything in one pass, in place of the shipped sizes.
     batch: Option<u32>,
+    /// How long the trimmer keeps what has ended.
+    retention_ms: u64,
     /// Failures in a row, and the pass until which a member is left out.
     failures: BTreeMap<String, (u32, u64)>,
     passes: u64,
@@ -85,13 +90,30 @@ impl<S: Server> Scanner<S> {
         lanes: Arc<[LaneId]>,
         partitions: PartitionConfig,
     ) -> Self {
-        Self { kind, reads, calls, lanes, partitions, batch: None, failures: BTreeMap::new(), passes: 0, rounds: None }
+        Self {
+            kind,
+            reads,
+            calls,
+            lanes,
+            partitions,
+            batch: None,
+            retention_ms: RETENTION_MS,
+            failures: BTreeMap::new(),
+            passes: 0,
+            rounds: None,
+        }
     }
 
     /// The same scanner with another batch size for everything; none for the shipped ones.
     #[must_use]
     pub fn with_batch(self, batch: Option<u32>) -> Self {
         Self { batch, ..self }
+    }
+
+    /// The same scanner with another time that the trimmer keeps what has ended for, in milliseconds.
+    #[must_use]
+    pub fn with_retention(self, retention_ms: u64) -> Self {
+        Self { retention_ms, ..self }
     }
 
     /// A batch size, where the shipped one is this.
@@ -133,6 +155,8 @@ impl<S: Server> Scanner<S> {
                     Ok(now) => reconciled(self.calls.reconcile_budget_counters(partition, now).await),
                     Err(_) => Counts::FAILED,
                 },
+                ScannerKind::FlowProjector => self.project(partition).await,
+                ScannerKind::RetentionTrimmer => self.trim(partition).await,
                 ScannerKind::BudgetReset => self.reset(partition).await.unwrap_or(Counts::FAILED),
                 _ => self.act_on_due(partition).await,
             };
@@ -221,6 +245,34 @@ impl<S: Server> Scanner<S> {
             counts.note(&self.calls.reset_budget(ResetBudgetArgs { budget_id, now }).await);
         }
         Ok(counts)
+    }
+
+    /// Sums up every flow that the index lists. One without members counts neither as acted on nor as an error.
+    async fn project(&self, partition: Partition) -> Counts {
+        let Ok(now) = self.now().await else { return Counts::FAILED };
+        let Ok(flows) = self.reads.listed_flows(partition.index).await else { return Counts::FAILED };
+        let mut counts = Counts::default();
+        for flow in flows {
+            match self.calls.project_flow_summary(partition, &flow, now).await {
+                Ok(false) => {}
+                acted => counts.note(&acted),
+            }
+        }
+        counts
+    }
+
+    /// Deletes what has ended long enough ago, of each lane a batch.
+    async fn trim(&self, partition: Partition) -> Counts {
+        let Ok(now) = self.now().await else { return Counts::FAILED };
+        let mut counts = Counts::default();
+        let (batch, filter) = (self.batch(RESET_BATCH), ScannerFilter::default());
+        for lane in self.lanes.iter() {
+            match self.calls.trim_retention(partition, lane, self.retention_ms, now, batch, &filter).await {
+                Ok(trimmed) => counts.processed += trimmed,
+                Err(_) => counts.errors += 1,
+            }
+        }
+        counts
     }
 
     fn is_skipped(&self, member: &str) -> bool {

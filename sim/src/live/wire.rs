@@ -4,8 +4,9 @@
 use std::fmt;
 
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::message::{Command, FlowRead, Message, Script};
+use claimlab_model::message::{Command, FlowRead, Message, Place, Script, Upkeep};
 use claimlab_model::projection;
+use claimlab_model::store::IndexKey;
 
 /// One expected command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,7 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
         Message::Token { waitpoint, .. } => vec![plain(&["HGET"], format!(":{waitpoint}"))],
         Message::Command(command) => of_command(command, ids),
         Message::Flow(read) => of_flow(read, ids),
+        Message::Upkeep(command) => vec![of_upkeep(command, ids)],
         // Sent by no world and no client of a crowd.
         Message::RegisteredCapabilities(_)
         | Message::Waitpoints(_)
@@ -116,6 +118,30 @@ pub fn expected(message: &Message, ids: &Interner) -> Vec<Expected> {
         | Message::CurrentKid(_)
         | Message::KidSecret(..)
         | Message::WriteSecret { .. } => Vec::new(),
+    }
+}
+
+fn of_upkeep(command: &Upkeep, ids: &Interner) -> Expected {
+    let name = |place: &Place| ids.execution_name(place.execution);
+    let core = |place: &Place| format!(":{}:core", name(place));
+    match command {
+        Upkeep::FlowExists(place) => plain(&["EXISTS"], format!(":{}:core", place.flow)),
+        Upkeep::MemberCount(place) => plain(&["SCARD"], format!(":{}:members", place.flow)),
+        Upkeep::SampleMembers(place, _) => plain(&["SRANDMEMBER"], format!(":{}:members", place.flow)),
+        Upkeep::PublicState(place) => plain(&["HGET"], core(place)),
+        Upkeep::WriteSummary(place, _) => plain(&["HSET"], format!(":{}:summary", place.flow)),
+        Upkeep::DelistFlow(_) => plain(&["SREM"], ":flow_index".into()),
+        Upkeep::Ended(place) => plain(&["HMGET"], core(place)),
+        Upkeep::Retention(place) => plain(&["GET"], format!(":{}:policy", name(place))),
+        Upkeep::Edges(place) => plain(&["SMEMBERS"], format!(":{}:deps:all_edges", name(place))),
+        Upkeep::Waitpoints(place) => plain(&["SMEMBERS"], format!(":{}:waitpoints", name(place))),
+        Upkeep::Signals(place) => plain(&["ZRANGE"], format!(":{}:signals", name(place))),
+        Upkeep::DeleteRecords { place, .. } => plain(&["DEL"], format!(":{}:payload", name(place))),
+        Upkeep::DeleteCore { place, .. } => plain(&["DEL"], core(place)),
+        Upkeep::DelistEnded(place, lane) => {
+            plain(&["ZREM"], projection::index_name(ids, place.partition, IndexKey::Terminal(*lane)))
+        }
+        Upkeep::Forget(_) => plain(&["SREM"], ":all_executions".into()),
     }
 }
 

@@ -87,6 +87,9 @@ pub struct EnginePlan {
     /// At most so many members of anything in one pass, in place of the shipped sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
+    /// How long its trimmer keeps what has ended, in place of the shipped day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_ms: Option<u64>,
     /// Whether it listens to completions and resolves dependencies at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cascades: bool,

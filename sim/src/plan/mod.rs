@@ -254,6 +254,9 @@ pub struct WorkItem {
     /// The budget that is attached to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<String>,
+    /// How long its policy keeps it once it has ended, where the policy says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_ms: Option<u64>,
     /// The id under which it is submitted once more, with the same key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,

@@ -100,6 +100,8 @@ pub struct Engine {
     pub lanes: Vec<String>,
     /// At most so many members of anything in one pass, in place of the shipped sizes.
     pub batch: Option<u32>,
+    /// How long its trimmer keeps what has ended, in place of the day that it keeps it for as shipped.
+    pub retention_ms: Option<u64>,
     /// Whether it listens to completions and resolves dependencies at once.
     pub cascades: bool,
 }
@@ -107,7 +109,7 @@ pub struct Engine {
 impl Default for Engine {
     fn default() -> Self {
         let scanners = DEFAULT_SCANNERS.iter().map(|kind| kind.name().to_owned()).collect();
-        Self { scanners, lanes: Vec::new(), batch: None, cascades: false }
+        Self { scanners, lanes: Vec::new(), batch: None, retention_ms: None, cascades: false }
     }
 }
 

@@ -172,6 +172,7 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
         ("work.delay_ms", work.delay_ms),
         ("work.deadline_ms", work.deadline_ms),
         ("work.attempt_timeout_ms", work.attempt_timeout_ms),
+        ("work.keep_ms", work.keep_ms),
         ("operators.after_ms", scenario.operators.after_ms),
         ("flows.cancel_after_ms", scenario.flows.cancel_after_ms),
     ] {
@@ -217,6 +218,8 @@ fn check_engine(scenario: &Scenario) -> Result<(), Problem> {
         let known = scenario.world.lanes.contains(lane);
         require(known, format!("engine.lanes[{position}]"), format!("{lane:?}"), "one of world.lanes")?;
     }
+    let retention_ms = scenario.engine.retention_ms.unwrap_or(1);
+    require(retention_ms <= DAY_MS, "engine.retention_ms", retention_ms, "0 to 86400000")?;
     let batch = scenario.engine.batch.unwrap_or(1);
     require((1..=10_000).contains(&batch), "engine.batch", batch, "1 to 10000")
 }

@@ -116,6 +116,12 @@ pub struct Work {
     /// The attempt timeout.
     #[serde(default = "default_deadline")]
     pub attempt_timeout_ms: Range,
+    /// Share of executions whose policy says for how long they are kept once they have ended.
+    #[serde(default)]
+    pub keep: Ratio,
+    /// For how long.
+    #[serde(default = "default_deadline")]
+    pub keep_ms: Range,
     /// Retries that the policy allows.
     #[serde(default = "default_retries")]
     pub max_retries: u32,

@@ -9,7 +9,7 @@ use ff_core::completion_backend::CompletionBackend as _;
 use ff_core::types::LaneId;
 
 use super::Surroundings;
-use crate::engine::Scanner;
+use crate::engine::{RETENTION_MS, Scanner};
 use crate::plan::EnginePlan;
 use crate::scanner::ScannerKind;
 use crate::scenario::DEFAULT_SCANNERS;
@@ -26,6 +26,7 @@ pub(super) fn tasks(party: &Party, surroundings: &Surroundings, plan: Option<&En
         None => Arc::clone(&surroundings.lanes),
     };
     let batch = plan.and_then(|plan| plan.batch);
+    let retention_ms = plan.and_then(|plan| plan.retention_ms).unwrap_or(RETENTION_MS);
     let scan = |kind: ScannerKind| -> TaskFuture {
         let reads = Arc::new(party.backend(surroundings.partitions));
         let calls = party.trait_backend(surroundings.partitions);
@@ -37,6 +38,7 @@ pub(super) fn tasks(party: &Party, surroundings: &Surroundings, plan: Option<&En
         };
         let scanner = Scanner::new(kind, reads, calls, Arc::clone(&lanes), surroundings.partitions)
             .with_batch(batch)
+            .with_retention(retention_ms)
             .with_rounds(Box::new(named));
         Box::pin(run(scanner, kind, party.clone(), kind.interval_ms()))
     };

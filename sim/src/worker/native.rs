@@ -115,7 +115,10 @@ pub(super) async fn run(party: Party, plan: WorkerPlan, entry: Entry, identity: 
                 worker.found_nothing(entry);
                 worker.party.sleep_ms(plan.poll_ms).await;
             }
-            Err(_) => worker.party.sleep_ms(plan.poll_ms).await,
+            Err(_) => {
+                worker.gave_up(entry);
+                worker.party.sleep_ms(plan.poll_ms).await;
+            }
         }
     }
 }
@@ -164,6 +167,13 @@ impl Worker {
         let Some(judged) = rounds.found_nothing(self.lanes.len(), partitions, SCAN_CHUNK) else { return };
         let Judged { missed, all, polls } = judged;
         self.party.hub().told(WorkerFact::FoundNothing { polls, missed: missed as u64, all: all as u64 });
+    }
+
+    /// Notes a poll that an error ended. It has found nothing either, but has not been everywhere that it would have been.
+    pub(super) fn gave_up(&self, entry: Entry) {
+        if !matches!(entry, Entry::ClaimViaServer | Entry::Claim) && self.has_room() {
+            self.party.hub().passed(Pass::IdlePoll, self.party.number());
+        }
     }
 
     /// A permit for one more task, if there is one.

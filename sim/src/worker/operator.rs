@@ -86,9 +86,13 @@ async fn act(party: Party, backend: Arc<dyn EngineBackend>, surroundings: Surrou
         }
         Act::CloseWaitpoint => close_waitpoint(&*backend, &execution_id, now).await,
         Act::Replay => {
-            // What runs again must be remembered again, or nobody would find its lease if it is revoked.
-            surroundings.ledger.add(execution_id.clone(), lane_id);
-            backend.replay_execution(ReplayExecutionArgs { execution_id, now }).await.map(|_| ())
+            // What runs again must be remembered again, or nobody would find its lease if it is lost: before the call, lest
+            // the operator dies under it, and after it, lest a reclaimer has seen it ended meanwhile.
+            surroundings.ledger.add(execution_id.clone(), lane_id.clone());
+            let args = ReplayExecutionArgs { execution_id: execution_id.clone(), now };
+            let answer = backend.replay_execution(args).await.map(|_| ());
+            surroundings.ledger.add(execution_id, lane_id);
+            answer
         }
     };
 }

@@ -11,7 +11,7 @@ use claimlab_model::backend::ModelBackend;
 use ff_core::contracts::CreateExecutionArgs;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::engine_error::EngineError;
-use ff_core::policy::{ExecutionPolicy, RetryPolicy, RoutingRequirements, TimeoutPolicy};
+use ff_core::policy::{ExecutionPolicy, RetryPolicy, RoutingRequirements, StreamPolicy, TimeoutPolicy};
 use ff_core::types::{BudgetId, ExecutionId, FlowId, LaneId};
 
 use super::{Surroundings, admission, flow, namespace};
@@ -110,12 +110,18 @@ async fn submit(
     acknowledged(party, || backend.create_execution(args(party, item, &id, &lane))).await;
     if let Some(other) = item.again.as_ref().and_then(|other| ExecutionId::parse(other).ok()) {
         acknowledged(party, || backend.create_execution(args(party, item, &other, &lane))).await;
+        surroundings.ledger.add(other, lane.clone());
     }
     admission::attach(party, own, item, &id).await;
     if let Some(flow_id) = flow_id {
         flow::add(party, &**backend, flow_id, id.clone()).await;
     }
     surroundings.ledger.add(id, lane);
+}
+
+/// A policy's time to keep an execution is a field of its policy for streams.
+fn kept_for(keep_ms: u64) -> StreamPolicy {
+    StreamPolicy { durability_mode: "buffered".into(), retention_maxlen: 10_000, retention_ttl_ms: Some(keep_ms) }
 }
 
 fn args(party: &Party, item: &WorkItem, id: &ExecutionId, lane: &LaneId) -> CreateExecutionArgs {
@@ -137,6 +143,7 @@ fn args(party: &Party, item: &WorkItem, id: &ExecutionId, lane: &LaneId) -> Crea
         }),
         budget_ids: item.budget.iter().filter_map(|id| BudgetId::parse(id).ok()).collect(),
         max_reclaim_count: item.max_reclaims,
+        stream_policy: item.keep_ms.map(kept_for),
         routing_requirements: (!item.requires.is_empty()).then_some(routing),
         ..ExecutionPolicy::default()
     };

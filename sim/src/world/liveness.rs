@@ -25,6 +25,8 @@ pub(super) struct Overdue {
     blocks: BTreeMap<ExecutionNo, u32>,
     /// What was called passed over: that it has not ended at last is no news.
     told: BTreeSet<ExecutionNo>,
+    /// Flows, by their first members, whose summaries were called untrue.
+    untrue: BTreeSet<ExecutionNo>,
     /// How many idle polls and reclaimer passes there had been at each look, by the server's time.
     passes: Vec<(i64, u64, u64)>,
 }
@@ -55,6 +57,7 @@ const fn mover(due: DueStep) -> Pass {
         DueStep::UnblockOfRoute | DueStep::UnblockOfBudget | DueStep::UnblockOfQuota => {
             Pass::Scanner(ScannerKind::Unblock)
         }
+        DueStep::Projection => Pass::Scanner(ScannerKind::FlowProjector),
         DueStep::ReclaimOfExpired | DueStep::ReclaimOfRevoked => Pass::Reclaimer,
     }
 }
@@ -66,7 +69,7 @@ impl World {
         let is_late = self.now >= self.deadline();
         // Zombies are waited for: what they still write, late, is looked at like anything else.
         let submitted = self.cast.has_submitted_all();
-        if self.unfinished == 0 && submitted && self.hub.runs_under_way() == 0 {
+        if self.unfinished == 0 && submitted && self.hub.runs_under_way() == 0 && !self.awaits_projection() {
             self.see(&Seen::Ended(self.store.execution_count() as u64));
             self.over = true;
         } else if is_late {
@@ -79,6 +82,14 @@ impl World {
             let next = self.now.plus_ms(LOOK_MS);
             self.schedule(next, 0, Event::Look);
         }
+    }
+
+    /// Whether a projector still has a summary before it that is not true yet.
+    fn awaits_projection(&self) -> bool {
+        let engine = self.plan.world.engine.as_ref();
+        let projects = engine.is_some_and(|engine| engine.scanners.iter().any(|name| name == "flow_projector"));
+        let mut untrue = self.overdue.since.keys().filter(|overdue| overdue.due == DueStep::Projection);
+        projects && untrue.any(|overdue| !self.overdue.untrue.contains(&overdue.execution))
     }
 
     fn look_for_passed_over(&mut self) {
@@ -106,11 +117,17 @@ impl World {
         let now = self.server_clock.at(self.now);
         let found = self.checker.see(&Seen::Passed { passed, store: &self.store, now }).to_vec();
         if !found.is_empty() {
-            self.overdue.told.insert(passed.overdue.execution);
+            let told = match passed.overdue.due {
+                DueStep::Projection => &mut self.overdue.untrue,
+                _ => &mut self.overdue.told,
+            };
+            told.insert(passed.overdue.execution);
         }
         match passed.overdue.due {
             // Whoever was given the lease has done nothing wrong: the scanner went by it.
             DueStep::Marking => self.report_of(0, ("engine", "mark_lease_expired_if_due", "passed_over"), found),
+            // It is no member's doing either.
+            DueStep::Projection => self.report_of(0, ("engine", "project_flow_summary", "passed_over"), found),
             _ => self.report(found),
         }
     }

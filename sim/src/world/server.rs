@@ -40,6 +40,12 @@ impl World {
             }
             self.publish();
         }
+        if let Message::Upkeep(command) = message
+            && command.writes()
+        {
+            self.counts.upkeep(command.name(), reply.label());
+            self.follow_changes(deed);
+        }
         if self.log.is_some() {
             self.log(now, message, &reply);
         }
@@ -78,6 +84,10 @@ impl World {
         for (number, change) in &self.store.changes().items {
             match change {
                 Change::Created => self.unfinished += 1,
+                Change::Deleted(deleted) if deleted.with_core && !deleted.is_terminal => {
+                    self.unfinished -= 1;
+                    self.hub.live_lease(*number, None, self.now);
+                }
                 Change::Core(position) => {
                     let (before, after) = &self.store.changes().cores[*position];
                     let ended = |core: &Core| core.vector.lifecycle_phase == LifecyclePhase::Terminal;

@@ -1,8 +1,5 @@
 //! The shipped engine beside the model's: single passes of `ff-engine`'s scanners, and calls of the
 //! shipped scheduler, from random states that both sides share; then all keys are compared.
-//!
-//! Two shipped scanners have no counterpart: `retention_trimmer`, because nothing is ever deleted here,
-//! and `flow_projector`, because a flow's summary is not modelled.
 
 mod shipped;
 

@@ -18,10 +18,12 @@ use ff_engine::scanner::dependency_reconciler::DependencyReconciler;
 use ff_engine::scanner::edge_cancel_dispatcher::EdgeCancelDispatcher;
 use ff_engine::scanner::edge_cancel_reconciler::EdgeCancelReconciler;
 use ff_engine::scanner::execution_deadline::ExecutionDeadlineScanner;
+use ff_engine::scanner::flow_projector::FlowProjector;
 use ff_engine::scanner::index_reconciler::IndexReconciler;
 use ff_engine::scanner::lease_expiry::LeaseExpiryScanner;
 use ff_engine::scanner::pending_wp_expiry::PendingWaitpointExpiryScanner;
 use ff_engine::scanner::quota_reconciler::QuotaReconciler;
+use ff_engine::scanner::retention_trimmer::RetentionTrimmer;
 use ff_engine::scanner::suspension_timeout::SuspensionTimeoutScanner;
 use ff_engine::scanner::unblock::UnblockScanner;
 use ff_observability::Metrics;
@@ -142,6 +144,8 @@ struct Scanners {
     cancel_reconciler: CancelReconciler,
     edge_cancel_dispatcher: EdgeCancelDispatcher,
     edge_cancel_reconciler: EdgeCancelReconciler,
+    flow_projector: FlowProjector,
+    retention_trimmer: RetentionTrimmer,
 }
 
 impl Scanners {
@@ -186,6 +190,8 @@ impl Scanners {
                 Arc::clone(&metrics),
                 backend(),
             ),
+            flow_projector: FlowProjector::with_filter_and_backend(INTERVAL, partitions, filter(), backend()),
+            retention_trimmer: RetentionTrimmer::with_filter_and_backend(INTERVAL, lanes(), filter(), backend()),
             edge_cancel_reconciler: EdgeCancelReconciler::with_filter_metrics_and_backend(
                 INTERVAL,
                 filter(),
@@ -212,6 +218,8 @@ impl Scanners {
             ScannerKind::CancelReconciler => pass(&self.cancel_reconciler, client, partitions).await,
             ScannerKind::EdgeCancelDispatcher => pass(&self.edge_cancel_dispatcher, client, partitions).await,
             ScannerKind::EdgeCancelReconciler => pass(&self.edge_cancel_reconciler, client, partitions).await,
+            ScannerKind::FlowProjector => pass(&self.flow_projector, client, partitions).await,
+            ScannerKind::RetentionTrimmer => pass(&self.retention_trimmer, client, partitions).await,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use claimlab_model::intern::{ExecutionNo, Interner};
-use claimlab_model::message::{Answered, Message, Reply};
+use claimlab_model::message::{Answered, Kept, Message, Reply};
 use claimlab_model::store::Store;
 use claimlab_model::time::ServerTime;
 use ff_core::partition::PartitionConfig;
@@ -279,6 +279,9 @@ impl Shadow {
         // A set has no order; its client asks about each member in the order in which it heard of them.
         let names: Vec<String> = match model {
             Reply::Answered(Answered::Executions(members)) => {
+                members.iter().map(|number| ids.execution_name(*number).to_string()).collect()
+            }
+            Reply::Kept(Kept::Members(members)) => {
                 members.iter().map(|number| ids.execution_name(*number).to_string()).collect()
             }
             Reply::Answered(Answered::Ids(members)) => members.iter().map(ToString::to_string).collect(),

@@ -90,7 +90,41 @@ fn reconcile_siblings(s: &mut Scene<'_>) -> Probe {
     Ok(Call::ReconcileSiblingCancelGroup { partition, flow, downstream })
 }
 
+/// Deletes what has ended, all at once.
+fn trim(s: &mut Scene<'_>) -> Probe {
+    let (partition, lane, now) = (partition(), lane(), s.now()?);
+    Ok(Call::TrimRetention { partition, lane, retention_ms: 0, now, batch: 20, filter: ScannerFilter::NOOP })
+}
+
+fn project(s: &mut Scene<'_>) -> Probe {
+    let (partition, flow, _) = siblings(s)?;
+    Ok(Call::ProjectFlowSummary { partition, flow, now: s.now()? })
+}
+
 pub(super) const FAMILIES: &[Family] = &[
+    of(
+        "project_flow_summary",
+        &[
+            at("one member, which has not ended", project),
+            at("no such flow", |s| {
+                let flow = FlowId::from_uuid(s.uuid());
+                Ok(Call::ProjectFlowSummary { partition: of_family(PartitionFamily::Flow), flow, now: s.now()? })
+            }),
+        ],
+    ),
+    of(
+        "trim_retention",
+        &[
+            at("one has ended", |s| {
+                s.completed()?;
+                trim(s)
+            }),
+            at("one is claimed", |s| {
+                s.claimed()?;
+                trim(s)
+            }),
+        ],
+    ),
     of(
         "reconcile_execution_index",
         &[

@@ -71,9 +71,15 @@ fn draw_world(scenario: &Scenario, seed: u64) -> WorldPlan {
 
 /// What the engine runs, where a scenario asks for something else than usual.
 fn draw_engine(scenario: &Scenario) -> Option<EnginePlan> {
-    let Engine { scanners, lanes, batch, cascades } = &scenario.engine;
+    let Engine { scanners, lanes, batch, retention_ms, cascades } = &scenario.engine;
     let lanes = if lanes.is_empty() { &scenario.world.lanes } else { lanes };
-    let plan = EnginePlan { scanners: scanners.clone(), lanes: lanes.clone(), batch: *batch, cascades: *cascades };
+    let plan = EnginePlan {
+        scanners: scanners.clone(),
+        lanes: lanes.clone(),
+        batch: *batch,
+        retention_ms: *retention_ms,
+        cascades: *cascades,
+    };
     (scenario.engine != Engine::default()).then_some(plan)
 }
 
@@ -267,6 +273,9 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
     let quota = attached(scenario.admission.quota, &admission.quotas);
     let budget = attached(scenario.admission.budget, &admission.budgets);
     let spends = budget.clone().map(|budget| (budget, admitted.within_unsigned(admission.spend)));
+    let mut kept = Stream::of_extra(seed, Extra::Kept, u64::from(key));
+    let names_time = kept.chance(work.keep);
+    let keep_ms = kept.within_unsigned(work.keep_ms);
     let mut again = Stream::of_extra(seed, Extra::Again, u64::from(key));
     let is_sent_again = again.chance(work.submit_again);
     let other = ExecutionId::deterministic_for_flow(&flow, &config, again.uuid());
@@ -287,6 +296,7 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
         retryable: work.retryable.clone(),
         quota,
         budget,
+        keep_ms: names_time.then_some(keep_ms),
         again: is_sent_again.then(|| other.as_str().to_owned()),
         task: TaskPlan {
             run_ms,

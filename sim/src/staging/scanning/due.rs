@@ -9,6 +9,8 @@ use crate::staging::sequence::{PARTITIONS, Pick};
 
 /// Times further away are for no scanner here.
 const FAR_MS: i64 = 100_000_000;
+/// What has ended is kept for so long by the trimmer that ships.
+const RETENTION_MS: i64 = 86_400_000;
 
 /// One of them, in milliseconds of server time; none where nothing is ahead.
 pub fn ahead(store: &Store, now: ServerTime, which: Pick) -> Option<i64> {
@@ -24,6 +26,7 @@ pub fn ahead(store: &Store, now: ServerTime, which: Pick) -> Option<i64> {
         times.extend(store.pending_waitpoints(partition).map(|(score, _)| score.whole()));
     }
     times.extend(store.executions().filter_map(|found| found.core.delay_until).map(|due| due.whole()));
+    times.extend(store.executions().filter_map(|found| found.core.completed_at).map(|at| at.ms() + RETENTION_MS));
     times.extend(store.budgets().resets().values().map(|score| score.whole()));
     for (_, quota) in store.quotas().iter() {
         times.extend(quota.guards.values().map(|until| until.ms()));

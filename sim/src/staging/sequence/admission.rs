@@ -229,7 +229,7 @@ impl Memory {
             AdmissionStep::Read { execution: of, what, limit } => {
                 let id = execution(of);
                 let place = Partition { family: PartitionFamily::Execution, index: id.partition() };
-                match what % 6 {
+                match what % 8 {
                     0 => Call::ReadExecutionInfo { id },
                     1 => Call::GetExecutionTag { id, key: one(&["a.b", "c.d", "no"], limit).into() },
                     2 => Call::GetExecutionNamespace { id },
@@ -238,6 +238,15 @@ impl Memory {
                         partition: PartitionKey::from(&Partition { index: u16::from(limit) % PARTITIONS, ..place }),
                         cursor: (limit % 3 == 2).then_some(id),
                         limit: usize::from(limit % 4),
+                    },
+                    // Nothing is kept for long, so that what follows meets what was deleted.
+                    5 | 6 => Call::TrimRetention {
+                        partition: place,
+                        lane: lane(limit % 2),
+                        retention_ms: one(&[0, 1, 1_000, 86_400_000], limit),
+                        now: now.to_wire(),
+                        batch: one(&[20, 1], limit),
+                        filter: ScannerFilter::default(),
                     },
                     _ => Call::ReconcileExecutionIndex {
                         partition: place,

@@ -51,7 +51,7 @@ pub fn next(store: &Store, found: Option<&Execution>, now: ServerTime, execution
         LifecyclePhase::Suspended => {
             // The latest waitpoint is the one that the latest suspension opened.
             let open = store
-                .waitpoints_of(found.number)
+                .waitpoints_of(found)
                 .any(|waitpoint| waitpoint.condition.as_ref().is_some_and(|condition| !condition.closed));
             open.then_some(Step::Signal { waitpoint: 0, execution: 0, name: 0, token: 0, key: 0, delay: 0, cap: 0 })
         }

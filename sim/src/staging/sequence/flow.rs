@@ -170,13 +170,18 @@ impl Memory {
             }
             FlowStep::Read { flow: of, edge: by, execution: node, what } => {
                 let id = execution(node);
-                match what % 8 {
+                match what % 9 {
                     0 => Call::DescribeFlow { flow: flow(of) },
                     1 => Call::ListEdges { flow: flow(of), direction: EdgeDirection::Outgoing { from_node: id } },
                     2 => Call::ListEdges { flow: flow(of), direction: EdgeDirection::Incoming { to_node: id } },
                     3 => Call::DescribeEdge { flow: flow(of), edge: edge(by, 0, node) },
                     4 => Call::ResolveExecutionFlowId { id },
                     5 => Call::GetFlowTag { flow: flow(of), key: "a.b".into() },
+                    6 => Call::ProjectFlowSummary {
+                        partition: partition(u16::from(of % 2) + u16::from(by % 8 == 7)),
+                        flow: flow(of),
+                        now: caller_now(now, by),
+                    },
                     _ => Call::ListFlows {
                         partition: PartitionKey::from(&partition(u16::from(of) % PARTITIONS)),
                         cursor: (by % 3 == 2).then(|| flow(by)),

@@ -135,7 +135,10 @@ async fn application(
                 note_permits(process.own(), refused);
                 process.own().found_nothing(entry);
             }
-            Err(error) => note_permits(process.own(), matches!(error, SdkError::WorkerAtCapacity)),
+            Err(error) => {
+                note_permits(process.own(), matches!(error, SdkError::WorkerAtCapacity));
+                process.own().gave_up(entry);
+            }
         }
         bridge.sleep_ms(&party, plan.poll_ms).await;
     }
