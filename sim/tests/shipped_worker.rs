@@ -17,6 +17,7 @@ use claimlab::outcome::Runs;
 use claimlab::plan::{Act, Fault, HabitPlan, OperatorAction, PartyKey, Plan, Strikes, Way, What, draw};
 use claimlab::run::run;
 use claimlab::scenario::{self, Entry, Player, Scenario};
+use claimlab::stream::Ratio;
 use claimlab::world::Options;
 use history::history;
 
@@ -42,7 +43,7 @@ fn calls(plan: &Plan, player: Player) -> CallLog {
     let mut plan = plan.clone();
     for worker in &mut plan.workers {
         worker.attempt_timeout_ms = None;
-        // The shipped worker has its own habits, and no loop over `EngineBackend::claim`.
+        // Habits have a test of their own; the shipped worker has no loop over `EngineBackend::claim`.
         worker.habits = HabitPlan::default();
         worker.entry = worker.entry.map(|entry| if entry == Entry::Claim { Entry::ClaimNext } else { entry });
     }
@@ -234,4 +235,34 @@ fn the_shipped_worker_makes_the_native_workers_calls() {
             }
         }
     }
+}
+
+/// What an application around a worker does with its grants, whichever worker it is.
+fn with_applications_habits(plan: &mut Plan) {
+    for worker in &mut plan.workers {
+        worker.attempt_timeout_ms = None;
+        worker.entry = worker.entry.map(|_| Entry::ClaimFromGrants);
+        worker.habits.repeats = false;
+        worker.habits.stale_read = Ratio::NEVER;
+    }
+    plan.faults.retain(|fault| !matches!(fault.what, What::Pause { .. }));
+}
+
+#[test]
+fn the_shipped_worker_is_handed_the_grants_and_names_the_lanes_that_the_native_one_does() {
+    let scenario = with_few_workers(&scenarios::all().into_iter().find(|file| file.ends_with("clients.toml")).unwrap());
+    let (mut handed, mut twins) = (0, 0);
+    for seed in 0..20 {
+        let mut plan = draw(&scenario, seed);
+        with_applications_habits(&mut plan);
+        let until = Some(before_the_healing(&plan));
+        let (native, shipped) = (all_calls(&plan, Player::Native, until), all_calls(&plan, Player::Sdk, until));
+        if let Some(text) = difference(&native, &shipped) {
+            panic!("seed {seed}: {text}");
+        }
+        twins += plan.workers.iter().filter(|worker| worker.habits.twin_of.is_some()).count();
+        let calls = shipped.parties().into_iter().flat_map(|party| shipped.of(party));
+        handed += calls.filter(|(_, call)| call.contains("InvalidClaimGrant")).count();
+    }
+    assert!(handed > 0 && twins > 0, "{handed} claims by a stranger's grant were refused, {twins} twins");
 }

@@ -28,8 +28,8 @@ const SELF_GRANT_TTL_MS: u64 = 5_000;
 /// How long a grant that the scheduler issues may be consumed.
 pub(super) const SERVER_GRANT_TTL_MS: u64 = 5_000;
 
-/// How long after its grant has lapsed a worker claims that dawdles.
-const DAWDLES_MS: u64 = 500;
+/// How long a worker that dawdles keeps its grant before it claims: for longer than that lives.
+pub(super) const DAWDLES_MS: u64 = SELF_GRANT_TTL_MS + 500;
 
 type Claimed = Result<Option<ClaimedTask>, EngineError>;
 /// A grant in a worker's hands, by what its execution needs.
@@ -38,6 +38,16 @@ pub(super) enum Grant {
     Claim(ClaimGrant),
     /// Its attempt was interrupted.
     Resume(ResumeGrant),
+}
+
+impl Grant {
+    /// What it is for.
+    pub(super) const fn execution(&self) -> &ExecutionId {
+        match self {
+            Self::Claim(grant) => &grant.execution_id,
+            Self::Resume(grant) => &grant.execution_id,
+        }
+    }
 }
 
 /// A lease with what its holder needs to know.
@@ -62,7 +72,7 @@ impl Worker {
         let Some(permit) = self.permit() else { return Ok(None) };
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
-        if let Some((id, lane)) = self.surroundings.shelf.take(&self.identity.worker, self.party.number()) {
+        if let Some((id, lane)) = self.picks_up() {
             let (handle, context) = self.claim_either(&id, &lane, now).await?;
             return Ok(Some(self.task(id, handle, &context, permit)));
         }
@@ -72,8 +82,8 @@ impl Worker {
             if self.gives_away(&id, &lane) {
                 continue;
             }
-            if self.happens(&id, "dawdles", self.habits.dawdles) {
-                self.party.sleep_ms(SELF_GRANT_TTL_MS + DAWDLES_MS).await;
+            if self.dawdles(&id) {
+                self.party.sleep_ms(DAWDLES_MS).await;
             }
             match self.claim_either(&id, &lane, now).await {
                 Ok((handle, context)) => return Ok(Some(self.task(id, handle, &context, permit))),
@@ -113,13 +123,16 @@ impl Worker {
         }
         let (lane, window) = (self.next_lane(), self.next_window());
         let now = self.party.now();
+        if let Some((id, lane)) = self.picks_up() {
+            let grant = self.grant_object(id, &lane, now).await?;
+            return self.claim_by(lane, grant).await;
+        }
         for index in window {
-            let Some(grant) = self.grant_object(&lane, index, now).await? else { continue };
-            let claimed = match grant {
-                Grant::Claim(grant) => self.claim_from_grant(lane.clone(), grant).await,
-                Grant::Resume(grant) => self.claim_from_resume_grant(grant).await,
-            };
-            match claimed {
+            let Some(grant) = self.grant_for_itself(&lane, index, now).await? else { continue };
+            if self.dawdles(grant.execution()) {
+                self.party.sleep_ms(DAWDLES_MS).await;
+            }
+            match self.claim_by(lane.clone(), grant).await {
                 Err(error) if is_skippable(&error) => {}
                 other => return other,
             }
@@ -127,8 +140,15 @@ impl Worker {
         Ok(None)
     }
 
-    /// Grants the best of a partition to itself, and makes the object that claims it.
-    pub(super) async fn grant_object(
+    async fn claim_by(&self, lane: LaneId, grant: Grant) -> Claimed {
+        match grant {
+            Grant::Claim(grant) => self.claim_from_grant(lane, grant).await,
+            Grant::Resume(grant) => self.claim_from_resume_grant(grant).await,
+        }
+    }
+
+    /// Grants the best of a partition to itself, and makes the object that claims it, unless it gives the grant away.
+    pub(super) async fn grant_for_itself(
         &self,
         lane: &LaneId,
         index: u16,
@@ -136,14 +156,27 @@ impl Worker {
     ) -> Result<Option<Grant>, EngineError> {
         let partition = Partition { family: PartitionFamily::Execution, index };
         let Some(id) = self.grant_best(lane, partition, now).await? else { return Ok(None) };
-        let key = PartitionKey::from(&partition);
+        if self.gives_away(&id, lane) {
+            return Ok(None);
+        }
+        self.grant_object(id, lane, now).await.map(Some)
+    }
+
+    /// The object that claims what was granted.
+    pub(super) async fn grant_object(
+        &self,
+        id: ExecutionId,
+        lane: &LaneId,
+        now: WorkerTime,
+    ) -> Result<Grant, EngineError> {
+        let key = PartitionKey::from(&Partition { family: PartitionFamily::Execution, index: id.partition() });
         let expires_at_ms = now.plus_ms(SELF_GRANT_TTL_MS).ms().unsigned_abs();
         let found = self.backend.describe_execution(&id).await?;
         let interrupted = found.is_some_and(|found| found.current_attempt.is_some());
-        Ok(Some(match interrupted {
+        Ok(match interrupted {
             true => Grant::Resume(ResumeGrant::new(id, key, String::new(), expires_at_ms, lane.clone())),
             false => Grant::Claim(ClaimGrant::new(id, key, String::new(), expires_at_ms)),
-        }))
+        })
     }
 
     /// Claims what a grant names; errors are returned, not skipped. A worker without a permit leaves the
@@ -211,6 +244,16 @@ impl Worker {
         }
     }
 
+    /// A grant that was put down for it, with its lane.
+    pub(super) fn picks_up(&self) -> Option<(ExecutionId, LaneId)> {
+        self.surroundings.shelf.take(&self.identity.worker, self.party.number())
+    }
+
+    /// Whether it claims only after its grant has lapsed.
+    pub(super) fn dawdles(&self, id: &ExecutionId) -> bool {
+        self.happens(id, "dawdles", self.habits.dawdles)
+    }
+
     /// Whether it leaves a grant of its own: to another process of its pool, to one of another pool, or to nobody.
     fn gives_away(&self, id: &ExecutionId, lane: &LaneId) -> bool {
         if self.happens(id, "leaves", self.habits.leaves) {
@@ -236,7 +279,7 @@ impl Worker {
     }
 
     /// The lane that a claim names: its own, or by mistake the next one.
-    fn named_lane(&self, id: &ExecutionId, lane: &LaneId) -> LaneId {
+    pub(super) fn named_lane(&self, id: &ExecutionId, lane: &LaneId) -> LaneId {
         let lanes = &self.surroundings.lanes;
         let is_wrong = self.happens(id, "mistakes the lane", self.habits.wrong_lane);
         let position = lanes.iter().position(|known| known == lane).unwrap_or_default();

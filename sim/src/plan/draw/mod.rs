@@ -182,22 +182,21 @@ fn draw_workers(scenario: &Scenario, seed: u64) -> Vec<WorkerPlan> {
     reclaimers.chain(ordinary).collect()
 }
 
-/// The shipped worker has its own habits.
+/// Of the shipped worker, those of the application around it: an end that it has sent it never sends again, as sending
+/// takes its task, and what a resumed claim names it reads by itself.
 fn draw_habits(scenario: &Scenario, seed: u64, number: u32, player: Player) -> HabitPlan {
     let habits = &scenario.workers.habits;
     let mut stream = Stream::of_extra(seed, Extra::Habits, u64::from(number));
     let (repeats, is_twin) = (stream.chance(habits.repeat), stream.chance(habits.twin));
-    if player == Player::Sdk {
-        return HabitPlan::default();
-    }
+    let is_native = player == Player::Native;
     HabitPlan {
-        repeats,
+        repeats: repeats && is_native,
         hands_over: habits.hand_over,
         hands_astray: habits.hand_astray,
         dawdles: habits.dawdle,
         leaves: habits.leave,
         wrong_lane: habits.wrong_lane,
-        stale_read: habits.stale_read,
+        stale_read: if is_native { habits.stale_read } else { Ratio::NEVER },
         twin_of: number.checked_sub(1).filter(|_| is_twin).map(|before| PartyKey(PartyKey::WORKERS + before)),
     }
 }

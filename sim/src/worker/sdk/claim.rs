@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ff_core::engine_error::EngineError;
+use ff_core::types::LaneId;
 use ff_sdk::task::ClaimedTask;
 use ff_sdk::{FlowFabricAdminClient, FlowFabricWorker, SdkError};
 
@@ -16,7 +17,7 @@ use crate::call::{Answer, Answerer, Call, Caller};
 use crate::scenario::Player;
 use crate::worker::Surroundings;
 use crate::worker::application::Application;
-use crate::worker::claim::{Grant, SERVER_GRANT_TTL_MS, is_skippable};
+use crate::worker::claim::{DAWDLES_MS, Grant, SERVER_GRANT_TTL_MS, is_skippable};
 use crate::worker::native::{Permit, Worker};
 use crate::world::Party;
 
@@ -67,23 +68,36 @@ impl Process {
         let Some(permit) = self.own.permit() else { return Ok(None) };
         let (lane, window) = (self.own.next_lane(), self.own.next_window());
         let now = self.own.party.now();
+        if let Some((id, lane)) = self.own.picks_up() {
+            let grant = self.own.grant_object(id, &lane, now).await.map_err(SdkError::from)?;
+            return self.claim_by(&lane, grant).await.map(|task| Some(self.task(task, Some(permit))));
+        }
         for index in window {
-            let Some(grant) = self.own.grant_object(&lane, index, now).await.map_err(SdkError::from)? else {
+            let Some(grant) = self.own.grant_for_itself(&lane, index, now).await.map_err(SdkError::from)? else {
                 continue;
             };
-            let claimed = match grant {
-                Grant::Claim(grant) => {
-                    entered(&self.own.party, self.worker.claim_from_grant(lane.clone(), grant)).await
-                }
-                Grant::Resume(grant) => entered(&self.own.party, self.worker.claim_from_resume_grant(grant)).await,
-            };
-            match claimed {
+            if self.own.dawdles(grant.execution()) {
+                self.bridge.sleep_ms(&self.own.party, DAWDLES_MS).await;
+            }
+            match self.claim_by(&lane, grant).await {
                 Ok(task) => return Ok(Some(self.task(task, Some(permit)))),
                 Err(SdkError::Engine(error)) if is_skippable(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(None)
+    }
+
+    /// The lane is the application's word.
+    async fn claim_by(&self, lane: &LaneId, grant: Grant) -> Result<ClaimedTask, SdkError> {
+        let lane = self.own.named_lane(grant.execution(), lane);
+        match grant {
+            Grant::Claim(grant) => entered(&self.own.party, self.worker.claim_from_grant(lane, grant)).await,
+            Grant::Resume(mut grant) => {
+                grant.lane_id = lane;
+                entered(&self.own.party, self.worker.claim_from_resume_grant(grant)).await
+            }
+        }
     }
 
     /// The application's own worker object: its rotation and what it has looked at.
