@@ -9,10 +9,8 @@ use ff_core::types::{ExecutionId, FlowId, LaneId, TimestampMs};
 use super::{ModelBackend, error};
 use crate::message::{FlowFound, FlowPlace, FlowRead, Kept, Message, Place, Records, Reply, Upkeep};
 use crate::port::Server;
-use crate::store::{FlowSummary, IndexKey};
+use crate::store::{FlowSummary, IndexKey, SUMMARY_SAMPLE};
 
-/// At most so many members of a flow are looked at.
-const SAMPLE: usize = 50;
 /// The state of a member that has no core.
 const UNKNOWN: &str = "unknown";
 
@@ -53,14 +51,14 @@ impl<S: Server> ModelBackend<S> {
     ) -> Result<bool, EngineError> {
         let place = FlowPlace { flow: flow.clone(), partition: partition.index };
         if self.counted(Upkeep::FlowExists(place.clone())).await? == 0 {
-            self.counted(Upkeep::DelistFlow(place)).await?;
+            self.keep(Upkeep::DelistFlow(place)).await?;
             return Ok(false);
         }
         let total = self.counted(Upkeep::MemberCount(place.clone())).await?;
         if total == 0 {
             return Ok(false);
         }
-        let Kept::Members(members) = self.keep(Upkeep::SampleMembers(place.clone(), SAMPLE)).await? else {
+        let Kept::Members(members) = self.keep(Upkeep::SampleMembers(place.clone(), SUMMARY_SAMPLE)).await? else {
             return Ok(false);
         };
         if members.is_empty() {
@@ -79,7 +77,7 @@ impl<S: Server> ModelBackend<S> {
         let is_last = summary.all_have_ended();
         self.keep(Upkeep::WriteSummary(place.clone(), Box::new(summary))).await?;
         if is_last {
-            self.counted(Upkeep::DelistFlow(place)).await?;
+            self.keep(Upkeep::DelistFlow(place)).await?;
         }
         Ok(true)
     }
@@ -126,7 +124,7 @@ impl<S: Server> ModelBackend<S> {
         let lane = self.server.ids().lane(lane);
         let Kept::Ended(ended_ms, attempts) = self.keep(Upkeep::Ended(place)).await? else { return Ok(false) };
         if ended_ms == 0 {
-            self.counted(Upkeep::DelistEnded(place, lane)).await?;
+            self.keep(Upkeep::DelistEnded(place, lane)).await?;
             return Ok(true);
         }
         // A policy that cannot be read says nothing.
@@ -147,10 +145,10 @@ impl<S: Server> ModelBackend<S> {
             _ => Vec::new(),
         };
         let records = Records { attempts, waitpoints, signals };
-        self.counted(Upkeep::DeleteRecords { place, records, kept_ms }).await?;
-        self.counted(Upkeep::DeleteCore { place, kept_ms }).await?;
-        self.counted(Upkeep::DelistEnded(place, lane)).await?;
-        self.counted(Upkeep::Forget(place)).await?;
+        self.keep(Upkeep::DeleteRecords { place, records, kept_ms }).await?;
+        self.keep(Upkeep::DeleteCore { place, kept_ms }).await?;
+        self.keep(Upkeep::DelistEnded(place, lane)).await?;
+        self.keep(Upkeep::Forget(place)).await?;
         Ok(true)
     }
 }

@@ -9,7 +9,9 @@ use crate::time::ServerTime;
 
 /// Looks at a command that deletes, after it was performed.
 pub(super) fn look_at_deletion(store: &Store, now: ServerTime, command: &Upkeep, notes: &mut Notes<'_>) {
-    if let Upkeep::Forget(place) = command {
+    if let Upkeep::Forget(place) = command
+        && !store.changes().is_empty()
+    {
         let left = store.left_of(place.execution).map(|left| left.members.as_slice()).unwrap_or_default();
         notes.look(Invariant::S53, Look::at(left.is_empty(), "left-listed"), || {
             let names: Vec<_> = left.iter().map(|(key, _)| key.name()).collect();

@@ -7,11 +7,8 @@ use ff_core::state::{BlockingReason, EligibilityState, LifecyclePhase, Ownership
 
 use crate::intern::{ExecutionNo, LaneNo};
 use crate::spelling::word;
-use crate::store::{Execution, Flow, FlowSummary, IndexKey, Store};
+use crate::store::{Execution, Flow, FlowSummary, IndexKey, SUMMARY_SAMPLE, Store};
 use crate::time::ServerTime;
-
-/// So many members of a flow are looked at for its summary.
-const SAMPLE: usize = 50;
 
 /// What a non-terminal execution waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +117,7 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime
 /// Of a flow whose summary is not what its members say, the first member and when one of them was moved last. A flow
 /// too large for the projector to look at each member, or that has lost one, has no summary to be held to.
 fn untrue_summary(store: &Store, flow: &Flow) -> Option<(ExecutionNo, i64)> {
-    let first = *flow.members.first().filter(|_| flow.core.is_some() && flow.members.len() <= SAMPLE)?;
+    let first = *flow.members.first().filter(|_| flow.core.is_some() && flow.members.len() <= SUMMARY_SAMPLE)?;
     let members: Option<Vec<_>> = flow.members.iter().map(|number| store.execution(*number)).collect();
     let members = members?;
     let states = members.iter().map(|member| member.core.vector.public_state.as_str());

@@ -219,6 +219,7 @@ impl Reply {
         match self {
             Self::Done(done) => done.label(),
             Self::Refused(refusal) => refusal.code(),
+            Self::Kept(kept) => kept.label(),
             Self::Members(members) if members.is_empty() => "empty",
             _ => "read",
         }

@@ -126,8 +126,10 @@ impl Upkeep {
 /// What such a command answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// How many were found, written or removed.
+    /// How many were found.
     Count(u64),
+    /// What a write came to, in a word.
+    Done(&'static str),
     /// Members of a flow.
     Members(Vec<ExecutionNo>),
     /// A field or a key, if there is one.
@@ -138,4 +140,17 @@ pub enum Kept {
     Waitpoints(Vec<WaitpointId>),
     /// Signals.
     Signals(Vec<SignalId>),
+}
+
+impl Kept {
+    /// One word for coverage tables, stories and causes.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Done(word) => word,
+            // What retention decides by is worth a line in a story.
+            Self::Ended(0, _) => "not_ended",
+            Self::Ended(..) => "ended",
+            Self::Count(_) | Self::Members(_) | Self::Text(_) | Self::Waitpoints(_) | Self::Signals(_) => "read",
+        }
+    }
 }

@@ -19,13 +19,13 @@ pub(super) fn perform(store: &mut Store, command: &Upkeep) -> Kept {
         }
         Upkeep::WriteSummary(place, summary) => {
             store.flow_mut(place.partition, &place.flow).summary = Some((**summary).clone());
-            Kept::Count(1)
+            Kept::Done("written")
         }
         Upkeep::DelistFlow(place) => {
             let index = &mut store.flow_indexes_mut(place.partition).flow_index;
             let before = index.len();
             index.retain(|listed| *listed != place.flow);
-            Kept::Count((before - index.len()) as u64)
+            removed(before > index.len())
         }
         Upkeep::Ended(place) => {
             let core = find(store, *place).map(|found| &found.core);
@@ -49,21 +49,26 @@ pub(super) fn perform(store: &mut Store, command: &Upkeep) -> Kept {
         }
         Upkeep::DeleteRecords { place, records, .. } => {
             store.delete_records(place.execution, records.attempts, &records.waitpoints, &records.signals);
-            Kept::Count(1)
+            Kept::Done("deleted")
         }
         Upkeep::DeleteCore { place, .. } => {
             let existed = find(store, *place).is_some();
             if existed {
                 store.delete_core(place.execution);
             }
-            Kept::Count(existed.into())
+            Kept::Done(if existed { "deleted" } else { "nothing" })
         }
         Upkeep::DelistEnded(place, lane) => {
             store.remove(place.execution, IndexKey::Terminal(*lane));
-            Kept::Count(1)
+            Kept::Done("removed")
         }
-        Upkeep::Forget(place) => Kept::Count(store.unlist(place.execution).into()),
+        Upkeep::Forget(place) => removed(store.unlist(place.execution)),
     }
+}
+
+/// What an `SREM` came to.
+const fn removed(was_member: bool) -> Kept {
+    Kept::Done(if was_member { "removed" } else { "nothing" })
 }
 
 fn flow<'a>(store: &'a Store, place: &FlowPlace) -> Option<&'a Flow> {

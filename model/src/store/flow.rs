@@ -200,6 +200,9 @@ impl EdgeGroup {
     }
 }
 
+/// So many members of a flow are looked at for its summary (`ff-backend-valkey/src/lib.rs`,
+/// `project_flow_summary_impl`).
+pub const SUMMARY_SAMPLE: usize = 50;
 /// The states that a flow's summary counts members in. It counts those of any other state nowhere.
 pub const COUNTED: [&str; 11] = [
     "completed",

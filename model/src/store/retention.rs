@@ -111,6 +111,9 @@ impl Store {
     pub(crate) fn unlist(&mut self, number: ExecutionNo) -> bool {
         let was_listed = self.held_mut(number).is_some_and(|found| std::mem::replace(&mut found.listed, false));
         self.bury(number);
+        if was_listed {
+            self.note(number, Change::Note);
+        }
         was_listed
     }
 
