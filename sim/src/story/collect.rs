@@ -11,6 +11,8 @@ use crate::plan::{PartyKey, What};
 
 /// A request that takes longer than this is worth telling, in microseconds.
 const LONG_UNDER_WAY_US: u64 = 200_000;
+/// What plain commands answer that take something away; no script has changed a core then.
+const TAKEN_AWAY: [&str; 2] = ["deleted", "removed"];
 
 #[derive(Default)]
 struct Collected {
@@ -69,7 +71,7 @@ impl Collector {
                     became: became.map(|change| change.to.clone()).unwrap_or_default(),
                     epoch: lease.as_ref().map(|lease| lease.epoch),
                     until_ms: lease.as_ref().and_then(|lease| lease.until_ms).or(*grant_until_ms),
-                    is_write: change.is_some() || grant_until_ms.is_some(),
+                    is_write: change.is_some() || grant_until_ms.is_some() || TAKEN_AWAY.contains(outcome),
                 })
             }
             Happening::RunStarted { .. } if is_own => Some(Told::Ran { starts: true }),
