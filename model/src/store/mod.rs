@@ -32,7 +32,7 @@ pub use composite::{Composite, Offer};
 pub use dependency::{Dependencies, Dependency, DependencyMeta, DependencyState};
 pub use detail::Detail;
 pub use execution::{Attempt, Core, Execution, Grant, Holder, Lease, Reasons, Submission};
-pub use flow::{Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes, FlowSummary, SUMMARY_SAMPLE};
+pub use flow::{COUNTED, Edge, EdgeGroup, Flow, FlowCancellation, FlowCore, FlowIndexes, FlowSummary, SUMMARY_SAMPLE};
 pub use index::{IndexKey, Members};
 pub use parking::Stray;
 pub use quota::{Quota, QuotaDefinition, QuotaPlace, Quotas};
