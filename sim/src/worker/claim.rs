@@ -192,14 +192,16 @@ impl Worker {
     async fn claim_from_resume_grant(&self, grant: ResumeGrant) -> Claimed {
         let Some(permit) = self.permit() else { return Ok(None) };
         let id = grant.execution_id;
-        let (handle, context) = self.claim_resumed(&id, &grant.lane_id, self.party.now()).await?;
+        let lane = self.named_lane(&id, &grant.lane_id);
+        let (handle, context) = self.claim_resumed(&id, &lane, self.party.now()).await?;
         Ok(Some(self.task(id, handle, &context, permit)))
     }
 
-    /// A fresh claim, or a resumed one where the server asks for it.
+    /// A fresh claim, or a resumed one where the server asks for it, both on the lane that it names.
     async fn claim_either(&self, id: &ExecutionId, lane: &LaneId, now: WorkerTime) -> Result<Leased, EngineError> {
-        match self.claim_fresh(id, lane, now).await {
-            Err(error) if is_resumed(&error) => self.claim_resumed(id, lane, now).await,
+        let lane = self.named_lane(id, lane);
+        match self.claim_fresh(id, &lane, now).await {
+            Err(error) if is_resumed(&error) => self.claim_resumed(id, &lane, now).await,
             other => other,
         }
     }
@@ -307,7 +309,7 @@ impl Worker {
             id.clone(),
             self.identity.worker.clone(),
             self.identity.instance.clone(),
-            self.named_lane(id, lane),
+            lane.clone(),
             LeaseId::from_uuid(self.party.id(id, "claimed lease")),
             self.surroundings.lease_ttl_ms,
             AttemptId::from_uuid(self.party.id(id, "attempt")),
@@ -332,7 +334,7 @@ impl Worker {
             execution_id: id.clone(),
             worker_id: self.identity.worker.clone(),
             worker_instance_id: self.identity.instance.clone(),
-            lane_id: self.named_lane(id, lane),
+            lane_id: lane.clone(),
             lease_id: LeaseId::from_uuid(self.party.id(id, "resumed lease")),
             lease_ttl_ms: self.surroundings.lease_ttl_ms,
             current_attempt_index: index,
