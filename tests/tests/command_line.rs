@@ -511,8 +511,8 @@ fn text_has_no_colours_when_it_goes_into_a_pipe() {
 
 #[test]
 fn the_catalogue_lists_every_invariant_once() {
-    let numbers = (1..=52).map(|number| format!("S{number:02}"));
-    let liveness = (1..=14).map(|number| format!("L{number:02}"));
+    let numbers = (1..=53).map(|number| format!("S{number:02}"));
+    let liveness = (1..=15).map(|number| format!("L{number:02}"));
     let workers = (1..=4).map(|number| format!("W{number:02}"));
     let expected: BTreeSet<String> = numbers.chain(liveness).chain(workers).collect();
     let text = folder().run("invariants");
