@@ -145,11 +145,11 @@ impl Counts {
     /// Counts a performed script.
     pub fn script(&mut self, script: &'static str, result: &'static str) {
         self.scripts += 1;
-        self.upkeep(script, result);
+        self.answer(script, result);
     }
 
-    /// Counts a plain command that has changed something, as findings count what could have broken a promise.
-    pub fn upkeep(&mut self, script: &'static str, result: &'static str) {
+    /// Counts an answer to what has changed something, script or not: findings count what could have broken a promise.
+    pub fn answer(&mut self, script: &'static str, result: &'static str) {
         // Addresses of names decide speed only: equal names at two addresses are added up when they are read.
         let known = self
             .script_counts

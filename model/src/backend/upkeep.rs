@@ -4,9 +4,10 @@
 use ff_core::backend::ScannerFilter;
 use ff_core::engine_error::EngineError;
 use ff_core::partition::{Partition, execution_partition};
-use ff_core::types::{ExecutionId, FlowId, LaneId, TimestampMs};
+use ff_core::types::{FlowId, LaneId, TimestampMs};
 
 use super::{ModelBackend, error};
+use crate::intern::LaneNo;
 use crate::message::{FlowFound, FlowPlace, FlowRead, Kept, Message, Place, Records, Reply, Upkeep};
 use crate::port::Server;
 use crate::store::{FlowSummary, IndexKey, SUMMARY_SAMPLE};
@@ -94,7 +95,8 @@ impl<S: Server> ModelBackend<S> {
         filter: &ScannerFilter,
     ) -> Result<u32, EngineError> {
         let now_ms = u64::try_from(now.0).unwrap_or(0);
-        let key = IndexKey::Terminal(self.server.ids().lane(lane));
+        let lane = self.server.ids().lane(lane);
+        let key = IndexKey::Terminal(lane);
         let up_to_ms = Some(i64::try_from(now_ms.saturating_sub(kept_ms)).unwrap_or(i64::MAX));
         let range = Message::Range { partition: partition.index, key, up_to_ms, limit };
         let Reply::Members(members) = self.ask(range).await? else { return Ok(0) };
@@ -104,7 +106,8 @@ impl<S: Server> ModelBackend<S> {
             if self.is_filtered_out(filter, &id).await {
                 continue;
             }
-            if self.purge(partition, &id, lane, now_ms, kept_ms).await.unwrap_or(false) {
+            let place = Place { execution, partition: partition.index };
+            if self.purge(place, lane, now_ms, kept_ms).await.unwrap_or(false) {
                 trimmed += 1;
             }
         }
@@ -112,16 +115,7 @@ impl<S: Server> ModelBackend<S> {
     }
 
     /// Tells whether it is gone. Nothing is looked at again between the first read and the last deletion.
-    async fn purge(
-        &self,
-        partition: Partition,
-        id: &ExecutionId,
-        lane: &LaneId,
-        now_ms: u64,
-        kept_ms: u64,
-    ) -> Result<bool, EngineError> {
-        let place = self.place(partition, id);
-        let lane = self.server.ids().lane(lane);
+    async fn purge(&self, place: Place, lane: LaneNo, now_ms: u64, kept_ms: u64) -> Result<bool, EngineError> {
         let Kept::Ended(ended_ms, attempts) = self.keep(Upkeep::Ended(place)).await? else { return Ok(false) };
         if ended_ms == 0 {
             self.keep(Upkeep::DelistEnded(place, lane)).await?;

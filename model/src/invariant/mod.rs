@@ -32,7 +32,7 @@ pub use check::{Check, Notes, Seen, State, Step};
 pub use liveness::Passed;
 pub use look::Look;
 pub use promised::{Promised, PromisedGrant, PromisedLease};
-pub use waiting::{DueStep, Overdue, Stuck, overdue, revoked, unfinished};
+pub use waiting::{DueStep, Overdue, Stuck, overdue, revoked, unfinished, untrue_summaries};
 pub use worker::WorkerFact;
 
 use std::collections::BTreeSet;

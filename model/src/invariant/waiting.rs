@@ -61,13 +61,10 @@ pub struct Overdue {
 }
 
 /// Leases past their expiry, marked leases, delays and timeouts that have passed, and blocked work whose cause has gone,
-/// read from the indexes; and flows whose summary is not true.
+/// read from the indexes.
 pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime) -> Vec<Overdue> {
     let mut found = Vec::new();
     let mut add = |due, execution, since_ms| found.push(Overdue { execution, due, since_ms });
-    for (member, changed_ms) in store.flows().filter_map(|flow| untrue_summary(store, flow)) {
-        add(DueStep::Projection, member, changed_ms);
-    }
     for partition in 0..partitions {
         let due = store.range(partition, IndexKey::LeaseExpiry).take_while(|(score, _)| score.is_due(now.ms()));
         for (score, number) in due {
@@ -114,10 +111,15 @@ pub fn overdue(store: &Store, partitions: u16, lanes: &[LaneNo], now: ServerTime
     found
 }
 
-/// Of a flow whose summary is not what its members say, the first member and when one of them was moved last. A flow
-/// too large for the projector to look at each member, or that has lost one, has no summary to be held to.
-fn untrue_summary(store: &Store, flow: &Flow) -> Option<(ExecutionNo, i64)> {
-    let first = *flow.members.first().filter(|_| flow.core.is_some() && flow.members.len() <= SUMMARY_SAMPLE)?;
+/// Flows whose summary is not what their members say, for a world in which somebody writes summaries.
+pub fn untrue_summaries(store: &Store) -> Vec<Overdue> {
+    store.flows().filter_map(|flow| untrue_summary(store, flow)).collect()
+}
+
+/// The first member stands for the flow, and it is due since one of them was moved last. A flow too large for the
+/// projector to look at each member, or that has lost one, has no summary to be held to.
+fn untrue_summary(store: &Store, flow: &Flow) -> Option<Overdue> {
+    let execution = *flow.members.first().filter(|_| flow.core.is_some() && flow.members.len() <= SUMMARY_SAMPLE)?;
     let members: Option<Vec<_>> = flow.members.iter().map(|number| store.execution(*number)).collect();
     let members = members?;
     let states = members.iter().map(|member| member.core.vector.public_state.as_str());
@@ -125,8 +127,8 @@ fn untrue_summary(store: &Store, flow: &Flow) -> Option<(ExecutionNo, i64)> {
         .summary
         .as_ref()
         .is_some_and(|summary| *summary == FlowSummary::of(flow.members.len() as u64, states, summary.updated_at));
-    let changed_ms = members.iter().map(|member| member.core.last_transition_at.0).max();
-    changed_ms.filter(|_| !is_true).map(|changed_ms| (first, changed_ms))
+    let since_ms = members.iter().map(|member| member.core.last_transition_at.0).max()?;
+    (!is_true).then_some(Overdue { execution, due: DueStep::Projection, since_ms })
 }
 
 /// Since when blocked work has had no cause to be blocked, or a time at which it had none any more; none while it has.

@@ -3,7 +3,7 @@
 use ff_core::state::{AttemptLifecycle, AttemptState, BlockingReason, EligibilityState, LifecyclePhase, PublicState};
 use ff_core::types::TimestampMs;
 
-use super::{Answer, COMPARED_WITH_NIL, Refusal, clean, fence, vector};
+use super::{Answer, COMPARED_WITH_NIL, Refusal, at, clean, fence, vector};
 use crate::deviation::Deviation;
 use crate::intern::LaneNo;
 use crate::message::{Done, HandleFields, Place};
@@ -42,7 +42,7 @@ pub(super) fn delay_execution(store: &mut Store, now: ServerTime, held: &HandleF
 /// such an execution can never be promoted.
 pub(super) fn promote_delayed(store: &mut Store, place: Place, lane: LaneNo, now: TimestampMs) -> Answer {
     let number = place.execution;
-    let Some(found) = store.execution(number).filter(|found| found.partition == place.partition) else {
+    let Some(found) = at(store, place) else {
         clean(store, place, IndexKey::Delayed(lane));
         return Ok(Done::Ok("not_found_cleaned"));
     };

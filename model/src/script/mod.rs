@@ -212,6 +212,11 @@ fn find(store: &mut Store, now: ServerTime, place: Place) -> Option<&Execution> 
     store.visit(place.execution, now).filter(|execution| execution.partition == place.partition)
 }
 
+/// The same without dropping a grant that has lapsed, as reads of single keys do not touch it.
+fn at(store: &Store, place: Place) -> Option<&Execution> {
+    store.execution(place.execution).filter(|execution| execution.partition == place.partition)
+}
+
 /// `ZREM` after no core was found: what is left of an execution can still be listed.
 fn clean(store: &mut Store, place: Place, key: IndexKey) {
     if store.left_of(place.execution).is_some_and(|left| left.partition == place.partition) {

@@ -2,8 +2,9 @@
 
 use ff_core::policy::RetryPolicy;
 
+use super::at;
 use crate::intern::ExecutionNo;
-use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead, Place};
+use crate::message::{CoreView, Described, FlowFound, FlowPlace, FlowRead};
 use crate::number::Score;
 use crate::store::{Core, Execution, IndexKey, Store, Submission};
 
@@ -46,7 +47,6 @@ pub(super) fn range(
 
 pub(super) fn flow(store: &Store, read: &FlowRead) -> FlowFound {
     let flow = |place: &FlowPlace| store.flow(place.partition, &place.flow);
-    let find = |place: &Place| store.execution(place.execution).filter(|found| found.partition == place.partition);
     match read {
         FlowRead::Cores(partition, flows) => {
             let core = |id| store.flow(*partition, id).and_then(|flow| flow.core.clone());
@@ -72,15 +72,15 @@ pub(super) fn flow(store: &Store, read: &FlowRead) -> FlowFound {
             FlowFound::Flows(store.flow_indexes(*partition).map_or_else(Vec::new, |indexes| indexes.flow_index.clone()))
         }
         FlowRead::Dependencies(place) => {
-            let found = find(place);
+            let found = at(store, *place);
             FlowFound::Dependencies(found.and_then(|found| found.dependencies.meta.clone()))
         }
         FlowRead::Unresolved(place) => {
-            let found = find(place);
+            let found = at(store, *place);
             FlowFound::EdgeIds(found.map_or_else(Vec::new, |found| found.dependencies.unresolved.clone()))
         }
         FlowRead::Upstream(place, edge) => {
-            let found = find(place);
+            let found = at(store, *place);
             let upstream = found.and_then(|found| found.dependencies.of(edge)).map(|applied| applied.upstream);
             FlowFound::Executions(upstream.into_iter().collect())
         }

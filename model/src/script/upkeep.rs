@@ -1,7 +1,8 @@
 //! The plain commands of the engine's housekeeping.
 
+use super::at;
 use crate::deviation::Deviation;
-use crate::message::{FlowPlace, Kept, Place, Upkeep};
+use crate::message::{FlowPlace, Kept, Upkeep};
 use crate::store::{Execution, Flow, IndexKey, Store};
 
 pub(super) fn perform(store: &mut Store, command: &Upkeep) -> Kept {
@@ -14,7 +15,7 @@ pub(super) fn perform(store: &mut Store, command: &Upkeep) -> Kept {
             Kept::Members(members.iter().copied().take(limit).collect())
         }
         Upkeep::PublicState(place) => {
-            let state = find(store, *place).map(|found| found.core.vector.public_state.as_str());
+            let state = at(store, *place).map(|found| found.core.vector.public_state.as_str());
             Kept::Text(state.map(str::to_owned))
         }
         Upkeep::WriteSummary(place, summary) => {
@@ -28,23 +29,23 @@ pub(super) fn perform(store: &mut Store, command: &Upkeep) -> Kept {
             removed(before > index.len())
         }
         Upkeep::Ended(place) => {
-            let core = find(store, *place).map(|found| &found.core);
+            let core = at(store, *place).map(|found| &found.core);
             let ended = core.and_then(|core| core.completed_at).map_or(0, |at| at.ms().unsigned_abs());
             Kept::Ended(ended, core.map_or(0, |core| core.total_attempt_count))
         }
         Upkeep::Retention(place) => {
             let ignores = store.deviations().has(Deviation::BugRetentionIgnoresPolicy);
-            let own = find(store, *place).and_then(Execution::own_kept_ms).filter(|_| !ignores);
+            let own = at(store, *place).and_then(Execution::own_kept_ms).filter(|_| !ignores);
             Kept::Text(own.map(|kept_ms| kept_ms.to_string()))
         }
         Upkeep::Edges(place) => {
-            Kept::Count(find(store, *place).map_or(0, |found| found.dependencies.applied.len() as u64))
+            Kept::Count(at(store, *place).map_or(0, |found| found.dependencies.applied.len() as u64))
         }
         Upkeep::Waitpoints(place) => {
-            Kept::Waitpoints(find(store, *place).map_or_else(Vec::new, |found| found.waitpoints.clone()))
+            Kept::Waitpoints(at(store, *place).map_or_else(Vec::new, |found| found.waitpoints.clone()))
         }
         Upkeep::Signals(place) => {
-            let signals = find(store, *place).map_or(&[][..], |found| &found.signals);
+            let signals = at(store, *place).map_or(&[][..], |found| &found.signals);
             Kept::Signals(signals.iter().map(|(signal, _)| signal.clone()).collect())
         }
         Upkeep::DeleteRecords { place, records, .. } => {
@@ -52,7 +53,7 @@ pub(super) fn perform(store: &mut Store, command: &Upkeep) -> Kept {
             Kept::Done("deleted")
         }
         Upkeep::DeleteCore { place, .. } => {
-            let existed = find(store, *place).is_some();
+            let existed = at(store, *place).is_some();
             if existed {
                 store.delete_core(place.execution);
             }
@@ -73,8 +74,4 @@ const fn removed(was_member: bool) -> Kept {
 
 fn flow<'a>(store: &'a Store, place: &FlowPlace) -> Option<&'a Flow> {
     store.flow(place.partition, &place.flow)
-}
-
-fn find(store: &Store, place: Place) -> Option<&Execution> {
-    store.execution(place.execution).filter(|found| found.partition == place.partition)
 }

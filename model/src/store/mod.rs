@@ -276,8 +276,7 @@ impl Store {
         if key.is_kept_by().is_some_and(|bug| self.deviations.has(bug)) {
             return;
         }
-        let found = self.executions.get_mut(number.index()).and_then(Option::as_deref_mut);
-        let Some(execution) = found.or_else(|| self.remains.get_mut(&number).map(Box::as_mut)) else { return };
+        let Some(execution) = retention::held_mut(&mut self.executions, &mut self.remains, number) else { return };
         let Some(position) = execution.members.iter().position(|(held, _)| *held == key) else {
             return;
         };

@@ -1,5 +1,7 @@
 //! What retention deletes of an execution, and what it leaves behind: the keys that its list does not name.
 
+use std::collections::BTreeMap;
+
 use ff_core::state::LifecyclePhase;
 use ff_core::types::{SignalId, WaitpointId};
 
@@ -46,6 +48,16 @@ impl Execution {
     }
 }
 
+/// An execution, or what is left of it.
+pub(super) fn held_mut<'a>(
+    executions: &'a mut [Option<Box<Execution>>],
+    remains: &'a mut BTreeMap<ExecutionNo, Box<Execution>>,
+    number: ExecutionNo,
+) -> Option<&'a mut Execution> {
+    let found = executions.get_mut(number.index()).and_then(Option::as_deref_mut);
+    found.or_else(|| remains.get_mut(&number).map(Box::as_mut))
+}
+
 impl Store {
     /// What is left of executions whose core was deleted, in order of their numbers.
     pub fn remains(&self) -> impl Iterator<Item = &Execution> {
@@ -57,12 +69,6 @@ impl Store {
         self.remains.get(&number).map(Box::as_ref)
     }
 
-    /// An execution, or what is left of it.
-    fn held_mut(&mut self, number: ExecutionNo) -> Option<&mut Execution> {
-        let found = self.executions.get_mut(number.index()).and_then(Option::as_deref_mut);
-        found.or_else(|| self.remains.get_mut(&number).map(Box::as_mut))
-    }
-
     /// `DEL` of the keys beside an execution's core, of attempts, waitpoints and signals those that are named.
     pub(crate) fn delete_records(
         &mut self,
@@ -71,7 +77,7 @@ impl Store {
         waitpoints: &[WaitpointId],
         signals: &[SignalId],
     ) {
-        let Some(found) = self.held_mut(number) else { return };
+        let Some(found) = held_mut(&mut self.executions, &mut self.remains, number) else { return };
         let deleted = found.as_deleted(false);
         found.purged = true;
         found.submission.payload.clear();
@@ -109,7 +115,8 @@ impl Store {
 
     /// `SREM` of an execution from its partition's executions.
     pub(crate) fn unlist(&mut self, number: ExecutionNo) -> bool {
-        let was_listed = self.held_mut(number).is_some_and(|found| std::mem::replace(&mut found.listed, false));
+        let found = held_mut(&mut self.executions, &mut self.remains, number);
+        let was_listed = found.is_some_and(|found| std::mem::replace(&mut found.listed, false));
         self.bury(number);
         if was_listed {
             self.note(number, Change::Note);

@@ -78,10 +78,7 @@ impl Worker {
         }
         for index in window {
             let partition = Partition { family: PartitionFamily::Execution, index };
-            let Some(id) = self.grant_best(&lane, partition, now).await? else { continue };
-            if self.gives_away(&id, &lane) {
-                continue;
-            }
+            let Some(id) = self.grant_and_keep(&lane, partition, now).await? else { continue };
             if self.dawdles(&id) {
                 self.party.sleep_ms(DAWDLES_MS).await;
             }
@@ -155,11 +152,21 @@ impl Worker {
         now: WorkerTime,
     ) -> Result<Option<Grant>, EngineError> {
         let partition = Partition { family: PartitionFamily::Execution, index };
-        let Some(id) = self.grant_best(lane, partition, now).await? else { return Ok(None) };
-        if self.gives_away(&id, lane) {
-            return Ok(None);
+        match self.grant_and_keep(lane, partition, now).await? {
+            Some(id) => self.grant_object(id, lane, now).await.map(Some),
+            None => Ok(None),
         }
-        self.grant_object(id, lane, now).await.map(Some)
+    }
+
+    /// Grants the best of a partition to itself, unless it gives the grant away.
+    async fn grant_and_keep(
+        &self,
+        lane: &LaneId,
+        partition: Partition,
+        now: WorkerTime,
+    ) -> Result<Option<ExecutionId>, EngineError> {
+        let granted = self.grant_best(lane, partition, now).await?;
+        Ok(granted.filter(|id| !self.gives_away(id, lane)))
     }
 
     /// The object that claims what was granted.

@@ -84,12 +84,16 @@ impl World {
         }
     }
 
+    /// Whether an engine sums flows up.
+    fn projects(&self) -> bool {
+        let mut scanners = self.plan.world.engine.iter().flat_map(|engine| &engine.scanners);
+        scanners.any(|name| name == ScannerKind::FlowProjector.name())
+    }
+
     /// Whether a projector still has a summary before it that is not true yet.
     fn awaits_projection(&self) -> bool {
-        let engine = self.plan.world.engine.as_ref();
-        let projects = engine.is_some_and(|engine| engine.scanners.iter().any(|name| name == "flow_projector"));
         let mut untrue = self.overdue.since.keys().filter(|overdue| overdue.due == DueStep::Projection);
-        projects && untrue.any(|overdue| !self.overdue.untrue.contains(&overdue.execution))
+        untrue.any(|overdue| !self.overdue.untrue.contains(&overdue.execution))
     }
 
     fn look_for_passed_over(&mut self) {
@@ -99,7 +103,11 @@ impl World {
             self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
         };
         let mut gone = std::mem::take(&mut self.overdue.since);
-        for overdue in invariant::overdue(&self.store, self.plan.world.partitions, &lanes, now) {
+        let mut listed = invariant::overdue(&self.store, self.plan.world.partitions, &lanes, now);
+        if self.projects() {
+            listed.extend(invariant::untrue_summaries(&self.store));
+        }
+        for overdue in listed {
             let passes = self.hub.passes(mover(overdue.due));
             let since = gone.remove(&overdue).unwrap_or(passes);
             self.overdue.since.insert(overdue.clone(), since);

@@ -43,7 +43,7 @@ impl World {
         if let Message::Upkeep(command) = message
             && command.writes()
         {
-            self.counts.upkeep(command.name(), reply.label());
+            self.counts.answer(command.name(), reply.label());
             self.follow_changes(deed);
         }
         if self.log.is_some() {

@@ -2,6 +2,7 @@
 //! or answers something besides what its script says.
 mod red;
 mod red_around;
+mod red_upkeep;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Check, Checker, Invariant, Look, Notes, Passed, Promise, Scope, Seen, Violation, WorkerFact, catalogue_checks,
-    overdue, revoked, unfinished,
+    overdue, revoked, unfinished, untrue_summaries,
 };
 use crate::deviation::{Deviation, Deviations};
 use crate::intern::{ExecutionNo, InstanceNo, Interner, LaneNo, WorkerNo};
@@ -189,7 +190,7 @@ impl World {
     fn passed_over(&mut self, passes: u64) -> Vec<Invariant> {
         let listed = overdue(&self.store, PARTITION + 1, &[self.lane], self.now);
         let mut broken = Vec::new();
-        for overdue in listed.into_iter().chain(revoked(&self.store)) {
+        for overdue in listed.into_iter().chain(revoked(&self.store)).chain(untrue_summaries(&self.store)) {
             let passed = Passed { overdue, passes, moved: false };
             let seen = Seen::Passed { passed: &passed, store: &self.store, now: self.now };
             broken.extend(invariants(self.checker.see(&seen)));
