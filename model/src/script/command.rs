@@ -103,7 +103,8 @@ pub(super) fn perform(store: &mut Store, now: ServerTime, command: &Command) -> 
         }
         Command::Lanes => Answered::Texts(store.lanes().clone()),
         Command::AllExecutions(partition) => {
-            let members = store.executions().filter(|found| found.partition == *partition);
+            let all = store.executions().chain(store.remains());
+            let members = all.filter(|found| found.partition == *partition && found.listed);
             Answered::Executions(members.map(|found| found.number).collect())
         }
         Command::Score { place, key } => {

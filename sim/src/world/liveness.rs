@@ -113,7 +113,18 @@ impl World {
             self.overdue.since.insert(overdue.clone(), since);
             self.see_passed(&Passed { overdue, passes: passes - since, moved: false });
         }
+        // A member that has moved again leaves the summary of its flow as untrue as it was.
+        let untrue: BTreeSet<_> = self
+            .overdue
+            .since
+            .keys()
+            .filter(|held| held.due == DueStep::Projection)
+            .map(|held| held.execution)
+            .collect();
         for (overdue, since) in gone {
+            if overdue.due == DueStep::Projection && untrue.contains(&overdue.execution) {
+                continue;
+            }
             let passes = self.hub.passes(mover(overdue.due)) - since;
             self.see_passed(&Passed { overdue, passes, moved: true });
         }

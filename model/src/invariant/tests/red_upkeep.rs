@@ -1,7 +1,7 @@
 //! One test for each invariant about the engine's housekeeping: what retention deletes, and the summaries of flows.
 
 use super::*;
-use crate::message::{Records, Upkeep};
+use crate::message::{Answered, Command, Records, Upkeep};
 use crate::store::FlowSummary;
 
 /// How long the trimmer of these tests keeps what has ended.
@@ -42,6 +42,21 @@ fn what_has_ended_and_was_kept_for_its_time_is_deleted_without_a_trace() {
     }
     assert!(world.store.left_of(world.work).is_none(), "nothing is left");
     assert_eq!(world.checker.standing(), world.checker.recheck(&world.store));
+}
+
+#[test]
+fn an_execution_is_listed_among_all_until_it_is_forgotten_whatever_has_become_of_its_core() {
+    let mut world = World::shipped();
+    world.end_and_wait(KEPT_MS);
+    let work = world.work;
+    let listed = |world: &mut World| {
+        let (reply, _) = world.perform(&Message::Command(Command::AllExecutions(PARTITION)), |_, _| (), None);
+        matches!(reply, Reply::Answered(Answered::Executions(members)) if members.contains(&work))
+    };
+    world.keep(world.deleting_core());
+    assert!(listed(&mut world), "its core alone is gone");
+    world.keep(Upkeep::Forget(world.place()));
+    assert!(!listed(&mut world));
 }
 
 #[test]
