@@ -34,6 +34,7 @@ pub mod command;
 pub mod databases;
 pub mod engine;
 pub mod history;
+pub mod hunt;
 pub mod input;
 pub mod judge;
 #[cfg(feature = "live")]
@@ -49,6 +50,7 @@ pub mod report;
 pub mod run;
 pub mod scanner;
 pub mod scenario;
+pub mod shrink;
 pub mod staging;
 pub mod stopwatch;
 pub mod story;

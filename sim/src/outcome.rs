@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use claimlab_model::invariant::Invariant;
+use claimlab_model::invariant::{Invariant, Scope};
 use serde::Serialize;
 
 use crate::clock::TrueTime;
@@ -21,6 +21,8 @@ pub struct Outcome {
     pub unstruck: Vec<String>,
     /// What was counted.
     pub counts: Counts,
+    /// What was reached, a number for each; empty unless [`crate::world::Options::keep_reached`].
+    pub reached: Vec<u64>,
     /// True time at the end.
     pub ended_at: TrueTime,
 }
@@ -61,10 +63,81 @@ pub struct Violation {
 }
 
 impl Violation {
+    /// The way in which the promise was broken.
+    pub fn breach(&self) -> Breach {
+        Breach { invariant: self.invariant, case: self.case }
+    }
+
     /// What two violations of one cause have in common.
     pub fn cause(&self) -> Cause {
         let Self { invariant, case, role, script, result, .. } = *self;
         Cause { invariant, case, role, script, result }
+    }
+}
+
+/// A way in which a promise is broken, whoever breaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Breach {
+    /// Which promise.
+    pub invariant: Invariant,
+    /// In which way, in one word.
+    pub case: &'static str,
+}
+
+impl std::fmt::Display for Breach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.invariant.id(), self.case)
+    }
+}
+
+/// Which violations somebody looks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    /// The way in which a promise is broken.
+    pub breach: Breach,
+    /// The script that breaks it and what it answers, `name=answer`; any where there is none.
+    pub deed: Option<String>,
+}
+
+impl Wanted {
+    /// Violations of one cause, whoever's call it is. Where no script breaks the promise by itself, whichever wrote last
+    /// decides nothing.
+    pub fn of(cause: &Cause) -> Self {
+        let is_of_script = !matches!(cause.invariant.scope(), Scope::Liveness | Scope::Worker);
+        let deed = is_of_script.then(|| format!("{}={}", cause.script, cause.result));
+        Self { breach: cause.breach(), deed }
+    }
+
+    /// Reads `S04 expired` or `S04 expired cancel_execution=cancelled`.
+    ///
+    /// # Errors
+    /// What is accepted, where the text names no promise or no case of it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace();
+        let id = words.next().unwrap_or_default();
+        let invariant = Invariant::parse(id)
+            .ok_or_else(|| "an invariant's id and one of its cases, such as \"S04 expired\"".to_owned())?;
+        let case = words.next().unwrap_or_default();
+        let known = invariant.cases().iter().find(|known| **known == case);
+        let case = known.ok_or_else(|| format!("{id} and one of its cases: {}", invariant.cases().join(", ")))?;
+        let deed = words.next().map(str::to_owned);
+        match deed.as_ref().is_some_and(|deed| !deed.contains('=')) || words.next().is_some() {
+            true => Err(format!("{id} {case}, and after it at most a script and its answer: name=answer")),
+            false => Ok(Self { breach: Breach { invariant, case }, deed }),
+        }
+    }
+
+    /// Whether this is one of them.
+    pub fn is(&self, violation: &Violation) -> bool {
+        let is_deed = |deed: &String| deed.split_once('=') == Some((violation.script, violation.result));
+        violation.breach() == self.breach && self.deed.as_ref().is_none_or(is_deed)
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.breach)?;
+        self.deed.as_ref().map_or(Ok(()), |deed| write!(f, " {deed}"))
     }
 }
 
@@ -81,6 +154,13 @@ pub struct Cause {
     pub script: &'static str,
     /// What the script answered.
     pub result: &'static str,
+}
+
+impl Cause {
+    /// The way in which the promise was broken.
+    pub const fn breach(&self) -> Breach {
+        Breach { invariant: self.invariant, case: self.case }
+    }
 }
 
 impl std::fmt::Display for Cause {

@@ -1,14 +1,18 @@
 //! A summary that fits one screen, and the stories of what was not expected.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
+use serde::Serialize;
 
 use crate::campaign::{Group, Summary};
+use crate::hunt::Progress;
 use crate::judge::{Finding, Judgement, Verdict};
-use crate::outcome::{Completions, Span};
+use crate::outcome::{Cause, Completions, Span, Violation, Wanted};
 use crate::scenario::Bounds;
+use crate::shrink::{Over, Shrunk, Size};
 use crate::story::Story;
 
 /// Reasons, causes and panics that are shown; the rest is counted.
@@ -226,19 +230,113 @@ fn counted(group: &Group) -> String {
     format!("{} times in {} seeds, smallest seed {}", grouped(group.count), group.seeds, group.smallest_seed)
 }
 
-/// One cause told as a story.
-pub fn story(group: &Group, story: &Story, command: &str) -> String {
-    let invariant = group.first.invariant;
+/// One violation told as a story.
+pub fn story(violation: &Violation, story: &Story, command: &str) -> String {
+    let invariant = violation.invariant;
     let mut out = String::new();
     let _ = writeln!(out, "{RED}{}{RED:#} {}", invariant.id(), invariant.statement());
-    let _ = writeln!(out, "  cause     {}", group.first.cause());
-    if !group.first.execution.is_empty() {
-        let _ = writeln!(out, "  execution {}", group.first.execution);
+    let _ = writeln!(out, "  cause     {}", violation.cause());
+    if !violation.execution.is_empty() {
+        let _ = writeln!(out, "  execution {}", violation.execution);
     }
     for line in &story.lines {
         let _ = writeln!(out, "{line}");
     }
     let _ = writeln!(out, "  replay    {command}");
+    out
+}
+
+/// What a shrink came to: sizes, what it took, and the story of the smallest plan. The commands replay the plan before
+/// and after.
+pub fn shrunk(shrunk: &Shrunk, elapsed: Duration, story: &Story, (from, to): (&str, &str)) -> String {
+    let Shrunk { violation, before, after, runs, shown, over, replays, met, .. } = shrunk;
+    let mut out = String::new();
+    let _ = writeln!(out, "{RED}SHRUNK{RED:#}  {}  {from}", violation.breach());
+    let _ = writeln!(out, "  before      {before}");
+    let _ = writeln!(out, "  after       {after}");
+    let rate = shown * 100 / (*runs).max(1);
+    let _ = writeln!(
+        out,
+        "  runs        {}, of which {} still showed it ({rate} %), in {:.1} s",
+        grouped(*runs),
+        grouped(*shown),
+        elapsed.as_secs_f64()
+    );
+    let (style, minimal) = match over {
+        None => (GREEN, "yes: no element can be left out, no value be plainer"),
+        Some(Over::Time) => (YELLOW, "not known: the time was up"),
+        Some(Over::Stopped) => (YELLOW, "not known: interrupted"),
+    };
+    let _ = writeln!(out, "  minimal     {style}{minimal}{style:#}");
+    let twice =
+        if *replays { "two runs of it give the same bytes" } else { "two runs of it DIFFER: a defect of claimlab" };
+    let _ = writeln!(out, "  replays     {twice}");
+    if !met.is_empty() {
+        let also: Vec<String> = met.keys().map(Wanted::to_string).collect();
+        wrap(&mut out, "met too", also.into_iter());
+    }
+    out.push('\n');
+    out.push_str(&self::story(violation, story, to));
+    out
+}
+
+/// One find of a hunt.
+#[derive(Clone, Debug, Serialize)]
+pub struct FindLine {
+    /// Its cause.
+    pub cause: Cause,
+    /// The seed that showed it first.
+    pub seed: u64,
+    /// After how many worlds.
+    pub worlds: u64,
+    /// After how much real time, in milliseconds.
+    pub ms: u64,
+    /// The size of the smallest plan, where it was shrunk.
+    pub size: Option<Size>,
+    /// Candidates that shrinking it ran.
+    pub runs: u64,
+    /// Where it was written.
+    pub folder: String,
+}
+
+/// What a hunt came to.
+pub fn hunted(progress: &Progress, finds: &[FindLine], (replayed, silent): (usize, &[PathBuf])) -> String {
+    let mut out = String::new();
+    let news = match finds.len() {
+        0 => format!("{GREEN}NOTHING NEW{GREEN:#}"),
+        1 => format!("{RED}1 FIND{RED:#}"),
+        count => format!("{RED}{count} FINDS{RED:#}"),
+    };
+    let _ = writeln!(out, "{news}  in {} worlds; it ended because {}", grouped(progress.worlds), progress.ended);
+    let over_time =
+        progress.over_time.iter().map(|(ms, reached)| format!("{} after {} s", grouped(*reached), ms / 1_000));
+    wrap(&mut out, "reached", over_time.chain([format!("{} at the end", grouped(progress.reached))]));
+    let _ = writeln!(out, "  messages    {}", grouped(progress.messages));
+    let _ = writeln!(out, "  red worlds  {}, of {} causes", grouped(progress.red), progress.causes.len());
+    wrap(&mut out, "never", progress.never_checked().into_iter().map(str::to_owned));
+    for (why, count) in progress.undecided.iter().take(SHOWN) {
+        let _ = writeln!(out, "  {YELLOW}undecided{YELLOW:#}   {} worlds: {why}", grouped(*count));
+    }
+    for (seed, message) in progress.panicked.iter().take(SHOWN) {
+        let _ = writeln!(out, "  {RED}panicked{RED:#}    seed {seed}: {}", fitting(message));
+    }
+    if replayed > 0 {
+        let _ =
+            writeln!(out, "  corpus      {replayed} plans run first, {} of them show nothing any more", silent.len());
+    }
+    for find in finds {
+        let after = format!("{:.1} s, {} worlds", find.ms as f64 / 1_000.0, grouped(find.worlds));
+        let size =
+            find.size.map_or_else(|| "not shrunk".to_owned(), |size| format!("{size} ({} runs)", grouped(find.runs)));
+        let _ = writeln!(out, "  {RED}found{RED:#}       {}", find.cause);
+        let _ = writeln!(out, "              after {after}, seed {}: {size}", find.seed);
+        let _ = writeln!(out, "              {DIM}{}{DIM:#}", find.folder);
+    }
+    let mut runs: Vec<u64> = finds.iter().filter(|find| find.size.is_some()).map(|find| find.runs).collect();
+    runs.sort_unstable();
+    if let Some(median) = runs.get(runs.len() / 2) {
+        let _ = writeln!(out, "  shrinks     {}, of {} runs in the median", runs.len(), grouped(*median));
+    }
     out
 }
 

@@ -46,6 +46,7 @@ fn panicked(message: String) -> Outcome {
         struck: Vec::new(),
         unstruck: Vec::new(),
         counts: Counts::default(),
+        reached: Vec::new(),
         ended_at: TrueTime::default(),
     }
 }

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["worker"],
     &["run"],
     &["judge"],
-    &["campaign"],
+    &["campaign", "hunt", "shrink"],
     &["measure", "report", "staging"],
     &["live"],
     &["matrix"],

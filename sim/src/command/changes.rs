@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::CommandError;
 use crate::scenario::{self, Player, Scenario};
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Changes {
     /// Workers instead of the scenario's number; with --lockstep as much less work too
     #[arg(long, value_name = "N")]

@@ -1,4 +1,4 @@
-//! The command line: `run`, `replay`, `conform`, `measure`, `invariants`.
+//! The command line: `run`, `hunt`, `replay`, `shrink`, `conform`, `measure`, `invariants`.
 
 mod changes;
 mod conform;
@@ -7,15 +7,19 @@ mod crowd;
 mod databases;
 #[cfg(feature = "live")]
 mod engines;
+mod hunt;
 mod invariants;
 #[cfg(feature = "live")]
 mod judged;
+mod kept;
 mod lockstep;
 mod matrix;
 mod measure;
 mod out;
 mod replay;
 mod run;
+mod shrink;
+mod source;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -44,9 +48,15 @@ enum Command {
     /// Run a scenario over many seeds and judge it
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunArguments),
+    /// Draw worlds of every kind, and shrink what breaks in them
+    #[command(after_help = hunt::EXAMPLES)]
+    Hunt(hunt::HuntArguments),
     /// Run one seed, or a stored plan, again: the same run, byte for byte
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayArguments),
+    /// Find the smallest plan that breaks the same promise in the same way
+    #[command(after_help = shrink::EXAMPLES)]
+    Shrink(shrink::ShrinkArguments),
     /// Compare the model call by call with the shipped backend on a real server
     #[command(after_help = conform::EXAMPLES)]
     Conform(conform::ConformArguments),
@@ -148,7 +158,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Hunt(arguments) => hunt::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Shrink(arguments) => shrink::run(&arguments),
         Command::Conform(arguments) => conform::conform(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Invariants(arguments) => invariants::print(&arguments),

@@ -6,17 +6,14 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::changes::Changes;
 use super::out::Folder;
 use super::run::json;
-use super::{CommandError, Format, printed, replay_command};
+use super::source::{Source, Sourced};
+use super::{CommandError, Format, printed};
 use crate::campaign::{self, Summary};
 use crate::history::{Observer, Recorder, Trace};
-use crate::judge::{self, Finding};
-use crate::plan::{self, Plan, draw};
 use crate::report;
 use crate::run;
-use crate::scenario::Bounds;
 use crate::stopwatch::Stopwatch;
 use crate::world::{Checks, Options};
 
@@ -28,22 +25,14 @@ pub(super) const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArguments {
-    /// A stored plan (.json), or a scenario together with --seed
-    file: PathBuf,
-    /// The seed, where the file is a scenario
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
     #[command(flatten)]
-    changes: Changes,
+    source: Source,
     /// Print one line for each transition instead of the summary
     #[arg(long)]
     trace: bool,
     /// Print the whole history as lines of JSON instead of the summary
     #[arg(long, conflicts_with = "trace")]
     history: bool,
-    /// The folder of known findings, instead of the nearest one
-    #[arg(long, value_name = "DIR")]
-    findings: Option<PathBuf>,
     /// Known findings are red too
     #[arg(long)]
     strict: bool,
@@ -55,32 +44,8 @@ pub(super) struct ReplayArguments {
     format: Format,
 }
 
-/// The plan, what is known, and the bounds that the scenario sets; a stored plan sets none, and of it everything is known
-/// that the nearest findings know. What a scenario promises to look at is a campaign's: one seed need not keep it.
-fn plan_of(arguments: &ReplayArguments) -> Result<(Plan, Vec<Finding>, Bounds), CommandError> {
-    let is_plan = arguments.file.extension().is_some_and(|extension| extension == "json");
-    let flag =
-        |flag, found: &str, accepted: &str| CommandError::Flag { flag, found: found.into(), accepted: accepted.into() };
-    if is_plan {
-        if arguments.seed.is_some() || !arguments.changes.is_empty() {
-            let accepted = "a plan alone, which holds its seed, workers and deviations";
-            return Err(flag("--seed, --workers, --worker, --deviation", "a plan beside them", accepted));
-        }
-        let plan = plan::read(&arguments.file)?;
-        super::require_players(plan.workers.iter().map(|worker| worker.player))?;
-        let named = arguments.findings.clone().or_else(|| judge::nearest_folder(&arguments.file));
-        let folder = judge::named_or_nearest(named.as_deref());
-        let known = folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default();
-        return Ok((plan, known.into_values().collect(), Bounds::default()));
-    }
-    let scenario = arguments.changes.load(&arguments.file)?;
-    let seed = arguments.seed.ok_or_else(|| flag("--seed", "nothing", "a seed, where the file is a scenario"))?;
-    let known = judge::accepted(&scenario, &arguments.file, arguments.findings.as_deref())?;
-    Ok((draw(&scenario, seed), known, scenario.bounds))
-}
-
 pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
-    let (plan, known, bounds) = plan_of(arguments)?;
+    let Sourced { plan, known, bounds } = arguments.source.plan()?;
     let plan = Arc::new(plan);
     let folder = arguments.out.as_deref().map(|parent| Folder::create(parent, &plan.scenario)).transpose()?;
     let mut observers: Vec<Box<dyn Observer>> = Vec::new();
@@ -111,7 +76,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
     if arguments.trace || arguments.history {
         return Ok(verdict.judgement.exit_code());
     }
-    let command = replay_command(&arguments.file, arguments.seed, &arguments.changes);
+    let command = arguments.source.replay_command();
     let text = match arguments.format {
         Format::Json => format!("{}\n", json(&summary, &verdict, |_| command.clone())),
         Format::Text => {
@@ -126,7 +91,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
             for group in unexpected.take(3) {
                 let story = campaign::story(&plan, &group.first, &Checks::default());
                 text.push('\n');
-                text.push_str(&report::story(group, &story, &command));
+                text.push_str(&report::story(&group.first, &story, &command));
             }
             text
         }

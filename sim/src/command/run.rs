@@ -202,7 +202,7 @@ fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, ver
         .map(|group| {
             let plan = Arc::new(draw(scenario, group.smallest_seed));
             report::story(
-                group,
+                &group.first,
                 &campaign::story(&plan, &group.first, &Checks::default()),
                 &replay_of(arguments, group.smallest_seed),
             )

@@ -1,9 +1,11 @@
 //! Taking elements out of a plan, and turning what chance struck into an explicit list.
 
+use std::collections::BTreeSet;
+
 use super::{Act, Fault, PartyKey, Plan, Strikes, Struck};
 
 /// One element of a plan, by its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Element {
     /// A fault.
     Fault(String),
@@ -39,25 +41,51 @@ impl Plan {
     /// The plan without an element, and without what refers to it.
     #[must_use]
     pub fn without(&self, element: &Element) -> Self {
-        let mut plan = self.clone();
-        match element {
-            Element::Fault(key) => plan.faults.retain(|fault| fault.key != *key),
-            Element::Action(key) => plan.operators.retain(|action| action.key != *key),
-            Element::Work(key) => {
-                plan.work.retain(|item| item.key != *key);
-                plan.operators.retain(|action| action.work != *key);
-                for flow in &mut plan.flows {
-                    flow.members.retain(|member| member != key);
-                    flow.edges.retain(|edge| edge.from != *key && edge.to != *key);
-                    flow.groups.retain(|group| group.to != *key);
-                }
-                plan.flows.retain(|flow| !flow.members.is_empty());
-                plan.faults.retain(|fault| !matches!(fault.strikes, Strikes::Holder { work, .. } if work == *key));
-            }
-            Element::Worker(key) => {
-                plan.workers.retain(|worker| worker.key != *key);
-                plan.faults.retain(|fault| fault.strikes.party() != Some(*key));
-            }
+        let kept = self.elements().into_iter().filter(|kept| kept != element).collect();
+        self.only(&kept)
+    }
+
+    /// The plan with these elements only, without what refers to others.
+    #[must_use]
+    pub fn only(&self, kept: &BTreeSet<Element>) -> Self {
+        let is_kept = |element: Element| kept.contains(&element);
+        let has_item = |key: &u32| is_kept(Element::Work(*key));
+        let has_party = |party: PartyKey| party.0 < PartyKey::RECLAIMERS || is_kept(Element::Worker(party));
+        let has_struck = |strikes: &Strikes| match strikes {
+            Strikes::Holder { work, .. } => has_item(work),
+            Strikes::At { party, .. } | Strikes::Sending { party, .. } => has_party(*party),
+            Strikes::Message(_) => true,
+        };
+        let mut plan = Self {
+            version: self.version,
+            scenario: self.scenario.clone(),
+            seed: self.seed,
+            world: self.world.clone(),
+            rates: self.rates.clone(),
+            workers: self.workers.iter().filter(|worker| has_party(worker.key)).cloned().collect(),
+            work: self.work.iter().filter(|item| has_item(&item.key)).cloned().collect(),
+            flows: self.flows.clone(),
+            operators: self
+                .operators
+                .iter()
+                .filter(|action| has_item(&action.work) && is_kept(Element::Action(action.key.clone())))
+                .cloned()
+                .collect(),
+            faults: self
+                .faults
+                .iter()
+                .filter(|fault| has_struck(&fault.strikes) && is_kept(Element::Fault(fault.key.clone())))
+                .cloned()
+                .collect(),
+        };
+        for flow in &mut plan.flows {
+            flow.members.retain(has_item);
+            flow.edges.retain(|edge| has_item(&edge.from) && has_item(&edge.to));
+            flow.groups.retain(|group| has_item(&group.to));
+        }
+        plan.flows.retain(|flow| !flow.members.is_empty());
+        for worker in &mut plan.workers {
+            worker.habits.twin_of = worker.habits.twin_of.filter(|twin| has_party(*twin));
         }
         plan
     }

@@ -47,6 +47,11 @@ pub fn read(file: &Path) -> Result<Plan, InputError> {
 const DAY_MS: u64 = 86_400_000;
 
 impl Plan {
+    /// Whether a plan as it is could have been read.
+    pub fn is_possible(&self) -> bool {
+        self.check().is_ok()
+    }
+
     /// Finds a value that no drawn plan has: its key, what was found, what is accepted.
     fn check(&self) -> Result<(), (String, String, &'static str)> {
         let require = |holds: bool, key: String, found: String, accepted: &'static str| {
@@ -97,6 +102,7 @@ impl Plan {
                 "1 to 86400000",
             )?;
             let is_worker = worker.key.0 >= PartyKey::RECLAIMERS && workers.insert(worker.key);
+            require(worker.concurrency > 0, key("concurrency"), "0".into(), "1 or more")?;
             require(!worker.lanes.is_empty(), key("lanes"), "no lanes".into(), "at least one lane")?;
             require(is_worker, key("key"), worker.key.0.to_string(), "100 or more, each once")?;
         }

@@ -11,7 +11,7 @@ mod workers;
 
 pub use around::{Admission, DEFAULT_SCANNERS, Engine, Flows, Operators};
 pub use faults::{Crash, FailOver, Faults, Messages, Others, ServerRestart, ServerStep, Slow, Stall, WorkerStep};
-pub use read::{parse, read};
+pub use read::{from_table, parse, read};
 pub use work::{Ending, Endings, Requirement, TimeoutDoes, Work};
 pub use workers::{Entry, Habits, Player, WorkerKind, Workers};
 

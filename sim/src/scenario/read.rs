@@ -44,6 +44,18 @@ pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
     Ok(scenario)
 }
 
+/// A scenario from a table that a program has made, with the key that keeps it from being one.
+///
+/// # Errors
+/// What the table has that no scenario can have.
+pub fn from_table(name: &str, table: toml::Table) -> Result<Scenario, String> {
+    let mut scenario: Scenario = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    name.clone_into(&mut scenario.name);
+    check(&scenario)
+        .map_err(|problem| format!("{}: found {}, accepted is {}", problem.key, problem.found, problem.accepted))?;
+    Ok(scenario)
+}
+
 /// The parser's message with the key in front, and with "accepted is" where it says "expected".
 fn explain(text: &str, offset: usize, message: &str) -> String {
     let message = accepted_is(message);

@@ -63,6 +63,7 @@ impl World {
             of_messages: hashbrown::HashMap::default(),
             has_struck: vec![false; plan.faults.len()],
             struck: Vec::new(),
+            reached: super::reach::Reached::default(),
             violations: Vec::new(),
             unfinished: 0,
             counts: Counts::default(),

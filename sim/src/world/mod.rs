@@ -14,6 +14,7 @@ mod network;
 mod options;
 mod outgoing;
 mod party;
+mod reach;
 mod run;
 mod seat;
 mod server;
@@ -121,6 +122,7 @@ pub struct World {
     /// Which of the plan's faults have struck.
     has_struck: Vec<bool>,
     struck: Vec<Struck>,
+    reached: reach::Reached,
     violations: Vec<Violation>,
     unfinished: u64,
     counts: Counts,

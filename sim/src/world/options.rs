@@ -10,6 +10,7 @@ use super::beside::Beside;
 use super::party::Party;
 use crate::clock::TrueTime;
 use crate::history::Observer;
+use crate::outcome::Wanted;
 
 /// How a run is watched and stopped.
 #[derive(Default)]
@@ -22,8 +23,14 @@ pub struct Options {
     pub recheck_every: Option<u64>,
     /// Ends the run before the liveness phase, at this true time.
     pub until: Option<TrueTime>,
+    /// Ends the run with the first of these violations.
+    pub ends_with: Option<Wanted>,
+    /// Ends the run undecided after so many events.
+    pub most_events: Option<u64>,
     /// Keeps which messages were struck, each with its address.
     pub keep_struck: bool,
+    /// Keeps which scripts ended how, from which states and after which others.
+    pub keep_reached: bool,
     /// Checks of one's own, beside the catalogue's.
     pub checks: Checks,
     /// Another server that performs what this world's server does.

@@ -34,6 +34,7 @@ impl World {
         let deed = (self.seats[party].key.role(), message.name(), reply.label());
         if let Message::Script(script) = message {
             self.counts.script(script.name(), reply.label());
+            self.note_reached(party, message, deed);
             self.follow_changes(deed);
             if let (Script::Reclaim(args), Reply::Refused(Refusal::MaxRetriesExhausted(_))) = (script, &reply) {
                 self.hub.met_cap(args.taker.execution);
@@ -174,6 +175,7 @@ impl World {
         let at_us = self.now.us();
         let violation = Violation { invariant, case, role, script, result, execution: name, detail, at_us };
         self.tell(party, |_| Happening::Violated { violation: &violation });
+        self.over |= self.options.ends_with.as_ref().is_some_and(|wanted| wanted.is(&violation));
         self.violations.push(violation);
     }
 

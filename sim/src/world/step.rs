@@ -30,6 +30,10 @@ impl World {
             if self.is_told_apart() {
                 break;
             }
+            if self.options.most_events.is_some_and(|most| self.counts.events >= most) {
+                self.undecided.push("more events than were allowed".to_owned());
+                break;
+            }
             if self.counts.events.is_multiple_of(4_096) && self.options.stop.load(Ordering::Relaxed) {
                 self.undecided.push("interrupted".to_owned());
                 break;
@@ -63,7 +67,9 @@ impl World {
         let faults = self.plan.faults.iter().zip(&self.has_struck);
         let unstruck = faults.filter(|(_, struck)| !**struck).map(|(fault, _)| fault.key.clone()).collect();
         let (violations, struck) = (std::mem::take(&mut self.violations), std::mem::take(&mut self.struck));
-        Outcome { end, violations, struck, unstruck, counts, ended_at: self.now }
+        let mut reached: Vec<u64> = self.reached.drain().collect();
+        reached.sort_unstable();
+        Outcome { end, violations, struck, unstruck, counts, reached, ended_at: self.now }
     }
 
     /// Workers whose present process holds a lease.

@@ -526,6 +526,17 @@ fn l12_is_red_when_a_repeated_completion_is_refused_although_the_first_was_done(
 #[test]
 fn l14_is_red_when_a_lease_that_nobody_runs_under_is_kept_alive() {
     let mut world = World::shipped();
-    world.claim();
+    let held = world.claim();
+    for _ in 0..10 {
+        world.wait(10_000);
+        world.fine(renewing(&held));
+    }
     assert_red(Invariant::L14, world.unfinished(0, 0));
+}
+
+#[test]
+fn a_lease_that_was_just_given_is_no_orphan() {
+    let mut world = World::shipped();
+    world.claim();
+    assert!(!world.unfinished(0, 0).contains(&Invariant::L14));
 }

@@ -16,8 +16,8 @@ use claimlab_valkey::Server;
 use ff_core::engine_backend::EngineBackend;
 use ff_core::partition::PartitionConfig;
 use ff_core::types::LaneId;
-use proptest::strategy::Strategy as _;
-use proptest::test_runner::{Config, TestCaseError, TestError};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::Config;
 use uuid::Uuid;
 
 use super::client::Deployment;
@@ -29,6 +29,7 @@ use crate::call::Call;
 use crate::engine::Scanner;
 use crate::judge::BrokenByCalls;
 use crate::scanner::ScannerKind;
+use crate::shrink::fewest_in;
 use crate::staging::chance::{bytes_of, runner};
 use crate::staging::scanning::scene::attachment;
 use crate::staging::scanning::{due, moves as moves_of, schedule};
@@ -36,6 +37,9 @@ use crate::staging::sequence::{Goal, LANES, Memory, PARTITIONS, ParkingStep, Pic
 
 /// Budgets and quotas, of which a sequence has few, are on few partitions.
 const OTHER_PARTITIONS: u16 = 4;
+
+/// Runs of a shrink at most.
+const MOST_RUNS: usize = 2_000;
 
 /// A difference with the moves that show it.
 #[derive(Debug)]
@@ -251,42 +255,23 @@ impl Engines {
         longest: usize,
         mut told: impl FnMut(u64),
     ) -> Result<(Option<Found>, u64), Error> {
-        let config = Config { failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+        let config = Config { failure_persistence: None, ..Config::default() };
         let mut runner = runner(bytes_of(seed), config);
         let strategy = moves_of(longest);
         let mut done = 0;
         while done < moves {
-            let tree = strategy.new_tree(&mut runner).map_err(|reason| Error::Draw(reason.to_string()))?;
-            let (mut made, mut failed) = (0, None);
-            let engines = std::cell::RefCell::new((&mut *self, &mut made, &mut failed));
-            let outcome = runner.run_one(tree, |drawn| {
-                let (engines, made, failed) = &mut *engines.borrow_mut();
-                match engines.run(&drawn) {
-                    Ok(None) => {
-                        **made = drawn.len() as u64;
-                        Ok(())
-                    }
-                    Ok(Some((_, text))) => Err(TestCaseError::fail(text)),
-                    Err(error) => {
-                        **failed = Some(error);
-                        Err(TestCaseError::reject("no server"))
-                    }
-                }
-            });
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            done += made;
-            if let Err(TestError::Fail(why, mut moves)) = outcome {
+            let drawn = strategy.new_tree(&mut runner).map_err(|reason| Error::Draw(reason.to_string()))?.current();
+            if let Some((number, why)) = self.run(&drawn)? {
+                let moves = fewest_in(MOST_RUNS, drawn[..number].to_vec(), |moves| {
+                    Ok::<_, Error>(self.run(moves)?.map(|(number, _)| number))
+                })?;
                 let text = match self.run(&moves)? {
-                    Some((number, text)) => {
-                        moves.truncate(number);
-                        text
-                    }
+                    Some((_, text)) => text,
                     None => format!("not seen again when it was repeated (it was: {why})"),
                 };
-                return Ok((Some(Found { moves, text }), done));
+                return Ok((Some(Found { moves, text }), done + number as u64));
             }
+            done += drawn.len() as u64;
             told(done);
         }
         Ok((None, done))

@@ -1,8 +1,6 @@
 //! Random sequences of calls in lockstep: drawn, run, shrunk to the shortest that still shows the
 //! difference, and printed as a Rust test that shows it again.
 
-mod shrink;
-
 pub use crate::staging::sequence::{
     AdmissionStep, FlowStep, Goal, Memory, PARTITIONS, ParkingStep, Pick, Progress, START_MS, Sequence, Step, Who,
     execution, sequences,
@@ -21,12 +19,16 @@ use proptest::test_runner::Config;
 
 use super::lockstep::{self, Lockstep};
 use super::twin::Error;
+use crate::shrink::fewest_in;
 use crate::staging::chance::{bytes_of, runner};
 use crate::staging::sequence::call::boundaries;
 use crate::staging::sequence::{LANES, approach, execution as execution_of};
 
 /// A whole comparison of all keys comes after so many steps, and at the end of a sequence.
 const STEPS_BETWEEN_FULL: usize = 40;
+
+/// Runs of a shrink at most; a real server makes each cost some milliseconds.
+const MOST_RUNS: usize = 400;
 
 /// A difference with the sequence that shows it.
 #[derive(Debug)]
@@ -199,7 +201,7 @@ pub fn search(
         let drawn = strategy.new_tree(&mut runner).expect("nothing that is drawn is filtered out").current();
         if let Some((number, _)) = run(lockstep, &drawn)? {
             let done = lockstep.calls() - before;
-            let shown = shrink::shrink(drawn[..number].to_vec(), |steps| {
+            let shown = fewest_in(MOST_RUNS, drawn[..number].to_vec(), |steps| {
                 Ok::<_, Error>(run(lockstep, steps)?.map(|(number, _)| number))
             })?;
             let text = match run(lockstep, &shown)? {

@@ -1,0 +1,250 @@
+//! `claimlab hunt`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use claimlab_model::deviation::Deviation;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::changes::{Changes, parse_deviation};
+use super::kept::keep;
+use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
+use crate::campaign;
+use crate::hunt::{Base, Find, Options, everything, hunt};
+use crate::input::read_text;
+use crate::judge::{self, Finding, Judgement};
+use crate::outcome::{Cause, Wanted};
+use crate::plan;
+use crate::report;
+use crate::run;
+use crate::scenario;
+use crate::shrink::{self, Shrunk};
+use crate::world::{self, Checks};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  claimlab hunt --for 10m                                 worlds of every kind; what nobody knows is shrunk
+  claimlab hunt scenarios/flows.toml scenarios/signals.toml --for 2m
+  claimlab hunt --until-plateau --strict                  known findings are news too
+  claimlab hunt --until-found --deviation bug-ignore-fence
+
+Each find has a folder of its own with the smallest plan, its story and the world that showed it.";
+
+/// So many worlds in a row without anything new are a plateau.
+const PLATEAU: u64 = 20_000;
+/// How long one find is shrunk at most.
+const SHRINK_FOR: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Args)]
+pub(super) struct HuntArguments {
+    /// Scenarios that worlds are drawn from [default: one that has everything]
+    scenarios: Vec<PathBuf>,
+    /// Start no new world after so much real time
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10m")]
+    time: Duration,
+    /// End when nothing new is reached any more
+    #[arg(long)]
+    until_plateau: bool,
+    /// End with the first find
+    #[arg(long)]
+    until_found: bool,
+    /// The first seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed_from: u64,
+    /// Worlds at once [default: one for each core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Switch on a named deviation of the model; may be given again
+    #[arg(long, value_name = "NAME", value_parser = parse_deviation)]
+    deviation: Vec<Deviation>,
+    /// The folder of known findings, instead of the nearest one
+    #[arg(long, value_name = "DIR")]
+    findings: Option<PathBuf>,
+    /// Known findings are news too
+    #[arg(long)]
+    strict: bool,
+    /// Plans that are run before the hunt begins, one .json each [default: corpus/, where there is one]
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+    /// Write each find into a folder of its own below this one
+    #[arg(long, value_name = "DIR", default_value = "hunted")]
+    out: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// The scenarios' tables; each is a scenario as it stands.
+fn bases(files: &[PathBuf]) -> Result<Vec<Base>, CommandError> {
+    if files.is_empty() {
+        return Ok(vec![("everything".to_owned(), everything())]);
+    }
+    let of = |file: &PathBuf| {
+        let scenario = scenario::read(file)?;
+        let text = read_text(file, "scenario", "a scenario in TOML")?;
+        // What has been read as a scenario is a table.
+        Ok((scenario.name, text.parse().unwrap_or_default()))
+    };
+    files.iter().map(of).collect()
+}
+
+/// What became of one find.
+struct Kept {
+    find: Find,
+    folder: PathBuf,
+    shrunk: Option<Shrunk>,
+}
+
+/// The folder of a find: its promise, the way in which it is broken, and the script.
+fn folder_of(out: &Path, cause: &Cause) -> PathBuf {
+    let wanted = Wanted::of(cause).to_string();
+    let name: String = wanted
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' })
+        .collect();
+    out.join(name)
+}
+
+/// Shrinks one find and writes what it comes to, at once and after each step.
+fn shrink_find(find: Find, out: &Path, stop: &Arc<AtomicBool>) -> Result<Kept, CommandError> {
+    let folder = folder_of(out, &find.cause);
+    keep(&folder, "world.toml", &find.world)?;
+    let file = keep(&folder, "plan.json", &find.plan.text())?;
+    let options = shrink::Options { time: SHRINK_FOR, stop: Arc::clone(stop) };
+    let mut written = Ok(PathBuf::new());
+    let shrunk = shrink::shrink(&find.plan, &Wanted::of(&find.cause), &options, &mut |smaller| {
+        if written.is_ok() {
+            written = keep(&folder, "plan.json", &smaller.text());
+        }
+    });
+    written?;
+    let Ok(shrunk) = shrunk else { return Ok(Kept { find, folder, shrunk: None }) };
+    let story = campaign::story(&Arc::new(shrunk.plan.clone()), &shrunk.violation, &Checks::default());
+    let command = replay_command(&file, None, &Changes::default());
+    let told = report::story(&shrunk.violation, &story, &command);
+    keep(&folder, "story.md", &format!("```text\n{}```\n", anstream::adapter::strip_str(&told)))?;
+    Ok(Kept { find, folder, shrunk: Some(shrunk) })
+}
+
+/// Runs every plan of the corpus; what of it shows nothing any more is told.
+fn replay_corpus(folder: &Path) -> Result<(usize, Vec<PathBuf>), CommandError> {
+    let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        listed.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    files.sort();
+    let mut silent = Vec::new();
+    for file in &files {
+        let plan = Arc::new(plan::read(file)?);
+        if run::run(&plan, world::Options::default()).violations.is_empty() {
+            silent.push(file.clone());
+        }
+    }
+    Ok((files.len(), silent))
+}
+
+fn known(arguments: &HuntArguments) -> Result<Vec<Finding>, CommandError> {
+    if arguments.strict {
+        return Ok(Vec::new());
+    }
+    let folder = judge::named_or_nearest(arguments.findings.as_deref());
+    Ok(folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default().into_values().collect())
+}
+
+pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
+    let bases = bases(&arguments.scenarios)?;
+    let known = known(arguments)?;
+    let corpus = arguments.corpus.clone().unwrap_or_else(|| PathBuf::from("corpus"));
+    let (replayed, silent) = replay_corpus(&corpus)?;
+    let stop = stop_on_interrupt();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = Options {
+        first: arguments.seed_from,
+        jobs: arguments.jobs.unwrap_or(cores).max(1),
+        time: arguments.time,
+        plateau: arguments.until_plateau.then_some(PLATEAU),
+        until_found: arguments.until_found,
+        deviations: arguments.deviation.clone(),
+        stop: Arc::clone(&stop),
+    };
+    let bar = spinner(arguments.format);
+    let (send, receive) = mpsc::channel::<Find>();
+    let (progress, kept) = std::thread::scope(|scope| {
+        let shrinker =
+            scope.spawn(|| receive.into_iter().map(|find| shrink_find(find, &arguments.out, &stop)).collect());
+        let mut finds = 0_u64;
+        let found = |find: Find| {
+            finds += 1;
+            bar.println(format!("found  {}  seed {}, after {:.1} s", find.cause, find.seed, find.ms as f64 / 1_000.0));
+            // The shrinker listens until the hunt is over.
+            let _ = send.send(find);
+        };
+        let is_known = |cause: &Cause| known.iter().any(|finding| finding.knows(cause));
+        let progress = hunt(&bases, &options, is_known, found, |progress| {
+            if progress.worlds.is_multiple_of(64) {
+                bar.set_message(format!(
+                    "{} worlds, {} points reached",
+                    report::grouped(progress.worlds),
+                    report::grouped(progress.reached)
+                ));
+            }
+        });
+        drop(send);
+        bar.set_message("shrinking what was found");
+        let kept: Result<Vec<Kept>, CommandError> =
+            shrinker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (progress, kept)
+    });
+    bar.finish_and_clear();
+    let kept = kept?;
+    let lines: Vec<report::FindLine> = kept
+        .iter()
+        .map(|kept| report::FindLine {
+            cause: kept.find.cause,
+            seed: kept.find.seed,
+            worlds: kept.find.worlds,
+            ms: kept.find.ms,
+            size: kept.shrunk.as_ref().map(|shrunk| shrunk.after),
+            runs: kept.shrunk.as_ref().map_or(0, |shrunk| shrunk.runs),
+            folder: kept.folder.display().to_string(),
+        })
+        .collect();
+    let is_interrupted = stop.load(Ordering::Relaxed);
+    super::print(&match arguments.format {
+        Format::Json => {
+            let causes: BTreeMap<String, u64> =
+                progress.causes.iter().map(|(cause, count)| (cause.to_string(), *count)).collect();
+            let object = serde_json::json!({
+                "worlds": progress.worlds, "messages": progress.messages, "red": progress.red,
+                "undecided": progress.undecided, "panicked": progress.panicked, "reached": progress.reached,
+                "over_time": progress.over_time, "never_checked": progress.never_checked(), "causes": causes,
+                "ended": progress.ended, "finds": lines, "corpus": { "replayed": replayed, "silent": silent },
+            });
+            format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default())
+        }
+        Format::Text => report::hunted(&progress, &lines, (replayed, &silent)),
+    })?;
+    Ok(match (is_interrupted, lines.is_empty() && progress.panicked.is_empty()) {
+        (true, _) => EXIT_INTERRUPTED,
+        (false, false) => Judgement::Violated.exit_code(),
+        (false, true) if progress.worlds == 0 => Judgement::Undecided.exit_code(),
+        (false, true) => Judgement::Held.exit_code(),
+    })
+}
+
+/// How far a hunt is, on a terminal.
+fn spinner(format: Format) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.set_draw_target(match format {
+        Format::Text => ProgressDrawTarget::stderr(),
+        Format::Json => ProgressDrawTarget::hidden(),
+    });
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
