@@ -55,5 +55,7 @@ pub mod staging;
 pub mod stopwatch;
 pub mod story;
 pub mod stream;
+#[cfg(feature = "cli")]
+pub mod timeline;
 pub mod worker;
 pub mod world;

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["worker"],
     &["run"],
     &["judge"],
-    &["campaign", "hunt", "shrink"],
+    &["campaign", "hunt", "shrink", "timeline"],
     &["measure", "report", "staging"],
     &["live"],
     &["matrix"],

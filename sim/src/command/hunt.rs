@@ -11,10 +11,9 @@ use claimlab_model::deviation::Deviation;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::changes::{Changes, parse_deviation};
+use super::changes::parse_deviation;
 use super::kept::keep;
-use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
-use crate::campaign;
+use super::{CommandError, EXIT_INTERRUPTED, Format, find, stop_on_interrupt};
 use crate::hunt::{Base, Find, Options, everything, hunt};
 use crate::input::read_text;
 use crate::judge::{self, Finding, Judgement};
@@ -24,7 +23,7 @@ use crate::report;
 use crate::run;
 use crate::scenario;
 use crate::shrink::{self, Shrunk};
-use crate::world::{self, Checks};
+use crate::world;
 
 pub(super) const EXAMPLES: &str = "Examples:
   claimlab hunt --for 10m                                 worlds of every kind; what nobody knows is shrunk
@@ -99,34 +98,22 @@ struct Kept {
     shrunk: Option<Shrunk>,
 }
 
-/// The folder of a find: its promise, the way in which it is broken, and the script.
-fn folder_of(out: &Path, cause: &Cause) -> PathBuf {
-    let wanted = Wanted::of(cause).to_string();
-    let name: String = wanted
-        .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' })
-        .collect();
-    out.join(name)
-}
-
 /// Shrinks one find and writes what it comes to, at once and after each step.
-fn shrink_find(find: Find, out: &Path, stop: &Arc<AtomicBool>) -> Result<Kept, CommandError> {
-    let folder = folder_of(out, &find.cause);
+fn shrink_find(find: Find, out: &Path, known: &[Finding], stop: &Arc<AtomicBool>) -> Result<Kept, CommandError> {
+    let wanted = Wanted::of(&find.cause);
+    let folder = out.join(find::name_of(&wanted));
     keep(&folder, "world.toml", &find.world)?;
-    let file = keep(&folder, "plan.json", &find.plan.text())?;
+    keep(&folder, "plan.json", &find.plan.text())?;
     let options = shrink::Options { time: SHRINK_FOR, stop: Arc::clone(stop) };
     let mut written = Ok(PathBuf::new());
-    let shrunk = shrink::shrink(&find.plan, &Wanted::of(&find.cause), &options, &mut |smaller| {
+    let shrunk = shrink::shrink(&find.plan, &wanted, &options, &mut |smaller| {
         if written.is_ok() {
             written = keep(&folder, "plan.json", &smaller.text());
         }
     });
     written?;
     let Ok(shrunk) = shrunk else { return Ok(Kept { find, folder, shrunk: None }) };
-    let story = campaign::story(&Arc::new(shrunk.plan.clone()), &shrunk.violation, &Checks::default());
-    let command = replay_command(&file, None, &Changes::default());
-    let told = report::story(&shrunk.violation, &story, &command);
-    keep(&folder, "story.md", &format!("```text\n{}```\n", anstream::adapter::strip_str(&told)))?;
+    find::write(&folder, &shrunk.plan, &shrunk.violation, known)?;
     Ok(Kept { find, folder, shrunk: Some(shrunk) })
 }
 
@@ -147,16 +134,14 @@ fn replay_corpus(folder: &Path) -> Result<(usize, Vec<PathBuf>), CommandError> {
 }
 
 fn known(arguments: &HuntArguments) -> Result<Vec<Finding>, CommandError> {
-    if arguments.strict {
-        return Ok(Vec::new());
-    }
     let folder = judge::named_or_nearest(arguments.findings.as_deref());
     Ok(folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default().into_values().collect())
 }
 
 pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
     let bases = bases(&arguments.scenarios)?;
-    let known = known(arguments)?;
+    let all_known = known(arguments)?;
+    let accepted: &[Finding] = if arguments.strict { &[] } else { &all_known };
     let corpus = arguments.corpus.clone().unwrap_or_else(|| PathBuf::from("corpus"));
     let (replayed, silent) = replay_corpus(&corpus)?;
     let stop = stop_on_interrupt();
@@ -173,8 +158,8 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
     let bar = spinner(arguments.format);
     let (send, receive) = mpsc::channel::<Find>();
     let (progress, kept) = std::thread::scope(|scope| {
-        let shrinker =
-            scope.spawn(|| receive.into_iter().map(|find| shrink_find(find, &arguments.out, &stop)).collect());
+        let shrinker = scope
+            .spawn(|| receive.into_iter().map(|find| shrink_find(find, &arguments.out, &all_known, &stop)).collect());
         let mut finds = 0_u64;
         let found = |find: Find| {
             finds += 1;
@@ -182,7 +167,7 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
             // The shrinker listens until the hunt is over.
             let _ = send.send(find);
         };
-        let is_known = |cause: &Cause| known.iter().any(|finding| finding.knows(cause));
+        let is_known = |cause: &Cause| accepted.iter().any(|finding| finding.knows(cause));
         let progress = hunt(&bases, &options, is_known, found, |progress| {
             if progress.worlds.is_multiple_of(64) {
                 bar.set_message(format!(

@@ -19,7 +19,7 @@ pub(super) fn run(_: &Scenario, _: Seeds, _: &str, _: Option<u64>, _: UnitName) 
 }
 
 #[cfg(feature = "live")]
-pub(super) use live::run;
+pub(super) use live::{begins, deployment, run};
 
 #[cfg(feature = "live")]
 mod live {
@@ -120,11 +120,12 @@ mod live {
     }
 
     /// The server's time when a plan begins.
-    fn begins(plan: &Plan) -> ServerTime {
+    pub(in super::super) fn begins(plan: &Plan) -> ServerTime {
         ServerClock::new(plan.world.server).at(TrueTime::default())
     }
 
-    fn deployment(plan: &Plan) -> Deployment {
+    /// What a plan's world runs on.
+    pub(in super::super) fn deployment(plan: &Plan) -> Deployment {
         Deployment {
             secret: secret_of(plan.seed),
             lanes: plan.world.lanes.iter().map(|lane| LaneId::new(lane.as_str())).collect(),

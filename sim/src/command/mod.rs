@@ -1,12 +1,14 @@
-//! The command line: `run`, `hunt`, `replay`, `shrink`, `conform`, `measure`, `invariants`.
+//! The command line: `run`, `hunt`, `replay`, `shrink`, `confirm`, `conform`, `measure`, `invariants`.
 
 mod changes;
+mod confirm;
 mod conform;
 #[cfg(feature = "live")]
 mod crowd;
 mod databases;
 #[cfg(feature = "live")]
 mod engines;
+mod find;
 mod hunt;
 mod invariants;
 #[cfg(feature = "live")]
@@ -57,6 +59,9 @@ enum Command {
     /// Find the smallest plan that breaks the same promise in the same way
     #[command(after_help = shrink::EXAMPLES)]
     Shrink(shrink::ShrinkArguments),
+    /// Run the plans of finds on a real server, message by message
+    #[command(after_help = confirm::EXAMPLES)]
+    Confirm(confirm::ConfirmArguments),
     /// Compare the model call by call with the shipped backend on a real server
     #[command(after_help = conform::EXAMPLES)]
     Conform(conform::ConformArguments),
@@ -161,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Hunt(arguments) => hunt::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Shrink(arguments) => shrink::run(&arguments),
+        Command::Confirm(arguments) => confirm::run(&arguments),
         Command::Conform(arguments) => conform::conform(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Invariants(arguments) => invariants::print(&arguments),

@@ -11,15 +11,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::changes::Changes;
 use super::kept::keep;
 use super::source::{Source, Sourced};
-use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_interrupt};
-use crate::campaign;
+use super::{CommandError, EXIT_INTERRUPTED, Format, find, replay_command, stop_on_interrupt};
 use crate::judge::Judgement;
 use crate::outcome::{Violation, Wanted};
 use crate::report;
 use crate::run;
 use crate::shrink::{NotShrunk, Options, Over, Shrunk, Size, shrink};
 use crate::stopwatch::Stopwatch;
-use crate::world::{self, Checks};
+use crate::world;
 
 pub(super) const EXAMPLES: &str = "Examples:
   claimlab shrink scenarios/lost-replies.toml --seed 6
@@ -103,12 +102,11 @@ pub(super) fn run(arguments: &ShrinkArguments) -> Result<u8, CommandError> {
             accepted: "more time".into(),
         },
     })?;
-    let file = keep(&folder, "plan.json", &shrunk.plan.text())?;
+    let (story, file) = find::write(&folder, &shrunk.plan, &shrunk.violation, &sourced.known)?;
     let command = replay_command(&file, None, &Changes::default());
     super::print(&match arguments.format {
         Format::Json => format!("{}\n", json(&shrunk, &file)),
         Format::Text => {
-            let story = campaign::story(&Arc::new(shrunk.plan.clone()), &shrunk.violation, &Checks::default());
             let from = arguments.source.replay_command();
             report::shrunk(&shrunk, stopwatch.elapsed(), &story, (&from, &command))
         }

@@ -192,7 +192,7 @@ pub fn hunt(
             });
         }
         drop(send);
-        for Done { seed, base, plan, outcome } in &receive {
+        for Done { seed, base, plan, outcome } in receive.iter() {
             let is_interrupted = options.stop.load(Ordering::Relaxed);
             if is_interrupted && matches!(outcome.end, End::Undecided(_)) {
                 continue;
@@ -227,7 +227,12 @@ pub fn hunt(
                 over.store(true, Ordering::Relaxed);
             }
             told(&progress);
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
         }
+        // Whoever still has a result to tell is not waited for.
+        drop(receive);
     });
     if progress.ended.is_empty() {
         progress.ended = if options.stop.load(Ordering::Relaxed) { "it was interrupted" } else { "the time was up" };

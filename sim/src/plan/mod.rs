@@ -18,7 +18,7 @@ pub use draw::draw;
 pub use edit::Element;
 pub use fault::{Fault, MessageFault, MessageRate, Strikes, Struck, Way, What};
 pub use party::PartyKey;
-pub use read::read;
+pub use read::{parse, read};
 
 use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};

@@ -15,29 +15,36 @@ use crate::stream::Range;
 /// # Errors
 /// When the file is missing, no JSON, of another version or not a plan.
 pub fn read(file: &Path) -> Result<Plan, InputError> {
+    parse(file, &read_text(file, "plan", "a plan in JSON")?)
+}
+
+/// Reads a plan from its text; errors name the file.
+///
+/// # Errors
+/// When the text is no JSON, of another version or not a plan.
+pub fn parse(file: &Path, text: &str) -> Result<Plan, InputError> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
     }
-    let text = read_text(file, "plan", "a plan in JSON")?;
     let malformed = |line: usize, why: String| InputError::Malformed { file: file.to_owned(), line, why };
     let from_json =
         |error: serde_json::Error| malformed(error.line().max(1), format!("{error}; accepted is a plan in JSON"));
     let line_of_key = |key: &str| {
         // One element a line follows the line of its list.
         let (list, rest) = key.split_once(['[', '.']).unwrap_or((key, ""));
-        let first = line_of(&text, text.find(&format!("\"{list}\"")).unwrap_or(0));
+        let first = line_of(text, text.find(&format!("\"{list}\"")).unwrap_or(0));
         let position = rest.split_once(']').and_then(|(position, _)| position.parse::<usize>().ok());
         position.map_or(first, |position| first + 1 + position)
     };
-    let Versioned { version } = serde_json::from_str(&text).map_err(from_json)?;
+    let Versioned { version } = serde_json::from_str(text).map_err(from_json)?;
     if version != VERSION {
         let why = format!(
             "version: found {version}, accepted is {VERSION}; draw the plan again: claimlab replay SCENARIO --seed N --out FOLDER"
         );
         return Err(malformed(line_of_key("version"), why));
     }
-    let plan: Plan = serde_json::from_str(&text).map_err(from_json)?;
+    let plan: Plan = serde_json::from_str(text).map_err(from_json)?;
     plan.check().map_err(|(key, found, accepted)| {
         malformed(line_of_key(&key), format!("{key}: found {found}, accepted is {accepted}"))
     })?;

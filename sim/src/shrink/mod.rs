@@ -63,7 +63,15 @@ impl Size {
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { workers, work, faults, actions } = self;
-        write!(f, "{workers} workers, {work} items, {faults} faults, {actions} actions")
+        let counted = |count: &usize, one: &str| format!("{count} {one}{}", if *count == 1 { "" } else { "s" });
+        write!(
+            f,
+            "{}, {}, {}, {}",
+            counted(workers, "worker"),
+            counted(work, "item"),
+            counted(faults, "fault"),
+            counted(actions, "action")
+        )
     }
 }
 

@@ -1,13 +1,15 @@
 //! The story of one violation: what led to it, so that a person understands it in a minute.
 //!
 //! [`Collector`] listens to a second run of the plan and keeps what touches the execution; [`slice`](self) leaves what
-//! caused the violation; [`text`](self) folds what repeats and writes lines of at most 110 columns.
+//! caused the violation; [`sentences`](self) tell it; [`text`](self) folds what repeats and writes lines of at most 110 columns.
 
 mod collect;
+mod sentences;
 mod slice;
 mod text;
 
 pub use collect::Collector;
+pub use text::plain;
 
 use crate::clock::TrueTime;
 use crate::plan::PartyKey;
@@ -17,6 +19,8 @@ use crate::plan::PartyKey;
 pub struct Story {
     /// Its lines, the heading first.
     pub lines: Vec<String>,
+    /// The same as sentences.
+    pub sentences: Vec<String>,
     /// How many events are behind them.
     pub events: usize,
 }

@@ -26,6 +26,7 @@ struct Line {
 pub(super) fn tell(moments: Vec<Moment>, events: usize) -> Story {
     let Some(first) = moments.first() else { return Story::default() };
     let zero_us = first.at.us();
+    let sentences = super::sentences::sentences(&moments);
     let mut lines: Vec<Line> = Vec::new();
     for moment in moments {
         let (text, weight) = words(&moment, zero_us);
@@ -56,7 +57,7 @@ pub(super) fn tell(moments: Vec<Moment>, events: usize) -> Story {
     if left_out > 0 {
         told.push(format!("{:>10}  {left_out} more events are in the history", "…"));
     }
-    Story { lines: told, events }
+    Story { lines: told, sentences, events }
 }
 
 /// What has to be the same for two moments to be told as one.
@@ -143,7 +144,7 @@ fn server_time(at_ms: i64, server_ms: i64, zero_us: u64) -> String {
 }
 
 /// A sentence in which times of the server's clock are told from the first event.
-fn plain(text: &str, server_ms: i64, zero_us: u64) -> String {
+pub fn plain(text: &str, server_ms: i64, zero_us: u64) -> String {
     const DIGITS: usize = 13;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,0 +1,86 @@
+//! The folder of a find: the smallest plan, its story, its timeline and a test that fails as long as it shows.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::changes::Changes;
+use super::kept::keep;
+use super::{CommandError, replay_command};
+use crate::campaign;
+use crate::judge::Finding;
+use crate::outcome::{Violation, Wanted};
+use crate::plan::Plan;
+use crate::story::Story;
+use crate::timeline::{self, Words};
+use crate::world::Checks;
+
+/// The name of a find's folder: its promise, the way in which it is broken, and the script.
+pub(super) fn name_of(wanted: &Wanted) -> String {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' };
+    wanted.to_string().chars().map(plain).collect()
+}
+
+/// Writes everything that a reader of a find wants; gives its story and the plan's file.
+pub(super) fn write(
+    folder: &Path,
+    plan: &Plan,
+    violation: &Violation,
+    known: &[Finding],
+) -> Result<(Story, PathBuf), CommandError> {
+    let file = keep(folder, "plan.json", &plan.text())?;
+    let replay = replay_command(&file, None, &Changes::default());
+    let plan = Arc::new(plan.clone());
+    let story = campaign::story(&plan, violation, &Checks::default());
+    let finding = known.iter().find(|finding| finding.knows(&violation.cause()));
+    let title = finding.map_or_else(
+        || format!("{} is broken: {}", violation.invariant.id(), violation.case.replace('-', " ")),
+        |finding| finding.title.clone(),
+    );
+    keep(folder, "story.md", &told(&title, violation, &story, finding, &replay))?;
+    let words = Words { title, story: story.sentences.clone(), replay, curve: Vec::new() };
+    keep(folder, "timeline.html", &claimlab_timeline::page(&timeline::of(&plan, violation, words)))?;
+    keep(folder, "regression.rs", &regression(violation, finding))?;
+    Ok((story, file))
+}
+
+fn told(title: &str, violation: &Violation, story: &Story, finding: Option<&Finding>, replay: &str) -> String {
+    let mut text = format!("# {title}\n\n");
+    let _ = writeln!(text, "The promise {}: {}.\n", violation.invariant.id(), violation.invariant.statement());
+    let _ = writeln!(text, "Broken by `{}`.\n", violation.cause());
+    text.push_str(
+        "## What happened\n\nTimes are true seconds since the first event; a clock is named where it is wrong.\n\n",
+    );
+    for (number, sentence) in (1..).zip(&story.sentences) {
+        let _ = writeln!(text, "{number}. {sentence}");
+    }
+    if let Some(finding) = finding {
+        let _ = writeln!(text, "\n## Why\n\n{} ({})", finding.reason, finding.id);
+        if let Some(repair) = finding.repaired_by {
+            let _ = writeln!(text, "\nThe switch `{}` repairs it.", repair.name());
+        }
+    }
+    let _ = writeln!(text, "\n## Again\n\n```sh\n{replay}\n```");
+    text
+}
+
+/// A test beside the plan, for a crate that has claimlab as a dependency for its tests.
+fn regression(violation: &Violation, finding: Option<&Finding>) -> String {
+    let wanted = Wanted::of(&violation.cause());
+    let statement = violation.invariant.statement();
+    let repair = finding.and_then(|finding| finding.repaired_by).map_or_else(String::new, |repair| {
+        format!("//! It passes once the plan's world has the deviation \"{}\".\n", repair.name())
+    });
+    let name: String = name_of(&wanted).to_lowercase().replace('-', "_");
+    format!(
+        "//! {}: {statement}. This test fails as long as the plan beside it breaks that.\n{repair}\n\
+         use std::path::Path;\nuse std::sync::Arc;\n\nuse claimlab::outcome::Wanted;\nuse claimlab::{{plan, run, world}};\n\n\
+         #[test]\nfn {name}_is_not_broken() {{\n\
+         \x20   let plan = plan::parse(Path::new(\"plan.json\"), include_str!(\"plan.json\")).unwrap();\n\
+         \x20   let wanted = Wanted::parse(\"{wanted}\").unwrap();\n\
+         \x20   let outcome = run::run(&Arc::new(plan), world::Options::default());\n\
+         \x20   let broken = outcome.violations.iter().find(|violation| wanted.is(violation));\n\
+         \x20   assert!(broken.is_none(), \"{{broken:?}}\");\n}}\n",
+        violation.invariant.id()
+    )
+}

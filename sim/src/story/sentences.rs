@@ -1,0 +1,125 @@
+//! The story as numbered sentences: who did what when, by true time and by the party's own clock, and what came of it.
+
+use std::fmt::Write as _;
+
+use super::{Moment, Told};
+use crate::clock::EPOCH_MS;
+use crate::plan::PartyKey;
+
+/// Sentences at most; the last ones are the ones that are told.
+const MOST: usize = 24;
+
+/// What a script does, in words, where it ends so.
+const DEEDS: [(&str, &str, &str); 25] = [
+    ("create_execution", "created", "submits the work"),
+    ("issue_claim_grant", "granted", "is granted the right to claim it"),
+    ("issue_claim_grant_for", "granted", "is granted the right to claim it"),
+    ("claim_execution", "leased", "claims it and is its holder"),
+    ("claim_resumed_execution", "leased", "claims the resumed work and is its holder"),
+    ("issue_reclaim_grant", "granted", "is granted the right to take it back"),
+    ("reclaim_execution", "leased", "takes it back from its earlier holder and holds it"),
+    ("renew_lease", "renewed", "renews its lease"),
+    ("renew_lease", "lease_expired", "wants to renew its lease and is told that it has expired"),
+    ("complete_execution", "completed", "completes it"),
+    ("fail_execution", "retry_scheduled", "fails it, and a retry is scheduled"),
+    ("fail_execution", "failed", "fails it for good"),
+    ("cancel_execution", "cancelled", "cancels it"),
+    ("suspend_execution", "suspended", "suspends it"),
+    ("delay_execution", "delayed", "puts it off"),
+    ("deliver_signal", "resume_condition_satisfied", "delivers the signal that it waits for"),
+    ("expire_suspension", "auto_resume", "resumes it, because its wait has timed out"),
+    ("mark_lease_expired_if_due", "marked_expired", "marks its lease as expired"),
+    ("promote_delayed", "promoted", "makes it eligible, because its delay is over"),
+    ("revoke_lease", "revoked", "revokes its lease"),
+    ("replay_execution", "replayed", "replays it"),
+    ("change_priority", "changed", "changes its priority"),
+    ("expire_execution", "expired", "ends it, because a time limit of it has passed"),
+    ("block_execution_for_admission", "blocked", "blocks it"),
+    ("unblock_execution", "unblocked", "unblocks it"),
+];
+
+/// The moments in sentences.
+pub(super) fn sentences(moments: &[Moment]) -> Vec<String> {
+    let Some(first) = moments.first() else { return Vec::new() };
+    let zero_us = first.at.us();
+    let told: Vec<String> = moments.iter().filter_map(|moment| sentence(moment, zero_us)).collect();
+    let mut folded: Vec<(String, u32)> = Vec::new();
+    for text in told {
+        match folded.last_mut() {
+            // What differs in the time alone is told once.
+            Some((last, times)) if after_time(last) == after_time(&text) => *times += 1,
+            _ => folded.push((text, 1)),
+        }
+    }
+    let from = folded.len().saturating_sub(MOST);
+    let kept = folded.into_iter().skip(from).map(|(text, times)| match times {
+        1 => text,
+        _ => format!("{} This happens {times} times.", text),
+    });
+    kept.collect()
+}
+
+/// What stands behind the time and the clock.
+fn after_time(text: &str) -> &str {
+    text.split_once(", ").map_or(text, |(_, rest)| rest)
+}
+
+fn sentence(moment: &Moment, zero_us: u64) -> Option<String> {
+    let at = format!("At {} s", seconds(moment.at.us() - zero_us));
+    let who = subject(moment);
+    Some(match &moment.what {
+        Told::Performed { name, outcome, became, epoch, until_ms, .. } => {
+            let known = DEEDS.iter().find(|(script, answer, _)| script == name && answer == outcome);
+            let deed = known.map_or_else(
+                || format!("calls {name}, which answers \"{}\"", outcome.replace('_', " ")),
+                |(_, _, words)| (*words).to_owned(),
+            );
+            let mut text = format!("{at}, {who} {deed}");
+            if let Some(epoch) = epoch {
+                let _ = write!(text, ", under epoch {epoch}");
+            }
+            if let Some(until_ms) = until_ms {
+                let true_ms = (until_ms - EPOCH_MS).saturating_sub(moment.server_ms);
+                let since_us = u64::try_from(true_ms).unwrap_or(0).saturating_mul(1_000).saturating_sub(zero_us);
+                let _ = write!(text, ", until {} s by the server's clock", seconds(since_us));
+            }
+            if !became.is_empty() {
+                let _ = write!(text, "; the work is now {became}");
+            }
+            text.push('.');
+            text
+        }
+        Told::Ran { starts: true } => format!("{at}, {who} begins to run the work."),
+        Told::Ran { starts: false } => format!("{at}, {who} stops running it."),
+        Told::Late { name, us, .. } => {
+            format!("{at}, a request of {who} arrives ({name}), {} s after it was sent.", seconds(*us))
+        }
+        Told::Befell { text, .. } => format!("{at}, a fault strikes {who}: {text}."),
+        Told::GoesOn { text } if moment.party == PartyKey::SERVER => format!("{at}, {text}."),
+        Told::GoesOn { text } => format!("{at}, {text} at {who}."),
+        Told::Unheard { text, .. } => format!("{at}, {who} hears nothing: {text}."),
+        Told::Broken { text } => {
+            format!("{at}, the promise is broken: {}.", super::plain(text, moment.server_ms, zero_us))
+        }
+    })
+}
+
+/// The party, with its clock where that is wrong.
+fn subject(moment: &Moment) -> String {
+    match (moment.party, moment.party_ms) {
+        (PartyKey::SERVER, _) => match moment.server_ms {
+            0 => "the server".to_owned(),
+            ms => format!("the server (its clock is {})", difference(ms)),
+        },
+        (party, 0) => party.to_string(),
+        (party, ms) => format!("{party} (its clock is {})", difference(ms)),
+    }
+}
+
+fn difference(ms: i64) -> String {
+    format!("{} ms {}", ms.unsigned_abs(), if ms < 0 { "behind" } else { "ahead" })
+}
+
+fn seconds(us: u64) -> String {
+    format!("{}.{:03}", us / 1_000_000, us / 1_000 % 1_000)
+}
