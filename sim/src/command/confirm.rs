@@ -19,7 +19,7 @@ pub(super) struct ConfirmArguments {
     /// Folders of finds, or plans (.json)
     #[arg(required = true)]
     finds: Vec<PathBuf>,
-    /// What is looked for, such as \"S04 expired\" [default: whatever each plan breaks first that nobody knows, or breaks]
+    /// What is looked for, such as "S04 expired" [default: what the find's folder says, or what the plan breaks first]
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
     /// `valkey` starts a private one, valkey://HOST:PORT?clock=FILE takes one that runs under claimlab's clock
@@ -47,6 +47,7 @@ mod live {
     use claimlab_valkey::Server;
     use serde::Serialize;
 
+    use super::super::find::wanted_in;
     use super::super::kept::keep;
     use super::super::lockstep::{begins, deployment};
     use super::super::{print, under_own_clock};
@@ -55,7 +56,7 @@ mod live {
     use crate::live::record::Record;
     use crate::live::twin::{Error, Twin};
     use crate::live::unit::Unit;
-    use crate::outcome::{Violation, Wanted};
+    use crate::outcome::Wanted;
     use crate::plan::{self, Plan, What};
     use crate::run::run as run_plan;
     use crate::world::Options;
@@ -110,28 +111,20 @@ mod live {
         confirmed: Confirmed,
     }
 
-    /// What is looked for in a plan: what was asked, or what it breaks first.
-    fn wanted(arguments: &ConfirmArguments, file: &Path, plan: &Arc<Plan>) -> Result<Wanted, CommandError> {
-        if let Some(cause) = &arguments.cause {
-            return Wanted::parse(cause).map_err(|accepted| CommandError::Flag {
-                flag: "--cause",
-                found: format!("{cause:?}"),
-                accepted,
-            });
+    /// What is looked for in a plan: what was asked, what its folder says, or what it breaks first.
+    fn wanted(arguments: &ConfirmArguments, find: &Path, plan: &Arc<Plan>) -> Result<Option<Wanted>, CommandError> {
+        if let Some(cause) = arguments.cause.clone().or_else(|| wanted_in(find)) {
+            let refused = |accepted| CommandError::Flag { flag: "--cause", found: format!("{cause:?}"), accepted };
+            return Wanted::parse(&cause).map(Some).map_err(refused);
         }
         let outcome = run_plan(plan, Options::default());
-        outcome.violations.first().map(|violation| Wanted::of(&Violation::cause(violation))).ok_or_else(|| {
-            CommandError::Flag {
-                flag: "FIND",
-                found: format!("{}, which holds", file.display()),
-                accepted: "a plan that breaks a promise".into(),
-            }
-        })
+        Ok(outcome.violations.first().map(|violation| Wanted::of(&violation.cause())))
     }
 
     /// Why a real server cannot be brought into what a plan says.
     fn beyond(plan: &Plan) -> Option<String> {
-        let fails_over = plan.faults.iter().any(|fault| matches!(fault.what, What::FailOver { .. }));
+        let forgets = |what: &What| matches!(what, What::FailOver { lose_ms, .. } if *lose_ms > 0);
+        let fails_over = plan.faults.iter().any(|fault| forgets(&fault.what));
         fails_over.then(|| "a fail-over: the server that stands beside the model cannot be made to forget".to_owned())
     }
 
@@ -143,12 +136,14 @@ mod live {
         for find in &arguments.finds {
             let file = if find.is_dir() { find.join("plan.json") } else { find.clone() };
             let plan = Arc::new(plan::read(&file)?);
-            let wanted = wanted(arguments, &file, &plan)?;
-            let confirmed = match beyond(&plan) {
-                Some(why) => Confirmed::NotApplicable { why },
-                None => confirm(&plan, &wanted, &arguments.server)?,
+            let wanted = wanted(arguments, find, &plan)?;
+            let confirmed = match (beyond(&plan), &wanted) {
+                (Some(why), _) => Confirmed::NotApplicable { why },
+                (None, None) => Confirmed::NotApplicable { why: "the plan breaks no promise any more".to_owned() },
+                (None, Some(wanted)) => confirm(&plan, wanted, &arguments.server)?,
             };
-            let line = Line { file: file.display().to_string(), wanted: wanted.to_string(), confirmed };
+            let wanted = wanted.as_ref().map_or_else(|| "-".to_owned(), Wanted::to_string);
+            let line = Line { file: file.display().to_string(), wanted, confirmed };
             if find.is_dir() {
                 let text = serde_json::to_string_pretty(&line).unwrap_or_default();
                 keep(find, "confirmed.json", &format!("{text}\n"))?;

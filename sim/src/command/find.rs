@@ -15,6 +15,16 @@ use crate::story::Story;
 use crate::timeline::{self, Words};
 use crate::world::Checks;
 
+/// What a find is of: what is looked for, the finding that knows it, and the violation.
+const RECORD: &str = "find.json";
+
+/// What the find of a folder is of, where the folder says so.
+#[cfg(feature = "live")]
+pub(super) fn wanted_in(folder: &Path) -> Option<String> {
+    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(folder.join(RECORD)).ok()?).ok()?;
+    Some(record["wanted"].as_str()?.to_owned())
+}
+
 /// The name of a find's folder: its promise, the way in which it is broken, and the script.
 pub(super) fn name_of(wanted: &Wanted) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' };
@@ -41,6 +51,10 @@ pub(super) fn write(
     let words = Words { title, story: story.sentences.clone(), replay, curve: Vec::new() };
     keep(folder, "timeline.html", &claimlab_timeline::page(&timeline::of(&plan, violation, words)))?;
     keep(folder, "regression.rs", &regression(violation, finding))?;
+    let known_as = finding.map(|finding| finding.id.as_str());
+    let wanted = Wanted::of(&violation.cause()).to_string();
+    let record = serde_json::json!({ "wanted": wanted, "known_as": known_as, "violation": violation });
+    keep(folder, RECORD, &format!("{}\n", serde_json::to_string_pretty(&record).unwrap_or_default()))?;
     Ok((story, file))
 }
 

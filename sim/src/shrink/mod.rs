@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::clock::TrueTime;
 use crate::history::{Observer, Recorder};
 use crate::outcome::{Violation, Wanted};
-use crate::plan::{Element, Plan};
+use crate::plan::{Element, Plan, What};
 use crate::run;
 use crate::stream::{Purpose, Stream};
 use crate::world::Options as WorldOptions;
@@ -159,8 +159,9 @@ impl Shrinking<'_> {
 
     fn all(&mut self, violation: &Violation) -> Result<(), Over> {
         self.stop_early(violation)?;
-        self.cut(violation)?;
-        let mut passes = [Pass::Elements, Pass::Gaps, Pass::Pairs, Pass::Values].map(|pass| (0_u64, pass));
+        self.cut(&violation.execution, true)?;
+        let mut passes =
+            [Pass::Elements, Pass::Gaps, Pass::Pairs, Pass::Circumstances, Pass::Values].map(|pass| (0_u64, pass));
         for round in 0.. {
             let before = self.plan.clone();
             // What has helped most lately comes first; pairs cost most and are tried of few elements only.
@@ -184,6 +185,7 @@ impl Shrinking<'_> {
             Pass::Elements => self.elements(),
             Pass::Gaps => gaps::close(&mut self.plan, &mut self.oracle, self.improved),
             Pass::Pairs => self.pairs(),
+            Pass::Circumstances => self.circumstances(),
             Pass::Values => values::simplify(&mut self.plan, self.ttl_ms, &mut self.oracle, self.improved),
         }
     }
@@ -201,21 +203,24 @@ impl Shrinking<'_> {
     }
 
     /// The causal cut; where too little is left for it to show, with some of the others, more and more of them.
-    fn cut(&mut self, violation: &Violation) -> Result<(), Over> {
+    fn cut(&mut self, execution: &str, may_grow: bool) -> Result<(), Over> {
         /// Seeds that the cut is tried with: latencies and ids are drawn anew.
         const SEEDS: u64 = 24;
-        let watcher = cone::Watcher::of(&violation.execution);
+        let watcher = cone::Watcher::of(execution);
         let observers: Vec<Box<dyn Observer>> = vec![Box::new(watcher.clone())];
         let watched = Arc::new(self.plan.clone());
         self.oracle.violation(&watched, WorldOptions { observers, ..WorldOptions::default() })?;
-        let cuts = cone::cuts(&self.plan, &violation.execution, &watcher.seen());
-        let is_small = self.plan.elements().len() <= 16;
-        for seed in (0..SEEDS).filter(|_| !is_small) {
-            for cut in &cuts {
+        let cuts = cone::cuts(&self.plan, execution, &watcher.seen());
+        let size = self.plan.elements().len();
+        for seed in 0..SEEDS {
+            for cut in cuts.iter().filter(|cut| cut.elements().len() < size) {
                 if self.consider(Plan { seed: self.plan.seed.wrapping_add(seed), ..cut.clone() })? {
                     return Ok(());
                 }
             }
+        }
+        if !may_grow {
+            return Ok(());
         }
         let core: BTreeSet<Element> = cuts.first().map(Plan::elements).unwrap_or_default().into_iter().collect();
         let all = self.plan.elements();
@@ -240,6 +245,34 @@ impl Shrinking<'_> {
             Ok((is_smaller && self.consider(candidate)?).then_some(elements.len()))
         })
         .map(drop)
+    }
+
+    /// One element less under other circumstances: what is left has to meet by chance, and other latencies, longer
+    /// stalls or longer runs let it. What became longer becomes plain again afterwards.
+    fn circumstances(&mut self) -> Result<(), Over> {
+        const MOST: usize = 16;
+        const SEEDS: u64 = 6;
+        if self.plan.elements().len() > MOST {
+            return Ok(());
+        }
+        if let Some(violation) = seen_once(&self.plan, self.oracle.wanted()) {
+            self.cut(&violation.execution, false)?;
+        }
+        'elements: for element in self.plan.elements() {
+            let without = self.plan.without(&element);
+            if without.elements().len() >= self.plan.elements().len() {
+                continue;
+            }
+            for (stalls, runs) in [(1, 1), (2, 1), (4, 1), (1, 4), (2, 4), (8, 4)] {
+                let longer = lengthened(&without, stalls, runs);
+                for seed in 0..SEEDS {
+                    if self.consider(Plan { seed: self.plan.seed.wrapping_add(seed), ..longer.clone() })? {
+                        continue 'elements;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Two at once: a step with its counter-step, a worker with whoever makes up for it.
@@ -270,6 +303,7 @@ enum Pass {
     Elements,
     Gaps,
     Pairs,
+    Circumstances,
     Values,
 }
 
@@ -279,6 +313,25 @@ fn shuffle(elements: &mut [Element], seed: u64) {
     for last in (1..elements.len()).rev() {
         elements.swap(last, stream.below(last as u64 + 1) as usize);
     }
+}
+
+/// The plan with stalls and runs so many times as long.
+fn lengthened(plan: &Plan, stalls: u64, runs: u64) -> Plan {
+    let mut plan = plan.clone();
+    for fault in &mut plan.faults {
+        match &mut fault.what {
+            What::Pause { for_ms } | What::Cut { for_ms, .. } => *for_ms = for_ms.saturating_mul(stalls),
+            _ => {}
+        }
+    }
+    plan.work.iter_mut().for_each(|item| item.task.run_ms = item.task.run_ms.saturating_mul(runs));
+    plan
+}
+
+/// What a plan shows of what is looked for.
+fn seen_once(plan: &Plan, wanted: &Wanted) -> Option<Violation> {
+    let options = WorldOptions { ends_with: Some(wanted.clone()), ..WorldOptions::default() };
+    run::run(&Arc::new(plan.clone()), options).violations.into_iter().find(|violation| wanted.is(violation))
 }
 
 /// What a plan shows, and whether two runs of it give the same history.

@@ -149,7 +149,7 @@ fn plainer(tree: &Value, path: &[Step], ttl_ms: u64) -> Vec<Value> {
     }
     match &value {
         Value::Bool(true) => tried.push(with(Value::Bool(false))),
-        Value::Number(number) => tried.extend(numbers(number, is_time(&name), ttl_ms).into_iter().map(with)),
+        Value::Number(number) => tried.extend(numbers(number, unit_of(&name), ttl_ms).into_iter().map(with)),
         Value::Array(ends) if ends.len() == 2 && ends.iter().all(Value::is_number) => {
             tried.push(with(Value::Array(vec![ends[0].clone(), ends[0].clone()])));
         }
@@ -162,6 +162,15 @@ fn plainer(tree: &Value, path: &[Step], ttl_ms: u64) -> Vec<Value> {
 /// Whether a value of this name counts microseconds.
 pub(super) fn is_time(name: &str) -> bool {
     name.ends_with("_us") || matches!(name, "at" | "starts_at" | "cancel_at")
+}
+
+/// How many of a duration's unit a millisecond has, by the value's name; none where it counts something else.
+fn unit_of(name: &str) -> Option<i64> {
+    match name {
+        name if is_time(name) => Some(1_000),
+        name if name.ends_with("_ms") => Some(1),
+        _ => None,
+    }
 }
 
 fn words(name: &str, text: &str) -> Vec<String> {
@@ -179,7 +188,7 @@ fn words(name: &str, text: &str) -> Vec<String> {
 }
 
 /// How plain a number is: the lower, the plainer.
-fn rank(number: i64, unit: i64, ttl_ms: u64) -> (u8, u32, u64) {
+fn rank(number: i64, specials: &[i64]) -> (u8, u32, u64) {
     let size = number.unsigned_abs();
     if number == 0 {
         return (0, 0, 0);
@@ -189,7 +198,7 @@ fn rank(number: i64, unit: i64, ttl_ms: u64) -> (u8, u32, u64) {
         digits /= 10;
     }
     let figures = digits.ilog10() + 1;
-    if specials(unit, ttl_ms).contains(&number) {
+    if specials.contains(&number) {
         return (1, 0, size);
     }
     (1, figures, size)
@@ -202,13 +211,13 @@ fn specials(unit: i64, ttl_ms: u64) -> [i64; 4] {
     [ttl - 1, ttl, ttl + 1, scan].map(|ms| ms.saturating_mul(unit))
 }
 
-/// Plainer numbers, the plainest first.
-fn numbers(number: &Number, is_time: bool, ttl_ms: u64) -> Vec<Value> {
+/// Plainer numbers, the plainest first. What counts durations can become one of the known ones near it.
+fn numbers(number: &Number, unit: Option<i64>, ttl_ms: u64) -> Vec<Value> {
     let Some(number) = number.as_i64() else { return Vec::new() };
-    let unit = if is_time { 1_000 } else { 1 };
     let size = number.unsigned_abs();
+    let specials = unit.map_or_else(Vec::new, |unit| specials(unit, ttl_ms).to_vec());
     let mut candidates = vec![0, 1];
-    candidates.extend(specials(unit, ttl_ms));
+    candidates.extend(specials.iter().filter(|special| special.unsigned_abs() / 2 <= size));
     for figures in 1..=3 {
         let scale = 10_u64.pow(size.max(1).ilog10().saturating_sub(figures - 1));
         for rounded in [size / scale * scale, size.div_ceil(scale) * scale] {
@@ -218,9 +227,9 @@ fn numbers(number: &Number, is_time: bool, ttl_ms: u64) -> Vec<Value> {
     for power in 0..size.max(1).ilog10() {
         candidates.push(10_i64.pow(power) * number.signum());
     }
-    let here = rank(number, unit, ttl_ms);
-    candidates.retain(|candidate| rank(*candidate, unit, ttl_ms) < here);
-    candidates.sort_by_key(|candidate| rank(*candidate, unit, ttl_ms));
+    let here = rank(number, &specials);
+    candidates.retain(|candidate| rank(*candidate, &specials) < here);
+    candidates.sort_by_key(|candidate| rank(*candidate, &specials));
     candidates.dedup();
     candidates.into_iter().map(Value::from).collect()
 }
@@ -229,22 +238,23 @@ fn numbers(number: &Number, is_time: bool, ttl_ms: u64) -> Vec<Value> {
 mod tests {
     use super::*;
 
-    fn of(number: i64, is_time: bool) -> Vec<i64> {
-        numbers(&Number::from(number), is_time, 4_000).iter().filter_map(Value::as_i64).collect()
+    fn of(number: i64, name: &str) -> Vec<i64> {
+        numbers(&Number::from(number), unit_of(name), 4_000).iter().filter_map(Value::as_i64).collect()
     }
 
     #[test]
     fn numbers_become_nothing_a_lease_or_round() {
-        assert_eq!(of(0, false), [0; 0]);
-        assert_eq!(of(7, false), [0, 1]);
-        let plainer = of(5_317, false);
+        assert_eq!(of(0, "for_ms"), [0; 0]);
+        assert_eq!(of(7, "max_retries"), [0, 1]);
+        assert_eq!(of(7, "for_ms"), [0, 1], "a lease is much longer");
+        let plainer = of(5_317, "for_ms");
         assert_eq!(plainer[0], 0);
         assert!(
             [4_000, 3_999, 4_001, 5_000, 6_000, 5_300, 5_310].iter().all(|number| plainer.contains(number)),
             "{plainer:?}"
         );
-        assert!(of(5_317_123, true).contains(&4_000_000), "a time is told in microseconds");
-        assert!(of(-5_317, false).contains(&-5_000), "a step back stays one");
+        assert!(of(5_317_123, "at_us").contains(&4_000_000), "a time is told in microseconds");
+        assert!(of(-5_317, "by_ms").contains(&-5_000), "a step back stays one");
     }
 
     #[test]
