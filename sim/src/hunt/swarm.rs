@@ -27,7 +27,8 @@ const CLASSES: [Class; 3] = [
 const SMALL_AT_FIRST: u64 = 2_000;
 
 /// What a world must have, with the values that are drawn for it.
-const SIZES: [(&str, &[i64]); 7] = [
+const SIZES: [(&str, &[i64]); 8] = [
+    ("workers.poll_ms", &[100, 250, 250, 1_000]),
     ("world.partitions", &[1, 1, 2, 4]),
     ("lease.ttl_ms", &[600, 1_000, 2_000, 4_000, 10_000]),
     ("workers.concurrency", &[1, 1, 2, 4]),
@@ -37,7 +38,7 @@ const SIZES: [(&str, &[i64]); 7] = [
     ("work.max_reclaims", &[0, 1, 2, 20]),
 ];
 /// Tables of which each is one thing that can be off.
-const WHOLE: [&str; 11] = [
+const WHOLE: [&str; 12] = [
     "faults.crash",
     "faults.pause",
     "faults.cut",
@@ -49,6 +50,7 @@ const WHOLE: [&str; 11] = [
     "faults.server_restart",
     "faults.fail_over",
     "faults.server_step",
+    "faults.worker_step",
 ];
 /// Tables that add behaviour as a whole.
 const OPTIONAL: [&str; 3] = ["flows", "admission", "work.later_endings"];
@@ -71,6 +73,8 @@ const FOR_NOTHING: [(&str, &[&str]); 12] = [
 ];
 /// How often something befalls a message.
 const OF_MESSAGES: [&str; 4] = ["1/200", "1/60", "1/20", "1/8"];
+/// How often a worker has a habit: one that always leaves its grants alone lets nothing happen.
+const OF_HABITS: [&str; 4] = ["1/40", "1/20", "1/8", "1/4"];
 /// How often anything else happens.
 const OF_OTHERS: [&str; 5] = ["1/10", "1/4", "1/2", "3/4", "1/1"];
 
@@ -80,9 +84,21 @@ pub fn draw(base: &Table, seed: u64) -> Table {
     let mut table = base.clone();
     DROPPED.iter().for_each(|name| drop(table.remove(*name)));
     vary(&mut table, "", &mut stream);
+    lanes(&mut table, &mut stream);
     sizes(&mut table, seed, &mut stream);
     tidy(&mut table);
     table
+}
+
+/// Two worlds of three have one lane: a worker that polls several may never look at some of them, and its world then shows
+/// little else.
+fn lanes(table: &mut Table, stream: &mut Stream) {
+    let has_several = is_optional_there(stream);
+    if let Some(Value::Array(lanes)) =
+        table.get_mut("world").and_then(|world| world.get_mut("lanes")).filter(|_| !has_several)
+    {
+        lanes.truncate(1);
+    }
 }
 
 /// What has no use without something else goes with it.
@@ -139,8 +155,12 @@ fn vary(table: &mut Table, path: &str, stream: &mut Stream) {
         match &mut table[&name] {
             Value::Table(inner) => vary(inner, &place, stream),
             Value::String(text) if is_ratio(text) => {
-                *text =
-                    if name == "messages" { pick(stream, &OF_MESSAGES) } else { pick(stream, &OF_OTHERS) }.to_owned();
+                let chances: &[&str] = match place.as_str() {
+                    messages if messages.ends_with(".messages") => &OF_MESSAGES,
+                    habit if habit.starts_with("workers.habits.") => &OF_HABITS,
+                    _ => &OF_OTHERS,
+                };
+                pick(stream, chances).clone_into(text);
             }
             Value::Array(ends) if ends.len() == 2 && ends.iter().all(Value::is_integer) => narrow(ends, stream),
             _ => {}
