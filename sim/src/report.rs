@@ -280,6 +280,11 @@ pub fn shrunk(shrunk: &Shrunk, elapsed: Duration, story: &Story, (from, to): (&s
     out
 }
 
+/// Milliseconds as seconds: `12.3 s`.
+pub fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
+}
+
 /// One find of a hunt.
 #[derive(Clone, Debug, Serialize)]
 pub struct FindLine {
@@ -325,7 +330,7 @@ pub fn hunted(progress: &Progress, finds: &[FindLine], (replayed, silent): (usiz
             writeln!(out, "  corpus      {replayed} plans run first, {} of them show nothing any more", silent.len());
     }
     for find in finds {
-        let after = format!("{:.1} s, {} worlds", find.ms as f64 / 1_000.0, grouped(find.worlds));
+        let after = format!("{}, {} worlds", seconds(find.ms), grouped(find.worlds));
         let size =
             find.size.map_or_else(|| "not shrunk".to_owned(), |size| format!("{size} ({} runs)", grouped(find.runs)));
         let _ = writeln!(out, "  {RED}found{RED:#}       {}", find.cause);

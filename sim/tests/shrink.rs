@@ -1,7 +1,5 @@
 //! Plans shrink to the smallest that breaks the same promise in the same way, and say so.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

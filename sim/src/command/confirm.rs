@@ -64,7 +64,7 @@ mod live {
     /// What a real server says of a plan.
     #[derive(Debug, Serialize)]
     #[serde(tag = "result", rename_all = "snake_case")]
-    enum Confirmed {
+    enum OnServer {
         /// Everything was the same up to the violation.
         Confirmed {
             /// Messages that the shipped client sent.
@@ -82,7 +82,7 @@ mod live {
         },
     }
 
-    impl Confirmed {
+    impl OnServer {
         fn judgement(&self) -> Judgement {
             match self {
                 Self::Confirmed { .. } => Judgement::Held,
@@ -108,7 +108,7 @@ mod live {
         file: String,
         wanted: String,
         #[serde(flatten)]
-        confirmed: Confirmed,
+        confirmed: OnServer,
     }
 
     /// What is looked for in a plan: what was asked, what its folder says, or what it breaks first.
@@ -138,8 +138,8 @@ mod live {
             let plan = Arc::new(plan::read(&file)?);
             let wanted = wanted(arguments, find, &plan)?;
             let confirmed = match (beyond(&plan), &wanted) {
-                (Some(why), _) => Confirmed::NotApplicable { why },
-                (None, None) => Confirmed::NotApplicable { why: "the plan breaks no promise any more".to_owned() },
+                (Some(why), _) => OnServer::NotApplicable { why },
+                (None, None) => OnServer::NotApplicable { why: "the plan breaks no promise any more".to_owned() },
                 (None, Some(wanted)) => confirm(&plan, wanted, &arguments.server)?,
             };
             let wanted = wanted.as_ref().map_or_else(|| "-".to_owned(), Wanted::to_string);
@@ -164,7 +164,7 @@ mod live {
         Ok(worst.exit_code())
     }
 
-    fn confirm(plan: &Arc<Plan>, wanted: &Wanted, server: &str) -> Result<Confirmed, CommandError> {
+    fn confirm(plan: &Arc<Plan>, wanted: &Wanted, server: &str) -> Result<OnServer, CommandError> {
         let begins = begins(plan);
         let server = Server::named(server, begins.ms()).map_err(Error::from)?;
         let twin = Twin::start(server, &deployment(plan), begins)?;
@@ -172,7 +172,7 @@ mod live {
         let asks_scheduler =
             plan.workers.iter().any(|worker| worker.entry == Some(crate::scenario::Entry::ClaimViaServer));
         match unit.next_world(&deployment(plan), begins, asks_scheduler) {
-            Err(error @ Error::Rotation { .. }) => return Ok(Confirmed::NotApplicable { why: error.to_string() }),
+            Err(error @ Error::Rotation { .. }) => return Ok(OnServer::NotApplicable { why: error.to_string() }),
             other => other?,
         }
         let options =
@@ -180,14 +180,12 @@ mod live {
         let outcome = run_plan(plan, options);
         let messages = unit.record(|record| record.messages());
         if let Some(end) = unit.record(Record::take_end) {
-            return Ok(Confirmed::NotReproduced { why: end?.to_string() });
+            return Ok(OnServer::NotReproduced { why: end?.to_string() });
         }
         let is_shown = outcome.violations.iter().any(|violation| wanted.is(violation));
         Ok(match is_shown && messages > 0 {
-            true => Confirmed::Confirmed { messages },
-            false => {
-                Confirmed::NotReproduced { why: format!("{messages} messages were the same, and it did not come") }
-            }
+            true => OnServer::Confirmed { messages },
+            false => OnServer::NotReproduced { why: format!("{messages} messages were the same, and it did not come") },
         })
     }
 }

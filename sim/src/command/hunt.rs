@@ -163,7 +163,7 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
         let mut finds = 0_u64;
         let found = |find: Find| {
             finds += 1;
-            bar.println(format!("found  {}  seed {}, after {:.1} s", find.cause, find.seed, find.ms as f64 / 1_000.0));
+            bar.println(format!("found  {}  seed {}, after {}", find.cause, find.seed, report::seconds(find.ms)));
             // The shrinker listens until the hunt is over.
             let _ = send.send(find);
         };

@@ -1,10 +1,10 @@
 //! From a plan that breaks a promise to the smallest that breaks the same promise in the same way.
 //!
 //! In goes a plan and what it breaks; out comes a plan of which no element can be left out and no value made plainer.
-//! First comes the causal cut, which leaves of a large world what touched the violation ([`cone`]); then whole stretches
-//! of elements go, single ones and pairs ([`fewest`]); then gaps close ([`gaps`]) and values become plain
-//! ([`values`]); and so again until nothing
-//! changes. Each candidate is run ([`oracle`]): only what shows is kept.
+//! First comes the causal cut, which leaves of a large world what touched the violation (`cone`); then whole stretches
+//! of elements go, single ones and pairs (`fewest`); then gaps close (`gaps`) and values become plain
+//! (`values`); and so again until nothing
+//! changes. Each candidate is run (`oracle`): only what shows is kept.
 
 mod cone;
 mod fewest;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::text::fold_key;
 use super::{Moment, Told};
 use crate::clock::EPOCH_MS;
 use crate::plan::PartyKey;
@@ -42,32 +43,39 @@ const DEEDS: [(&str, &str, &str); 25] = [
 pub(super) fn sentences(moments: &[Moment]) -> Vec<String> {
     let Some(first) = moments.first() else { return Vec::new() };
     let zero_us = first.at.us();
-    let told: Vec<String> = moments.iter().filter_map(|moment| sentence(moment, zero_us)).collect();
-    let mut folded: Vec<(String, u32)> = Vec::new();
-    for text in told {
-        match folded.last_mut() {
-            // What differs in the time alone is told once.
-            Some((last, times)) if after_time(last) == after_time(&text) => *times += 1,
-            _ => folded.push((text, 1)),
+    let mut folded: Vec<Folded<'_>> = Vec::new();
+    for moment in moments {
+        let text = sentence(moment, zero_us);
+        let is_same = |last: &&mut Folded<'_>| {
+            last.first.party == moment.party
+                && (fold_key(last.first).is_some() && fold_key(last.first) == fold_key(moment) || last.text == text)
+        };
+        match folded.last_mut().filter(is_same) {
+            // What repeats is told once, with the time of the last.
+            Some(last) => (last.times, last.last_us) = (last.times + 1, moment.at.us()),
+            None => folded.push(Folded { first: moment, text, times: 1, last_us: moment.at.us() }),
         }
     }
     let from = folded.len().saturating_sub(MOST);
-    let kept = folded.into_iter().skip(from).map(|(text, times)| match times {
+    let kept = folded.into_iter().skip(from).map(|Folded { text, times, last_us, .. }| match times {
         1 => text,
-        _ => format!("{} This happens {times} times.", text),
+        _ => format!("{text} This happens {times} times, last at {} s.", seconds(last_us - zero_us)),
     });
     kept.collect()
 }
 
-/// What stands behind the time and the clock.
-fn after_time(text: &str) -> &str {
-    text.split_once(", ").map_or(text, |(_, rest)| rest)
+/// Moments that are told by one sentence.
+struct Folded<'m> {
+    first: &'m Moment,
+    text: String,
+    times: u32,
+    last_us: u64,
 }
 
-fn sentence(moment: &Moment, zero_us: u64) -> Option<String> {
+fn sentence(moment: &Moment, zero_us: u64) -> String {
     let at = format!("At {} s", seconds(moment.at.us() - zero_us));
     let who = subject(moment);
-    Some(match &moment.what {
+    match &moment.what {
         Told::Performed { name, outcome, became, epoch, until_ms, .. } => {
             let known = DEEDS.iter().find(|(script, answer, _)| script == name && answer == outcome);
             let deed = known.map_or_else(
@@ -101,7 +109,7 @@ fn sentence(moment: &Moment, zero_us: u64) -> Option<String> {
         Told::Broken { text } => {
             format!("{at}, the promise is broken: {}.", super::plain(text, moment.server_ms, zero_us))
         }
-    })
+    }
 }
 
 /// The party, with its clock where that is wrong.
@@ -122,4 +130,37 @@ fn difference(ms: i64) -> String {
 
 fn seconds(us: u64) -> String {
     format!("{}.{:03}", us / 1_000_000, us / 1_000 % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TrueTime;
+
+    fn at(ms: u64, what: Told) -> Moment {
+        let (at, party) = (TrueTime::from_ms(ms), PartyKey(PartyKey::WORKERS));
+        Moment { at, server_ms: 0, party, party_ms: 4_000, what }
+    }
+
+    fn performed(name: &'static str, outcome: &'static str, became: &str) -> Told {
+        let became = became.to_owned();
+        Told::Performed { message: 1, name, outcome, became, epoch: Some(1), until_ms: None, is_write: true }
+    }
+
+    #[test]
+    fn a_deed_is_told_in_words_with_the_time_and_the_clock_of_whoever_does_it() {
+        let told = sentences(&[at(1_500, performed("claim_execution", "leased", "active leased"))]);
+        let expected = "At 0.000 s, worker-0 (its clock is 4000 ms ahead) claims it and is its holder, under epoch 1; the work is \
+                        now active leased.";
+        assert_eq!(told, [expected]);
+    }
+
+    #[test]
+    fn renewals_are_told_once() {
+        let told: Vec<Moment> =
+            (1..=4).map(|second| at(second * 1_000, performed("renew_lease", "renewed", ""))).collect();
+        let told = sentences(&told);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].ends_with("This happens 4 times, last at 3.000 s."), "{told:?}");
+    }
 }

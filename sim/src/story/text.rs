@@ -61,7 +61,7 @@ pub(super) fn tell(moments: Vec<Moment>, events: usize) -> Story {
 }
 
 /// What has to be the same for two moments to be told as one.
-fn fold_key(moment: &Moment) -> Option<(&'static str, &'static str, Option<u64>)> {
+pub(super) fn fold_key(moment: &Moment) -> Option<(&'static str, &'static str, Option<u64>)> {
     match &moment.what {
         Told::Performed { name, outcome, became, epoch, .. } if became.is_empty() => Some((name, outcome, *epoch)),
         _ => None,
