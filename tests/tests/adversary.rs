@@ -70,3 +70,49 @@ fn a_hunt_ends_with_the_first_find_and_writes_it() {
     let again = folder.run(&format!("run {find}/world.toml --seed {seed} --strict {BUG}"));
     assert_eq!(again.code, Some(1), "{}{}", again.stdout, again.stderr);
 }
+
+#[test]
+fn the_plan_of_a_find_that_is_known_is_kept_and_verified() {
+    let folder = folder();
+    let before = folder.run("findings verify");
+    assert_eq!(before.code, Some(3), "nothing was run: {}", before.stdout);
+    let seed = red_seed(&folder);
+    let shrunk = folder
+        .shell(&format!("\"$0\" shrink stalling.toml --seed {seed} --out small --cause 'W01 healthy' --format json"));
+    assert_eq!(shrunk.code, Some(1), "{}", shrunk.stderr);
+    let value: Value = serde_json::from_str(&shrunk.stdout).unwrap();
+    let find = value["plan"].as_str().unwrap().trim_end_matches("/plan.json").to_owned();
+    let kept = folder.run(&format!("findings keep {find}"));
+    assert!(kept.stdout.contains("F022  kept: "), "{}{}", kept.stdout, kept.stderr);
+    let again = folder.run(&format!("findings keep {find}"));
+    assert!(again.stdout.contains("F022  no smaller than what is there"), "{}", again.stdout);
+    let verified = folder.run("findings verify");
+    assert_eq!((verified.code, verified.stdout.as_str()), (Some(0), "1 plans run, 0 of them show nothing any more\n"));
+    let shown = folder.run("findings show F022");
+    assert!(shown.stdout.contains("BROKEN"), "{}", shown.stdout);
+    let pages = folder.run("findings html pages");
+    assert!(
+        pages.code == Some(0)
+            && String::from_utf8(folder.read("pages/index.html")).unwrap().contains("F022/timeline.html")
+    );
+}
+
+#[test]
+fn a_plan_that_shows_nothing_any_more_is_named() {
+    let folder = folder();
+    folder.run("replay holding.toml --seed 1 --out plans");
+    std::fs::create_dir(folder.path("findings/F022")).unwrap();
+    folder.write("findings/F022/plan.json", folder.read("plans/holding/plan-1.json"));
+    let verified = folder.run("findings verify");
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    assert!(verified.stdout.contains("1 plans run, 1 of them show nothing any more\n  F022  "), "{}", verified.stdout);
+    let unknown = folder.run("findings show F999");
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("ID: found \"F999\""), "{}", unknown.stderr);
+}
+
+#[test]
+fn every_registered_plan_shows_its_finding() {
+    let folder = folder();
+    let verified = folder.run(&format!("findings verify --findings {}/findings", claimlab_tests::root().display()));
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+}

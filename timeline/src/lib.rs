@@ -8,6 +8,7 @@
 mod chart;
 mod draw;
 mod geometry;
+mod index;
 mod labels;
 mod leases;
 mod marks;
@@ -18,5 +19,6 @@ mod scale;
 mod shapes;
 mod words;
 
+pub use index::{Entry, index};
 pub use model::{Arrow, Band, BandKind, Column, Lease, Lost, Note, NoteKind, Timeline};
 pub use page::page;

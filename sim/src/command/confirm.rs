@@ -113,9 +113,12 @@ mod live {
 
     /// What is looked for in a plan: what was asked, what its folder says, or what it breaks first.
     fn wanted(arguments: &ConfirmArguments, find: &Path, plan: &Arc<Plan>) -> Result<Option<Wanted>, CommandError> {
-        if let Some(cause) = arguments.cause.clone().or_else(|| wanted_in(find)) {
+        if let Some(cause) = &arguments.cause {
             let refused = |accepted| CommandError::Flag { flag: "--cause", found: format!("{cause:?}"), accepted };
-            return Wanted::parse(&cause).map(Some).map_err(refused);
+            return Wanted::parse(cause).map(Some).map_err(refused);
+        }
+        if let Some(wanted) = wanted_in(find) {
+            return Ok(Some(wanted));
         }
         let outcome = run_plan(plan, Options::default());
         Ok(outcome.violations.first().map(|violation| Wanted::of(&violation.cause())))

@@ -19,10 +19,9 @@ use crate::world::Checks;
 const RECORD: &str = "find.json";
 
 /// What the find of a folder is of, where the folder says so.
-#[cfg(feature = "live")]
-pub(super) fn wanted_in(folder: &Path) -> Option<String> {
+pub(super) fn wanted_in(folder: &Path) -> Option<Wanted> {
     let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(folder.join(RECORD)).ok()?).ok()?;
-    Some(record["wanted"].as_str()?.to_owned())
+    Wanted::parse(record["wanted"].as_str()?).ok()
 }
 
 /// The name of a find's folder: its promise, the way in which it is broken, and the script.

@@ -1,4 +1,4 @@
-//! The command line: `run`, `hunt`, `replay`, `shrink`, `confirm`, `conform`, `measure`, `invariants`.
+//! The command line: `run`, `hunt`, `replay`, `shrink`, `confirm`, `findings`, `conform`, `measure`, `invariants`.
 
 mod changes;
 mod confirm;
@@ -9,6 +9,7 @@ mod databases;
 #[cfg(feature = "live")]
 mod engines;
 mod find;
+mod findings;
 mod hunt;
 mod invariants;
 #[cfg(feature = "live")]
@@ -62,6 +63,9 @@ enum Command {
     /// Run the plans of finds on a real server, message by message
     #[command(after_help = confirm::EXAMPLES)]
     Confirm(confirm::ConfirmArguments),
+    /// List, tell, verify and print what is known
+    #[command(after_help = findings::EXAMPLES)]
+    Findings(findings::FindingsArguments),
     /// Compare the model call by call with the shipped backend on a real server
     #[command(after_help = conform::EXAMPLES)]
     Conform(conform::ConformArguments),
@@ -167,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Shrink(arguments) => shrink::run(&arguments),
         Command::Confirm(arguments) => confirm::run(&arguments),
+        Command::Findings(arguments) => findings::run(&arguments),
         Command::Conform(arguments) => conform::conform(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Invariants(arguments) => invariants::print(&arguments),

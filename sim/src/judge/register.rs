@@ -1,0 +1,48 @@
+//! The register: beside each finding's file, a folder of its name with the smallest plan that shows it.
+//!
+//! In goes a folder of findings; out come their plans, and which of them still show what they are of.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Finding, Findings};
+use crate::input::InputError;
+use crate::outcome::{Outcome, Violation};
+use crate::plan::{self, Plan};
+
+/// The file of a finding's plan.
+pub const PLAN: &str = "plan.json";
+
+/// A finding with its plan.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The finding.
+    pub finding: Finding,
+    /// Where its plan is.
+    pub file: PathBuf,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+}
+
+impl Registered {
+    /// What of an outcome is this finding.
+    pub fn violation<'o>(&self, outcome: &'o Outcome) -> Option<&'o Violation> {
+        outcome.violations.iter().find(|violation| self.finding.knows(&violation.cause()))
+    }
+}
+
+/// The findings of a folder that have a plan, in the order of their ids.
+///
+/// # Errors
+/// What keeps a plan from being read.
+pub fn registered(folder: &Path, findings: &Findings) -> Result<Vec<Registered>, InputError> {
+    let mut registered = Vec::new();
+    for finding in findings.values() {
+        let file = folder.join(&finding.id).join(PLAN);
+        if file.is_file() {
+            let plan = Arc::new(plan::read(&file)?);
+            registered.push(Registered { finding: finding.clone(), file, plan });
+        }
+    }
+    Ok(registered)
+}
