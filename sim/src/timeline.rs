@@ -14,7 +14,7 @@ use crate::history::{Event, Happening, Observer};
 use crate::outcome::{Violation, Wanted};
 use crate::plan::{PartyKey, Plan, What};
 use crate::run;
-use crate::story;
+use crate::story::{self, Story};
 use crate::world::Options;
 
 /// A clock that runs away by less than this is not told again, in milliseconds.
@@ -32,6 +32,8 @@ struct Seen {
     /// Which lease is live, if one is.
     live: Option<usize>,
     over: bool,
+    /// The server's clock less true time at the violation, in milliseconds.
+    server_ms: i64,
 }
 
 #[derive(Clone)]
@@ -149,10 +151,8 @@ impl Seen {
             Happening::Healed => self.note(event, NoteKind::Life, "all faults stop and all clocks agree".to_owned()),
             Happening::Violated { violation: found } if **found == *violation => {
                 self.over = true;
-                let zero_us = self.arrows.first().map_or(0, |(_, _, arrow)| arrow.sent_us);
-                let true_ms = EPOCH_MS.saturating_add_unsigned(event.at.ms());
-                let text = story::plain(&violation.detail, event.server.ms() - true_ms, zero_us);
-                self.note(event, NoteKind::Violation, text);
+                self.server_ms = event.server.ms() - EPOCH_MS.saturating_add_unsigned(event.at.ms());
+                self.note(event, NoteKind::Violation, violation.detail.clone());
             }
             _ => {}
         }
@@ -255,8 +255,8 @@ fn true_us(server_ms: i64, event: &Event<'_>) -> u64 {
 pub struct Words {
     /// What happened, in one sentence.
     pub title: String,
-    /// The story in sentences.
-    pub story: Vec<String>,
+    /// The story, whose times the page's count from the same event as.
+    pub story: Story,
     /// The command that replays the plan.
     pub replay: String,
     /// How likely the violation was to come, by true time in microseconds and parts per million.
@@ -270,7 +270,30 @@ pub fn of(plan: &Arc<Plan>, violation: &Violation, words: Words) -> Timeline {
     let ends_with = Some(Wanted::of(&violation.cause()));
     run::run(plan, Options { observers, ends_with, ..Options::default() });
     let seen = std::mem::take(&mut *watcher.seen.lock().unwrap_or_else(PoisonError::into_inner));
-    lay_out(seen, violation, words)
+    lay_out(counted_from(words.story.zero_us, seen), violation, words)
+}
+
+/// What was seen, with times that count from an event; what came before it came with it.
+fn counted_from(zero_us: u64, mut seen: Seen) -> Seen {
+    let less = |us: &mut u64| *us = us.saturating_sub(zero_us);
+    for (_, _, arrow) in &mut seen.arrows {
+        less(&mut arrow.sent_us);
+        arrow.arrived_us.iter_mut().chain(&mut arrow.answered_us).for_each(less);
+    }
+    for (_, lease) in &mut seen.leases {
+        [&mut lease.from_us, &mut lease.until_us, &mut lease.believed_until_us].into_iter().for_each(less);
+    }
+    for (_, band) in &mut seen.bands {
+        [&mut band.from_us, &mut band.until_us].into_iter().for_each(less);
+    }
+    for (_, note) in &mut seen.notes {
+        less(&mut note.at_us);
+        if note.kind == NoteKind::Violation {
+            note.text = story::plain(&note.text, seen.server_ms, zero_us);
+        }
+    }
+    seen.clocks.values_mut().flatten().for_each(|(from_us, _)| less(from_us));
+    seen
 }
 
 /// A read that nothing befell says nothing.
@@ -312,7 +335,7 @@ fn lay_out(mut seen: Seen, violation: &Violation, words: Words) -> Timeline {
         cause: violation.cause().to_string(),
         execution: violation.execution.clone(),
         replay: words.replay,
-        story: words.story,
+        story: words.story.sentences,
         columns,
         leases,
         bands: seen

@@ -167,19 +167,23 @@ impl Check for OfWorkers {
     }
 }
 
-/// A lease that nobody runs under and that is kept alive all the same, when everything had time to end.
+/// A lease that nobody runs under and that is live all the same, when everything had time to end.
 ///
-/// A run that has just begun or just ended leaves a lease that ends by itself: one that is kept is old, and was renewed
-/// within half of its time.
+/// A run that has just begun or just ended leaves a lease that ends by itself. One that does not is live beyond the time
+/// for which it was given or renewed last, or it is old and was renewed within half of that time.
 fn check_orphan(execution: &Execution, is_run: bool, now: ServerTime, notes: &mut Notes<'_>) {
     let core = &execution.core;
     let is_leased = core.vector.ownership_state == OwnershipState::Leased && !is_run;
-    let is_kept = |acquired: ServerTime, expires: ServerTime| {
+    let is_live = core.lease_expires_at.is_some_and(|expires| expires > now);
+    let stays = |acquired: ServerTime, deadline: ServerTime| {
         let renewed = core.lease_last_renewed_at.unwrap_or(acquired);
-        let ttl_ms = expires.ms() - renewed.ms();
-        now.ms() - acquired.ms() > 3 * ttl_ms && now.ms() - renewed.ms() <= ttl_ms / 2
+        // A lease is to be renewed within two thirds of its time.
+        let ttl_ms = (deadline.ms() - renewed.ms()) * 3 / 2 + 3;
+        let since_ms = now.ms() - renewed.ms();
+        since_ms > ttl_ms || now.ms() - acquired.ms() > 3 * ttl_ms && since_ms <= ttl_ms / 2
     };
-    let is_kept = core.lease_acquired_at.zip(core.lease_expires_at).is_some_and(|(from, until)| is_kept(from, until));
+    let times = core.lease_acquired_at.zip(core.lease_renewal_deadline);
+    let is_kept = is_live && times.is_some_and(|(acquired, deadline)| stays(acquired, deadline));
     let look = if is_leased { Look::at(!is_kept, "kept") } else { Look::Vacuous };
     notes.look(Invariant::L14, look, || {
         let renewed = core.lease_last_renewed_at.map_or_else(|| "never".to_owned(), |at| at.to_string());

@@ -47,7 +47,7 @@ pub(super) fn write(
         |finding| finding.title.clone(),
     );
     keep(folder, "story.md", &told(&title, violation, &story, finding, &replay))?;
-    let words = Words { title, story: story.sentences.clone(), replay, curve: Vec::new() };
+    let words = Words { title, story: story.clone(), replay, curve: Vec::new() };
     keep(folder, "timeline.html", &claimlab_timeline::page(&timeline::of(&plan, violation, words)))?;
     keep(folder, "regression.rs", &regression(violation, finding))?;
     let known_as = finding.map(|finding| finding.id.as_str());

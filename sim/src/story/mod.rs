@@ -19,6 +19,8 @@ use crate::plan::PartyKey;
 pub struct Story {
     /// Its lines, the heading first.
     pub lines: Vec<String>,
+    /// When its first event was, in microseconds of true time: all of its times count from then.
+    pub zero_us: u64,
     /// The same as sentences.
     pub sentences: Vec<String>,
     /// How many events are behind them.

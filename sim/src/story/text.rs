@@ -57,7 +57,7 @@ pub(super) fn tell(moments: Vec<Moment>, events: usize) -> Story {
     if left_out > 0 {
         told.push(format!("{:>10}  {left_out} more events are in the history", "…"));
     }
-    Story { lines: told, sentences, events }
+    Story { lines: told, zero_us, sentences, events }
 }
 
 /// What has to be the same for two moments to be told as one.
