@@ -3,7 +3,9 @@
 //! What is known goes in, one entry for each finding; out comes one HTML file as a
 //! string, without any script.
 
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{DOCTYPE, html};
+
+use crate::page::head;
 
 /// One finding that has a page.
 #[derive(Clone, Debug)]
@@ -23,7 +25,6 @@ pub struct Entry {
 }
 
 const STYLE: &str = "\
-:root{color-scheme:light dark}\
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
 li{margin:1rem 0}\
 ol{list-style:none;padding:0}\
@@ -37,13 +38,7 @@ pub fn index(entries: &[Entry]) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                link rel="icon" href="data:,";
-                title { "Findings" }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head("Findings", STYLE))
             body {
                 h1 { "Findings" }
                 p { (entries.len()) " ways in which a promise is broken, each with the smallest run that shows it." }

@@ -32,15 +32,7 @@ pub fn page(timeline: &Timeline) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                // An empty icon keeps the browser from asking a server for one.
-                link rel="icon" href="data:,";
-                title { (timeline.title) }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&timeline.title, STYLE))
             body {
                 main {
                     h1 { (timeline.title) }
@@ -74,6 +66,21 @@ pub fn page(timeline: &Timeline) -> String {
         }
     };
     markup.into_string()
+}
+
+/// What every page begins with: it asks no server for anything, and is light or dark as its reader is.
+pub(crate) fn head(title: &str, style: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            // An empty icon keeps the browser from asking a server for one.
+            link rel="icon" href="data:,";
+            title { (title) }
+            style { (PreEscaped(style)) }
+        }
+    }
 }
 
 fn facts(timeline: &Timeline) -> Markup {

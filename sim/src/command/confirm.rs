@@ -52,7 +52,7 @@ mod live {
     use super::super::lockstep::{begins, deployment};
     use super::super::{print, under_own_clock};
     use super::{CommandError, ConfirmArguments, Format};
-    use crate::judge::Judgement;
+    use crate::judge::{Judgement, PLAN};
     use crate::live::record::Record;
     use crate::live::twin::{Error, Twin};
     use crate::live::unit::Unit;
@@ -137,7 +137,7 @@ mod live {
         }
         let mut lines = Vec::new();
         for find in &arguments.finds {
-            let file = if find.is_dir() { find.join("plan.json") } else { find.clone() };
+            let file = if find.is_dir() { find.join(PLAN) } else { find.clone() };
             let plan = Arc::new(plan::read(&file)?);
             let wanted = wanted(arguments, find, &plan)?;
             let confirmed = match (beyond(&plan), &wanted) {

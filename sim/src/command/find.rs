@@ -8,7 +8,7 @@ use super::changes::Changes;
 use super::kept::keep;
 use super::{CommandError, replay_command};
 use crate::campaign;
-use crate::judge::Finding;
+use crate::judge::{Finding, PLAN};
 use crate::outcome::{Violation, Wanted};
 use crate::plan::Plan;
 use crate::story::Story;
@@ -37,7 +37,7 @@ pub(super) fn write(
     violation: &Violation,
     known: &[Finding],
 ) -> Result<(Story, PathBuf), CommandError> {
-    let file = keep(folder, "plan.json", &plan.text())?;
+    let file = keep(folder, PLAN, &plan.text())?;
     let replay = replay_command(&file, None, &Changes::default());
     let plan = Arc::new(plan.clone());
     let story = campaign::story(&plan, violation, &Checks::default());

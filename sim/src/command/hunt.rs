@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use claimlab_model::deviation::Deviation;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::bar::bar;
 use super::changes::parse_deviation;
 use super::kept::keep;
 use super::{CommandError, EXIT_INTERRUPTED, Format, find, stop_on_interrupt};
 use crate::hunt::{Base, Find, Options, everything, hunt};
 use crate::input::read_text;
-use crate::judge::{self, Finding, Judgement};
+use crate::judge::{self, Finding, Judgement, PLAN};
 use crate::outcome::{Cause, Wanted};
 use crate::plan;
 use crate::report;
@@ -103,12 +103,12 @@ fn shrink_find(find: Find, out: &Path, known: &[Finding], stop: &Arc<AtomicBool>
     let wanted = Wanted::of(&find.cause);
     let folder = out.join(find::name_of(&wanted));
     keep(&folder, "world.toml", &find.world)?;
-    keep(&folder, "plan.json", &find.plan.text())?;
+    keep(&folder, PLAN, &find.plan.text())?;
     let options = shrink::Options { time: SHRINK_FOR, stop: Arc::clone(stop) };
     let mut written = Ok(PathBuf::new());
     let shrunk = shrink::shrink(&find.plan, &wanted, &options, &mut |smaller| {
         if written.is_ok() {
-            written = keep(&folder, "plan.json", &smaller.text());
+            written = keep(&folder, PLAN, &smaller.text());
         }
     });
     written?;
@@ -155,7 +155,8 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
         deviations: arguments.deviation.clone(),
         stop: Arc::clone(&stop),
     };
-    let bar = spinner(arguments.format);
+    let bar = bar(None, "{spinner} {elapsed}  {msg}", arguments.format);
+    bar.enable_steady_tick(Duration::from_millis(200));
     let (send, receive) = mpsc::channel::<Find>();
     let (progress, kept) = std::thread::scope(|scope| {
         let shrinker = scope
@@ -218,18 +219,4 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
         (false, true) if progress.worlds == 0 => Judgement::Undecided.exit_code(),
         (false, true) => Judgement::Held.exit_code(),
     })
-}
-
-/// How far a hunt is, on a terminal.
-fn spinner(format: Format) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    bar.set_draw_target(match format {
-        Format::Text => ProgressDrawTarget::stderr(),
-        Format::Json => ProgressDrawTarget::hidden(),
-    });
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}  {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use claimlab_model::deviation::Deviation;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::bar::bar;
 use super::{CommandError, EXIT_INTERRUPTED, Format, stop_on_interrupt};
 use crate::judge::{self, Judgement};
 use crate::measure::{Options, Row, Subject, measure, unbroken};
@@ -104,14 +104,8 @@ pub(super) fn run(arguments: &MeasureArguments) -> Result<u8, CommandError> {
         jobs: arguments.jobs.unwrap_or(cores),
         stop: Arc::clone(&stop),
     };
-    let bar = ProgressBar::new(defects.len() as u64 + 1);
-    bar.set_draw_target(match arguments.format {
-        Format::Text => ProgressDrawTarget::stderr(),
-        Format::Json => ProgressDrawTarget::hidden(),
-    });
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} defects  {elapsed}  {msg}") {
-        bar.set_style(style);
-    }
+    let template = "{bar:30} {pos}/{len} defects  {elapsed}  {msg}";
+    let bar = bar(Some(defects.len() as u64 + 1), template, arguments.format);
     let rows = measure(&subjects, &defects, &options, |row| {
         bar.inc(1);
         bar.set_message(row.defect.map_or("the control", Deviation::name));

@@ -1,5 +1,6 @@
 //! The command line: `run`, `hunt`, `replay`, `shrink`, `confirm`, `findings`, `conform`, `measure`, `invariants`.
 
+mod bar;
 mod changes;
 mod confirm;
 mod conform;

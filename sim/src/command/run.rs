@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::bar::bar;
 use super::changes::Changes;
 use super::databases::{BackendName, How};
 use super::lockstep::UnitName;
@@ -172,20 +173,12 @@ pub(super) fn json(summary: &Summary, verdict: &Verdict, command: impl Fn(u64) -
 
 /// How far a campaign is, on a terminal.
 pub(super) fn progress_bar(count: Option<u64>, format: Format) -> ProgressBar {
-    let bar = ProgressBar::new(count.unwrap_or(0));
-    bar.set_draw_target(match format {
-        Format::Text => ProgressDrawTarget::stderr(),
-        Format::Json => ProgressDrawTarget::hidden(),
-    });
     let template = if count.is_some() {
         "{bar:30} {pos}/{len} seeds  {elapsed}  {msg}"
     } else {
         "{spinner} {pos} seeds  {elapsed}  {msg}"
     };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
+    bar(count, template, format)
 }
 
 /// The command that replays one seed of a run.

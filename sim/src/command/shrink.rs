@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::bar::bar;
 use super::changes::Changes;
 use super::kept::keep;
 use super::source::{Source, Sourced};
 use super::{CommandError, EXIT_INTERRUPTED, Format, find, replay_command, stop_on_interrupt};
-use crate::judge::Judgement;
+use crate::judge::{Judgement, PLAN};
 use crate::outcome::{Violation, Wanted};
 use crate::report;
 use crate::run;
@@ -76,14 +76,14 @@ pub(super) fn run(arguments: &ShrinkArguments) -> Result<u8, CommandError> {
     let plan = &sourced.plan;
     let name = format!("{}-{}-{}", plan.scenario, plan.seed, wanted.breach).replace(' ', "-");
     let folder = arguments.out.join(name);
-    let bar = spinner(arguments.format);
+    let bar = bar(None, "{spinner} shrinking  {elapsed}  {msg}", arguments.format);
+    bar.enable_steady_tick(Duration::from_millis(200));
     let mut written = Ok(PathBuf::new());
     let options = Options { time: arguments.time, stop };
     let shrunk = shrink(plan, &wanted, &options, &mut |smaller| {
         bar.set_message(Size::of(smaller).to_string());
-        bar.tick();
         if written.is_ok() {
-            written = keep(&folder, "plan.json", &smaller.text());
+            written = keep(&folder, PLAN, &smaller.text());
         }
     });
     bar.finish_and_clear();
@@ -128,17 +128,4 @@ fn json(shrunk: &Shrunk, file: &Path) -> String {
         "plan": file,
     });
     serde_json::to_string_pretty(&object).unwrap_or_default()
-}
-
-/// How far a shrink is, on a terminal.
-fn spinner(format: Format) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    bar.set_draw_target(match format {
-        Format::Text => ProgressDrawTarget::stderr(),
-        Format::Json => ProgressDrawTarget::hidden(),
-    });
-    if let Ok(style) = ProgressStyle::with_template("{spinner} shrinking  {elapsed}  {msg}") {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -75,7 +75,7 @@ pub struct Find {
 pub struct Progress {
     /// Worlds that were run.
     pub worlds: u64,
-    /// Trait calls, but for scans that found nothing, and messages of all worlds.
+    /// Messages of all worlds.
     pub messages: u64,
     /// Worlds in which something was broken, known or not.
     pub red: u64,
@@ -89,10 +89,8 @@ pub struct Progress {
     pub over_time: Vec<(u64, u64)>,
     /// Causes that were seen, with the worlds that showed them.
     pub causes: BTreeMap<Cause, u64>,
-    /// Scripts that ended so, of all worlds.
-    pub scripts: BTreeMap<String, u64>,
     /// How often each invariant was looked at.
-    pub checked: BTreeMap<String, u64>,
+    pub checked: BTreeMap<&'static str, u64>,
     /// Why it ended, in a few words.
     pub ended: &'static str,
 }
@@ -115,11 +113,8 @@ impl Progress {
             }
             End::Panicked(message) => drop(self.panicked.insert(seed, message.clone())),
         }
-        for ((script, result), count) in outcome.counts.scripts() {
-            *self.scripts.entry(format!("{script}={result}")).or_default() += count;
-        }
         for (invariant, count) in &outcome.counts.checked {
-            *self.checked.entry(invariant.id().to_owned()).or_default() += count;
+            *self.checked.entry(invariant.id()).or_default() += count;
         }
         let causes: BTreeSet<Cause> = outcome.violations.iter().map(Violation::cause).collect();
         causes.into_iter().for_each(|cause| *self.causes.entry(cause).or_default() += 1);

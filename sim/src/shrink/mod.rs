@@ -2,9 +2,8 @@
 //!
 //! In goes a plan and what it breaks; out comes a plan of which no element can be left out and no value made plainer.
 //! First comes the causal cut, which leaves of a large world what touched the violation (`cone`); then whole stretches
-//! of elements go, single ones and pairs (`fewest`); then gaps close (`gaps`) and values become plain
-//! (`values`); and so again until nothing
-//! changes. Each candidate is run (`oracle`): only what shows is kept.
+//! of elements go, single ones and pairs (`fewest`); then gaps close (`gaps`) and values become plain (`values`); and so
+//! again until nothing changes. Each candidate is run (`oracle`): only what shows is kept.
 
 mod cone;
 mod fewest;
@@ -183,10 +182,10 @@ impl Shrinking<'_> {
     fn pass(&mut self, pass: Pass) -> Result<(), Over> {
         match pass {
             Pass::Elements => self.elements(),
-            Pass::Gaps => gaps::close(&mut self.plan, &mut self.oracle, self.improved),
+            Pass::Gaps => gaps::close(self),
             Pass::Pairs => self.pairs(),
             Pass::Circumstances => self.circumstances(),
-            Pass::Values => values::simplify(&mut self.plan, self.ttl_ms, &mut self.oracle, self.improved),
+            Pass::Values => values::simplify(self),
         }
     }
 
@@ -255,7 +254,8 @@ impl Shrinking<'_> {
         if self.plan.elements().len() > MOST {
             return Ok(());
         }
-        if let Some(violation) = seen_once(&self.plan, self.oracle.wanted()) {
+        let plan = Arc::new(self.plan.clone());
+        if let Some(violation) = self.oracle.violation(&plan, WorldOptions::default())?.0 {
             self.cut(&violation.execution, false)?;
         }
         'elements: for element in self.plan.elements() {
@@ -326,12 +326,6 @@ fn lengthened(plan: &Plan, stalls: u64, runs: u64) -> Plan {
     }
     plan.work.iter_mut().for_each(|item| item.task.run_ms = item.task.run_ms.saturating_mul(runs));
     plan
-}
-
-/// What a plan shows of what is looked for.
-fn seen_once(plan: &Plan, wanted: &Wanted) -> Option<Violation> {
-    let options = WorldOptions { ends_with: Some(wanted.clone()), ..WorldOptions::default() };
-    run::run(&Arc::new(plan.clone()), options).violations.into_iter().find(|violation| wanted.is(violation))
 }
 
 /// What a plan shows, and whether two runs of it give the same history.

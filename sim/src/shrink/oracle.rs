@@ -48,11 +48,6 @@ impl Oracle {
         Self { wanted, stopwatch, time, stop, known, runs: 0, shown: 0, events: None, met }
     }
 
-    /// What is looked for.
-    pub const fn wanted(&self) -> &Wanted {
-        &self.wanted
-    }
-
     /// Candidates that were run, and those of them that showed it.
     pub const fn runs(&self) -> (u64, u64) {
         (self.runs, self.shown)

@@ -6,7 +6,7 @@
 
 use serde_json::{Number, Value};
 
-use super::oracle::{Oracle, Over};
+use super::{Over, Shrinking};
 use crate::plan::Plan;
 
 /// A place in the tree.
@@ -48,26 +48,18 @@ const SCAN_MS: u64 = 1_000;
 /// so that what is plainer stays so.
 ///
 /// # Errors
-/// When there is no more time; what was reached is kept in `plan`.
-pub(super) fn simplify(
-    plan: &mut Plan,
-    ttl_ms: u64,
-    oracle: &mut Oracle,
-    improved: &mut dyn FnMut(&Plan),
-) -> Result<(), Over> {
-    let mut tree = tree_of(plan);
+/// When there is no more time; what was reached is kept.
+pub(super) fn simplify(shrinking: &mut Shrinking<'_>) -> Result<(), Over> {
+    let mut tree = tree_of(&shrinking.plan);
     let mut places = Vec::new();
     collect(&tree, &mut Vec::new(), &mut places);
     for place in places {
-        for tried in plainer(&tree, &place, ttl_ms) {
+        for tried in plainer(&tree, &place, shrinking.ttl_ms) {
             let Ok(candidate) = serde_json::from_value::<Plan>(tried) else { continue };
-            if candidate == *plan || !candidate.is_possible() || !oracle.shows(&candidate)? {
-                continue;
+            if candidate.is_possible() && shrinking.consider(candidate)? {
+                tree = tree_of(&shrinking.plan);
+                break;
             }
-            tree = tree_of(&candidate);
-            *plan = candidate;
-            improved(plan);
-            break;
         }
     }
     Ok(())
