@@ -12,6 +12,7 @@ use claimlab_model::backend::Method;
 use claimlab_model::invariant::Invariant;
 use serde::Serialize;
 
+use crate::clock::TrueTime;
 use crate::history::Observer;
 use crate::judge::{Evidence, Finding, Measure, Verdict, judge, measures};
 use crate::outcome::{Cause, Completions, End, Outcome, Runs, Violation};
@@ -264,10 +265,17 @@ pub fn replay(plan: &Arc<Plan>, observers: Vec<Box<dyn Observer>>) -> Outcome {
     run::run(plan, world::Options { observers, ..world::Options::default() })
 }
 
-/// The story of a violation, from a second run of its plan with the checks that found it.
+/// The stories of a plan's violations, from a second run up to the last of them with the checks that found them: being
+/// listened to makes a large world several times as slow.
+pub fn stories(plan: &Arc<Plan>, violations: &[&Violation], checks: &world::Checks) -> Vec<Story> {
+    let collectors: Vec<Collector> = violations.iter().map(|violation| Collector::of((*violation).clone())).collect();
+    let observers = collectors.iter().map(|collector| Box::new(collector.clone()) as Box<dyn Observer>).collect();
+    let until = violations.iter().map(|violation| TrueTime::from_us(violation.at_us)).max();
+    run::run(plan, world::Options { observers, checks: checks.clone(), until, ..world::Options::default() });
+    collectors.iter().map(Collector::story).collect()
+}
+
+/// The story of one violation.
 pub fn story(plan: &Arc<Plan>, violation: &Violation, checks: &world::Checks) -> Story {
-    let collector = Collector::of(violation.clone());
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(collector.clone())];
-    run::run(plan, world::Options { observers, checks: checks.clone(), ..world::Options::default() });
-    collector.story()
+    stories(plan, &[violation], checks).pop().unwrap_or_default()
 }

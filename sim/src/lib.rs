@@ -35,6 +35,7 @@ pub mod databases;
 pub mod engine;
 pub mod history;
 pub mod hunt;
+pub mod inevitable;
 pub mod input;
 pub mod judge;
 #[cfg(feature = "live")]

@@ -1,7 +1,6 @@
 //! A summary that fits one screen, and the stories of what was not expected.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
@@ -290,6 +289,10 @@ pub fn seconds(ms: u64) -> String {
 pub struct FindLine {
     /// Its cause.
     pub cause: Cause,
+    /// The finding that knows what the smallest plan shows.
+    pub known_as: Option<String>,
+    /// Whether it is told as news.
+    pub is_news: bool,
     /// The seed that showed it first.
     pub seed: u64,
     /// After how many worlds.
@@ -305,9 +308,9 @@ pub struct FindLine {
 }
 
 /// What a hunt came to.
-pub fn hunted(progress: &Progress, finds: &[FindLine], (replayed, silent): (usize, &[PathBuf])) -> String {
+pub fn hunted(progress: &Progress, finds: &[FindLine], (registered, silent): (usize, &[String])) -> String {
     let mut out = String::new();
-    let news = match finds.len() {
+    let news = match finds.iter().filter(|find| find.is_news).count() {
         0 => format!("{GREEN}NOTHING NEW{GREEN:#}"),
         1 => format!("{RED}1 FIND{RED:#}"),
         count => format!("{RED}{count} FINDS{RED:#}"),
@@ -325,15 +328,28 @@ pub fn hunted(progress: &Progress, finds: &[FindLine], (replayed, silent): (usiz
     for (seed, message) in progress.panicked.iter().take(SHOWN) {
         let _ = writeln!(out, "  {RED}panicked{RED:#}    seed {seed}: {}", fitting(message));
     }
-    if replayed > 0 {
+    if registered > 0 {
         let _ =
-            writeln!(out, "  corpus      {replayed} plans run first, {} of them show nothing any more", silent.len());
+            writeln!(out, "  register    {registered} plans run first, {} of them show nothing any more", silent.len());
     }
-    for find in finds {
+    if !silent.is_empty() {
+        wrap(&mut out, "silent", silent.iter().cloned());
+    }
+    let known = finds.iter().filter(|find| !find.is_news);
+    let known: Vec<String> = known
+        .filter_map(|find| {
+            Some(format!("{} {} is {}", find.cause.invariant.id(), find.cause.case, find.known_as.as_ref()?))
+        })
+        .collect();
+    if !known.is_empty() {
+        wrap(&mut out, "known", known.into_iter());
+    }
+    for find in finds.iter().filter(|find| find.is_news) {
         let after = format!("{}, {} worlds", seconds(find.ms), grouped(find.worlds));
         let size =
             find.size.map_or_else(|| "not shrunk".to_owned(), |size| format!("{size} ({} runs)", grouped(find.runs)));
-        let _ = writeln!(out, "  {RED}found{RED:#}       {}", find.cause);
+        let known = find.known_as.as_ref().map_or_else(String::new, |id| format!("  ({id})"));
+        let _ = writeln!(out, "  {RED}found{RED:#}       {}{known}", find.cause);
         let _ = writeln!(out, "              after {after}, seed {}: {size}", find.seed);
         let _ = writeln!(out, "              {DIM}{}{DIM:#}", find.folder);
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use crate::clock::TrueTime;
 use crate::outcome::{Counts, End, Outcome};
 use crate::plan::Plan;
+use crate::scenario::Player;
 use crate::worker;
 use crate::world::{Options, World};
 
@@ -27,8 +28,23 @@ pub(crate) fn start(plan: &Arc<Plan>, options: Options, done: impl FnOnce(Outcom
     let plan = Arc::clone(plan);
     let on_thread = move || done(caught(&plan, options));
     #[allow(clippy::disallowed_methods)]
-    let thread = std::thread::Builder::new().name("run".into()).stack_size(16 << 20).spawn(on_thread);
+    let thread = builder().spawn(on_thread);
     drop(thread.expect("the system gives another thread"));
+}
+
+/// A thread that a run has room on.
+pub(crate) fn builder() -> std::thread::Builder {
+    std::thread::Builder::new().name("run".into()).stack_size(16 << 20)
+}
+
+/// Runs a plan on this thread, which [`builder`] has made, one after the other: short runs cost less than threads. The
+/// shipped worker keeps entropy with its thread, so a plan that has one gets a thread of its own.
+pub(crate) fn here(plan: &Arc<Plan>, options: Options) -> Outcome {
+    if is_native(plan) { caught(plan, options) } else { run(plan, options) }
+}
+
+fn is_native(plan: &Plan) -> bool {
+    plan.workers.iter().all(|worker| worker.player == Player::Native)
 }
 
 fn caught(plan: &Arc<Plan>, options: Options) -> Outcome {
@@ -51,9 +67,12 @@ fn panicked(message: String) -> Outcome {
     }
 }
 
-/// Under madsim the clock and the entropy of everything below are simulated, which the shipped worker needs.
+/// Under madsim the clock and the entropy of everything below are simulated, which the shipped worker needs and nobody else.
 #[cfg(madsim)]
 fn hosted(plan: &Arc<Plan>, options: Options) -> Outcome {
+    if is_native(plan) {
+        return direct(plan, options);
+    }
     let runtime = madsim::runtime::Runtime::with_seed_and_config(plan.seed, madsim::Config::default());
     runtime.block_on(async { direct(plan, options) })
 }

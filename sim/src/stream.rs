@@ -43,16 +43,21 @@ pub enum Extra {
     Kept = 12,
 }
 
-/// One stream.
+/// One stream. Its generator is made when its first number is needed: a plan asks thousands of streams for what it does not
+/// have.
 #[derive(Clone, Debug)]
-pub struct Stream(ChaCha8Rng);
+pub struct Stream {
+    seed: u64,
+    number: u64,
+    /// Numbers that nobody needed to know, before the first that somebody did.
+    skipped: u32,
+    generator: Option<ChaCha8Rng>,
+}
 
 impl Stream {
     /// The stream of a purpose and a key under a seed.
     pub fn new(seed: u64, purpose: Purpose, key: u64) -> Self {
-        let mut generator = ChaCha8Rng::seed_from_u64(seed);
-        generator.set_stream((purpose as u64) << 56 | (key & ((1 << 56) - 1)));
-        Self(generator)
+        Self { seed, number: (purpose as u64) << 56 | (key & ((1 << 56) - 1)), skipped: 0, generator: None }
     }
 
     /// The stream of an extra; `key` has at most 40 bits.
@@ -62,11 +67,31 @@ impl Stream {
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0.next_u64()
+        let Self { seed, number, skipped, generator } = self;
+        let made = || {
+            let mut generator = ChaCha8Rng::seed_from_u64(*seed);
+            generator.set_stream(*number);
+            // A position counts words of 32 bits.
+            generator.set_word_pos(u128::from(*skipped) * 2);
+            generator
+        };
+        generator.get_or_insert_with(made).next_u64()
+    }
+
+    /// Leaves out the next number, whose value decides nothing.
+    fn skip(&mut self) {
+        match &mut self.generator {
+            Some(generator) => _ = generator.next_u64(),
+            None => self.skipped += 1,
+        }
     }
 
     /// A number below `bound`; zero when the bound is.
     pub fn below(&mut self, bound: u64) -> u64 {
+        if bound <= 1 {
+            self.skip();
+            return 0;
+        }
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
@@ -87,6 +112,10 @@ impl Stream {
 
     /// Whether something with this probability happens.
     pub fn chance(&mut self, ratio: Ratio) -> bool {
+        if ratio.times == 0 || ratio.times >= ratio.of {
+            self.skip();
+            return ratio.times > 0;
+        }
         self.below(ratio.of) < ratio.times
     }
 
@@ -190,6 +219,19 @@ mod tests {
         assert_eq!(draw(Purpose::Work, 1), draw(Purpose::Work, 1));
         assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Work, 2));
         assert_ne!(draw(Purpose::Work, 1), draw(Purpose::Faults, 1));
+    }
+
+    #[test]
+    fn a_number_that_decides_nothing_leaves_the_next_ones_as_they_are() {
+        for decided in 0..9 {
+            let (mut skipping, mut drawing) = (Stream::new(5, Purpose::Work, 9), Stream::new(5, Purpose::Work, 9));
+            for _ in 0..decided {
+                assert!(!skipping.chance(Ratio::NEVER));
+                drawing.bits();
+            }
+            assert_eq!(skipping.bits(), drawing.bits(), "after {decided}");
+            assert_eq!((skipping.below(1), skipping.bits()), (0, (drawing.bits(), drawing.bits()).1));
+        }
     }
 
     #[test]

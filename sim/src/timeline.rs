@@ -11,6 +11,7 @@ use claimlab_timeline::{Arrow, Band, BandKind, Column, Lease, Lost, Note, NoteKi
 
 use crate::clock::EPOCH_MS;
 use crate::history::{Event, Happening, Observer};
+use crate::inevitable::Moment;
 use crate::outcome::{Violation, Wanted};
 use crate::plan::{PartyKey, Plan, What};
 use crate::run;
@@ -259,8 +260,8 @@ pub struct Words {
     pub story: Story,
     /// The command that replays the plan.
     pub replay: String,
-    /// How likely the violation was to come, by true time in microseconds and parts per million.
-    pub curve: Vec<(u64, u32)>,
+    /// How likely the violation was to come.
+    pub curve: Vec<Moment>,
 }
 
 /// The timeline of a violation that a plan shows.
@@ -329,6 +330,8 @@ fn lay_out(mut seen: Seen, violation: &Violation, words: Words) -> Timeline {
         .arrows
         .into_iter()
         .filter_map(|(party, _, arrow)| Some(Arrow { column: column(party)?, text: sentence(&arrow), ..arrow }));
+    let zero_us = words.story.zero_us;
+    let curve = words.curve.iter().map(|moment| (moment.at_us.saturating_sub(zero_us), moment.ppm()));
     Timeline {
         title: words.title,
         promise: format!("{}  {}", violation.invariant.id(), violation.invariant.statement()),
@@ -349,6 +352,6 @@ fn lay_out(mut seen: Seen, violation: &Violation, words: Words) -> Timeline {
             .into_iter()
             .filter_map(|(party, note)| Some(Note { column: column(party)?, ..note }))
             .collect(),
-        curve: words.curve,
+        curve: curve.collect(),
     }
 }

@@ -20,6 +20,8 @@ pub struct Entry {
     pub reason: String,
     /// How large the smallest plan is that shows it.
     pub size: String,
+    /// What a real server said of it, with where and when; empty where none was asked.
+    pub confirmed: String,
     /// Its page, relative to this one.
     pub page: String,
 }
@@ -46,7 +48,10 @@ pub fn index(entries: &[Entry]) -> String {
                     @for entry in entries {
                         li id=(entry.id) {
                             h2 { (entry.id) " · " a href=(entry.page) { (entry.title) } }
-                            p.small { (entry.promise) " · " (entry.size) }
+                            p.small {
+                                (entry.promise) " · " (entry.size)
+                                @if !entry.confirmed.is_empty() { " · " (entry.confirmed) }
+                            }
                             p { (entry.reason) }
                         }
                     }
@@ -69,6 +74,7 @@ mod tests {
             title: "a < b".into(),
             reason: "r".into(),
             size: "1 worker".into(),
+            confirmed: "confirmed on Valkey 8.0.1".into(),
             page: "F1/timeline.html".into(),
         };
         let page = index(&[entry]);

@@ -151,6 +151,14 @@ impl Server {
         &self.address
     }
 
+    /// Its version, as `8.0.1`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn version(&self) -> Result<String, Error> {
+        version(&mut connect(&self.address)?, &self.address)
+    }
+
     /// Its wall clock.
     pub fn clock(&self) -> &Clock {
         &self.clock

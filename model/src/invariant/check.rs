@@ -114,7 +114,7 @@ pub enum Seen<'a> {
         execution: &'a Execution,
         /// What it waits for.
         stuck: &'a Stuck,
-        /// Whether anybody runs it.
+        /// Whether anybody runs it, or has within the time of a lease.
         is_run: bool,
         /// The server's time.
         now: ServerTime,

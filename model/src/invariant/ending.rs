@@ -31,7 +31,8 @@ impl Check for OfEnds {
         if ends {
             let case = unrightful(step, promised, before.current_attempt_index);
             notes.look(Invariant::S45, case.map_or(Look::Holds, Look::Broken), || {
-                format!("{} ended it as {}", step.script.name(), word(after.vector.terminal_outcome))
+                let why = case.map_or("", in_words);
+                format!("{} ended it as {}, {why}", step.script.name(), word(after.vector.terminal_outcome))
             });
         }
         if let (Script::Replay { .. }, Reply::Done(_)) = (step.script, step.reply) {
@@ -66,6 +67,23 @@ fn check_events(notes: &mut Notes<'_>, step: &Step<'_>, found: &Execution, ends:
         Some(told) => format!("{} published {told}, and it stands as {outcome}", step.script.name()),
         None => format!("{} ended it as {outcome} and published nothing", step.script.name()),
     });
+}
+
+/// What an end lacked.
+fn in_words(case: &str) -> &'static str {
+    match case {
+        "not-holder" => "and whoever asked did not hold its live lease",
+        "flow-not-cancelled" => "and neither its flow nor its siblings were cancelled",
+        "timeout-not-due" => "and no timeout of an attempt was due",
+        "earlier-timeout" => "by the timeout of an earlier attempt",
+        "deadline-not-due" => "and its deadline was not due",
+        "suspension-not-due" => "and the timeout of its suspension was not due",
+        "cap-without-grant" => {
+            "because it had been reclaimed as often as it may, and whoever asked had no reclaim grant"
+        }
+        "dependency-met" => "and its dependencies could be met",
+        _ => "which ends nothing",
+    }
 }
 
 /// In which way an end lacks a rightful cause; none where it has one.

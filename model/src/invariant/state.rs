@@ -148,7 +148,7 @@ fn leases(found: &Execution) -> String {
             None => format!("for nobody until {}", lease.expires_at),
         },
     );
-    format!("the core names {core_says}, lease:current is {record}")
+    format!("the record of the execution names {core_says}, and its key lease:current is {record}")
 }
 
 fn grant_and_state(found: &Execution) -> String {

@@ -213,6 +213,8 @@ fn waits_first_for(store: &Store, execution: &Execution, now: ServerTime) -> Stu
     let core = &execution.core;
     let lane = execution.submission.lane;
     let held = |key: IndexKey| execution.score_in(key).is_some();
+    // Who names another lane leaves it in that lane's index, where others find it.
+    let held_in_any = |is_such: fn(&IndexKey) -> bool| execution.members.iter().any(|(key, _)| is_such(key));
     let movable = |waits_for: String| Stuck { waits_for, lost: None };
     let lost = |case, waits_for: String| Stuck { waits_for, lost: Some(case) };
     match core.vector.lifecycle_phase {
@@ -242,7 +244,7 @@ fn waits_first_for(store: &Store, execution: &Execution, now: ServerTime) -> Stu
             _ => movable("a reclaim of the revoked lease, which no listing shows".into()),
         },
         LifecyclePhase::Runnable | LifecyclePhase::Submitted => match core.vector.eligibility_state {
-            EligibilityState::EligibleNow if held(IndexKey::Eligible(lane)) => {
+            EligibilityState::EligibleNow if held_in_any(|key| matches!(key, IndexKey::Eligible(_))) => {
                 let grant = execution.grant.as_ref().filter(|grant| grant.expires_at >= now);
                 movable(match grant {
                     Some(grant) => format!("a worker, after the grant that stands until {}", grant.expires_at),
@@ -251,7 +253,7 @@ fn waits_first_for(store: &Store, execution: &Execution, now: ServerTime) -> Stu
             }
             EligibilityState::EligibleNow => lost("unlisted", "a worker, but no eligible index holds it".into()),
             EligibilityState::NotEligibleUntilTime => match core.delay_until {
-                Some(due) if held(IndexKey::Delayed(lane)) => {
+                Some(due) if held_in_any(|key| matches!(key, IndexKey::Delayed(_))) => {
                     movable(format!("its delay until {}", due.to_lua_string()))
                 }
                 Some(_) => lost("unlisted", "its delay, but no delayed index holds it".into()),

@@ -52,66 +52,25 @@ mod live {
     use super::super::lockstep::{begins, deployment};
     use super::super::{print, under_own_clock};
     use super::{CommandError, ConfirmArguments, Format};
-    use crate::judge::{Judgement, PLAN};
+    use crate::judge::{self, CONFIRMED, Confirmation, Finding, Judgement, OnServer, PLAN};
     use crate::live::record::Record;
     use crate::live::twin::{Error, Twin};
     use crate::live::unit::Unit;
-    use crate::outcome::Wanted;
+    use crate::outcome::{Cause, Violation, Wanted};
     use crate::plan::{self, Plan, What};
     use crate::run::run as run_plan;
     use crate::world::Options;
-
-    /// What a real server says of a plan.
-    #[derive(Debug, Serialize)]
-    #[serde(tag = "result", rename_all = "snake_case")]
-    enum OnServer {
-        /// Everything was the same up to the violation.
-        Confirmed {
-            /// Messages that the shipped client sent.
-            messages: u64,
-        },
-        /// The two parted, or the violation did not come.
-        NotReproduced {
-            /// Where, with both answers.
-            why: String,
-        },
-        /// A real server cannot be brought into this.
-        NotApplicable {
-            /// Why.
-            why: String,
-        },
-    }
-
-    impl OnServer {
-        fn judgement(&self) -> Judgement {
-            match self {
-                Self::Confirmed { .. } => Judgement::Held,
-                Self::NotReproduced { .. } => Judgement::Violated,
-                Self::NotApplicable { .. } => Judgement::Undecided,
-            }
-        }
-
-        fn line(&self) -> String {
-            match self {
-                Self::Confirmed { messages } => {
-                    format!("CONFIRMED       after {messages} messages, each the same on both")
-                }
-                Self::NotReproduced { why } => format!("NOT REPRODUCED  {why}"),
-                Self::NotApplicable { why } => format!("NOT APPLICABLE  {why}"),
-            }
-        }
-    }
 
     /// One plan's result.
     #[derive(Debug, Serialize)]
     struct Line {
         file: String,
-        wanted: String,
         #[serde(flatten)]
-        confirmed: OnServer,
+        confirmation: Confirmation,
     }
 
-    /// What is looked for in a plan: what was asked, what its folder says, or what it breaks first.
+    /// What is looked for in a plan: what was asked, what its folder says, what the finding beside its folder knows, or what
+    /// it breaks first.
     fn wanted(arguments: &ConfirmArguments, find: &Path, plan: &Arc<Plan>) -> Result<Option<Wanted>, CommandError> {
         if let Some(cause) = &arguments.cause {
             let refused = |accepted| CommandError::Flag { flag: "--cause", found: format!("{cause:?}"), accepted };
@@ -120,8 +79,27 @@ mod live {
         if let Some(wanted) = wanted_in(find) {
             return Ok(Some(wanted));
         }
+        let finding = finding_of(find)?;
+        let is_it = |cause: &Cause| finding.as_ref().is_none_or(|finding| finding.knows(cause));
         let outcome = run_plan(plan, Options::default());
-        Ok(outcome.violations.first().map(|violation| Wanted::of(&violation.cause())))
+        let mut causes = outcome.violations.iter().map(Violation::cause);
+        Ok(causes.find(is_it).map(|cause| Wanted::of(&cause)))
+    }
+
+    /// The finding whose folder it is, where a folder of findings has it.
+    fn finding_of(find: &Path) -> Result<Option<Finding>, CommandError> {
+        let (Some(folder), Some(id)) = (find.parent(), find.file_name().and_then(|name| name.to_str())) else {
+            return Ok(None);
+        };
+        let is_one = find.is_dir() && folder.join(format!("{id}.toml")).is_file();
+        Ok(if is_one { judge::read_folder(folder)?.remove(id) } else { None })
+    }
+
+    /// The day on which somebody asks. No run sees it: each has a clock of its own, which is not set yet.
+    #[allow(clippy::disallowed_types)]
+    fn today() -> String {
+        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        now.split('T').next().unwrap_or_default().to_owned()
     }
 
     /// Why a real server cannot be brought into what a plan says.
@@ -135,31 +113,37 @@ mod live {
         if let Some(code) = under_own_clock()? {
             return Ok(code);
         }
+        let on = today();
         let mut lines = Vec::new();
         for find in &arguments.finds {
             let file = if find.is_dir() { find.join(PLAN) } else { find.clone() };
             let plan = Arc::new(plan::read(&file)?);
             let wanted = wanted(arguments, find, &plan)?;
-            let confirmed = match (beyond(&plan), &wanted) {
+            let begins = begins(&plan);
+            let server = Server::named(&arguments.server, begins.ms()).map_err(Error::from)?;
+            let version = server.version().map_err(Error::from)?;
+            let result = match (beyond(&plan), &wanted) {
                 (Some(why), _) => OnServer::NotApplicable { why },
-                (None, None) => OnServer::NotApplicable { why: "the plan breaks no promise any more".to_owned() },
-                (None, Some(wanted)) => confirm(&plan, wanted, &arguments.server)?,
+                (None, None) => OnServer::NotApplicable { why: "the plan does not show it any more".to_owned() },
+                (None, Some(wanted)) => confirm(&plan, wanted, server)?,
             };
             let wanted = wanted.as_ref().map_or_else(|| "-".to_owned(), Wanted::to_string);
-            let line = Line { file: file.display().to_string(), wanted, confirmed };
+            let (library, server) = (ff_script::LIBRARY_VERSION.to_owned(), format!("Valkey {version}"));
+            let confirmation = Confirmation { wanted, result, library, server, on: on.clone() };
             if find.is_dir() {
-                let text = serde_json::to_string_pretty(&line).unwrap_or_default();
-                keep(find, "confirmed.json", &format!("{text}\n"))?;
+                let text = serde_json::to_string_pretty(&confirmation).unwrap_or_default();
+                keep(find, CONFIRMED, &format!("{text}\n"))?;
             }
-            lines.push(line);
+            lines.push(Line { file: file.display().to_string(), confirmation });
         }
-        let worst = lines.iter().map(|line| line.confirmed.judgement()).max().unwrap_or(Judgement::Undecided);
+        let worst = lines.iter().map(|line| line.confirmation.result.judgement()).max().unwrap_or(Judgement::Undecided);
         print(&match arguments.format {
             Format::Json => format!("{}\n", serde_json::to_string_pretty(&lines).unwrap_or_default()),
             Format::Text => {
                 let mut text = String::new();
                 for line in &lines {
-                    let _ = writeln!(text, "{}\n    {}  {}", line.confirmed.line(), line.wanted, line.file);
+                    let Line { file, confirmation } = line;
+                    let _ = writeln!(text, "{}\n    {}  {file}", confirmation.result.line(), confirmation.wanted);
                 }
                 text
             }
@@ -167,9 +151,8 @@ mod live {
         Ok(worst.exit_code())
     }
 
-    fn confirm(plan: &Arc<Plan>, wanted: &Wanted, server: &str) -> Result<OnServer, CommandError> {
+    fn confirm(plan: &Arc<Plan>, wanted: &Wanted, server: Server) -> Result<OnServer, CommandError> {
         let begins = begins(plan);
-        let server = Server::named(server, begins.ms()).map_err(Error::from)?;
         let twin = Twin::start(server, &deployment(plan), begins)?;
         let unit = Unit::messages(twin, None)?;
         let asks_scheduler =

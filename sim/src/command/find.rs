@@ -8,6 +8,7 @@ use super::changes::Changes;
 use super::kept::keep;
 use super::{CommandError, replay_command};
 use crate::campaign;
+use crate::inevitable;
 use crate::judge::{Finding, PLAN};
 use crate::outcome::{Violation, Wanted};
 use crate::plan::Plan;
@@ -46,8 +47,10 @@ pub(super) fn write(
         || format!("{} is broken: {}", violation.invariant.id(), violation.case.replace('-', " ")),
         |finding| finding.title.clone(),
     );
-    keep(folder, "story.md", &told(&title, violation, &story, finding, &replay))?;
-    let words = Words { title, story: story.clone(), replay, curve: Vec::new() };
+    let curve = inevitable::curve(&plan, violation, story.zero_us);
+    let chances = inevitable::told(&curve, story.zero_us);
+    keep(folder, "story.md", &told(&title, violation, &story, &chances, finding, &replay))?;
+    let words = Words { title, story: story.clone(), replay, curve };
     keep(folder, "timeline.html", &claimlab_timeline::page(&timeline::of(&plan, violation, words)))?;
     keep(folder, "regression.rs", &regression(violation, finding))?;
     let known_as = finding.map(|finding| finding.id.as_str());
@@ -57,7 +60,14 @@ pub(super) fn write(
     Ok((story, file))
 }
 
-fn told(title: &str, violation: &Violation, story: &Story, finding: Option<&Finding>, replay: &str) -> String {
+fn told(
+    title: &str,
+    violation: &Violation,
+    story: &Story,
+    chances: &[String],
+    finding: Option<&Finding>,
+    replay: &str,
+) -> String {
     let mut text = format!("# {title}\n\n");
     let _ = writeln!(text, "The promise {}: {}.\n", violation.invariant.id(), violation.invariant.statement());
     let _ = writeln!(text, "Broken by `{}`.\n", violation.cause());
@@ -66,6 +76,9 @@ fn told(title: &str, violation: &Violation, story: &Story, finding: Option<&Find
     );
     for (number, sentence) in (1..).zip(&story.sentences) {
         let _ = writeln!(text, "{number}. {sentence}");
+    }
+    if !chances.is_empty() {
+        let _ = writeln!(text, "\n## When it became inevitable\n\n{}", chances.join("\n"));
     }
     if let Some(finding) = finding {
         let _ = writeln!(text, "\n## Why\n\n{} ({})", finding.reason, finding.id);

@@ -11,7 +11,7 @@ use super::changes::Changes;
 use super::kept::keep;
 use super::{CommandError, find, replay_command};
 use crate::campaign;
-use crate::judge::{self, Finding, Findings, Judgement, Registered};
+use crate::judge::{self, Confirmation, Finding, Findings, Judgement, Registered};
 use crate::outcome::Violation;
 use crate::plan;
 use crate::report;
@@ -82,17 +82,13 @@ fn list(findings: &Findings, registered: &[Registered]) -> Result<u8, CommandErr
         let plan = registered.iter().find(|registered| registered.finding.id == finding.id);
         let size = plan.map_or_else(|| "no plan".to_owned(), |registered| Size::of(&registered.plan).to_string());
         let _ = writeln!(text, "{}  {} {}: {}", finding.id, finding.invariant, finding.case, finding.title);
-        let _ = writeln!(text, "      {size}");
+        let confirmed = plan.and_then(|registered| registered.confirmed.as_ref());
+        let confirmed = confirmed.map_or_else(String::new, |known| format!("; {}", known.text()));
+        let _ = writeln!(text, "      {size}{confirmed}");
     }
     let _ = writeln!(text, "{} findings, {} of them with a plan", findings.len(), registered.len());
     super::print(&text)?;
     Ok(Judgement::Held.exit_code())
-}
-
-/// What a registered plan shows of its finding.
-fn shown(registered: &Registered) -> Option<Violation> {
-    let outcome = run::run(&registered.plan, Options::default());
-    registered.violation(&outcome).cloned()
 }
 
 fn show(id: &str, findings: &Findings, registered: &[Registered]) -> Result<u8, CommandError> {
@@ -110,8 +106,11 @@ fn show(id: &str, findings: &Findings, registered: &[Registered]) -> Result<u8, 
     }
     let _ = writeln!(text, "  at most     {}/{}", finding.at_most.times, finding.at_most.of);
     if let Some(registered) = registered.iter().find(|registered| registered.finding.id == id) {
+        if let Some(confirmed) = &registered.confirmed {
+            let _ = writeln!(text, "  on a server {}", confirmed.text());
+        }
         let command = replay_command(&registered.file, None, &Changes::default());
-        match shown(registered) {
+        match registered.shown() {
             Some(violation) => {
                 let story = campaign::story(&registered.plan, &violation, &Checks::default());
                 let _ = write!(text, "\n{}", report::story(&violation, &story, &command));
@@ -124,7 +123,7 @@ fn show(id: &str, findings: &Findings, registered: &[Registered]) -> Result<u8, 
 }
 
 fn verify(registered: &[Registered]) -> Result<u8, CommandError> {
-    let silent: Vec<&Registered> = registered.iter().filter(|registered| shown(registered).is_none()).collect();
+    let silent: Vec<&Registered> = registered.iter().filter(|registered| registered.shown().is_none()).collect();
     let mut text = format!("{} plans run, {} of them show nothing any more\n", registered.len(), silent.len());
     for registered in &silent {
         let _ =
@@ -168,7 +167,10 @@ fn take_over(
         let is_smaller = sizes.get(finding.id.as_str()).is_none_or(|known| size < *known);
         if is_smaller {
             sizes.insert(&finding.id, size);
-            keep(&folder.join(&finding.id), judge::PLAN, &plan.text())?;
+            let own = folder.join(&finding.id);
+            keep(&own, judge::PLAN, &plan.text())?;
+            // What a server said was of the plan before.
+            let _ = std::fs::remove_file(own.join(judge::CONFIRMED));
         }
         let word = if is_smaller { "kept" } else { "no smaller than what is there" };
         let _ = writeln!(text, "  {}  {word}: {}", finding.id, Size::of(&plan));
@@ -180,7 +182,7 @@ fn take_over(
 fn html(folder: &Path, registered: &[Registered]) -> Result<u8, CommandError> {
     let mut entries = Vec::new();
     for registered in registered {
-        let Some(violation) = shown(registered) else { continue };
+        let Some(violation) = registered.shown() else { continue };
         let finding = &registered.finding;
         find::write(&folder.join(&finding.id), &registered.plan, &violation, std::slice::from_ref(finding))?;
         entries.push(claimlab_timeline::Entry {
@@ -189,6 +191,7 @@ fn html(folder: &Path, registered: &[Registered]) -> Result<u8, CommandError> {
             title: finding.title.clone(),
             reason: finding.reason.clone(),
             size: Size::of(&registered.plan).to_string(),
+            confirmed: registered.confirmed.as_ref().map_or_else(String::new, Confirmation::text),
             page: format!("{}/timeline.html", finding.id),
         });
     }

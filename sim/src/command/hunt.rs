@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use claimlab_model::deviation::Deviation;
+use claimlab_model::invariant::Scope;
 use clap::Args;
 
 use super::bar::bar;
@@ -16,14 +16,11 @@ use super::kept::keep;
 use super::{CommandError, EXIT_INTERRUPTED, Format, find, stop_on_interrupt};
 use crate::hunt::{Base, Find, Options, everything, hunt};
 use crate::input::read_text;
-use crate::judge::{self, Finding, Judgement, PLAN};
+use crate::judge::{self, Finding, Judgement, PLAN, Registered};
 use crate::outcome::{Cause, Wanted};
-use crate::plan;
 use crate::report;
-use crate::run;
 use crate::scenario;
 use crate::shrink::{self, Shrunk};
-use crate::world;
 
 pub(super) const EXAMPLES: &str = "Examples:
   claimlab hunt --for 10m                                 worlds of every kind; what nobody knows is shrunk
@@ -66,9 +63,6 @@ pub(super) struct HuntArguments {
     /// Known findings are news too
     #[arg(long)]
     strict: bool,
-    /// Plans that are run before the hunt begins, one .json each [default: corpus/, where there is one]
-    #[arg(long, value_name = "DIR")]
-    corpus: Option<PathBuf>,
     /// Write each find into a folder of its own below this one
     #[arg(long, value_name = "DIR", default_value = "hunted")]
     out: PathBuf,
@@ -96,6 +90,9 @@ struct Kept {
     find: Find,
     folder: PathBuf,
     shrunk: Option<Shrunk>,
+    /// The finding that knows what the smallest plan shows: what a script has done last in a large world, another does in
+    /// the smallest.
+    known_as: Option<String>,
 }
 
 /// Shrinks one find and writes what it comes to, at once and after each step.
@@ -112,60 +109,68 @@ fn shrink_find(find: Find, out: &Path, known: &[Finding], stop: &Arc<AtomicBool>
         }
     });
     written?;
-    let Ok(shrunk) = shrunk else { return Ok(Kept { find, folder, shrunk: None }) };
+    let Ok(shrunk) = shrunk else { return Ok(Kept { find, folder, shrunk: None, known_as: None }) };
     find::write(&folder, &shrunk.plan, &shrunk.violation, known)?;
-    Ok(Kept { find, folder, shrunk: Some(shrunk) })
+    let cause = shrunk.violation.cause();
+    let known_as = known.iter().find(|finding| finding.knows(&cause)).map(|finding| finding.id.clone());
+    Ok(Kept { find, folder, shrunk: Some(shrunk), known_as })
 }
 
-/// Runs every plan of the corpus; what of it shows nothing any more is told.
-fn replay_corpus(folder: &Path) -> Result<(usize, Vec<PathBuf>), CommandError> {
-    let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        listed.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
-    files.sort();
-    let mut silent = Vec::new();
-    for file in &files {
-        let plan = Arc::new(plan::read(file)?);
-        if run::run(&plan, world::Options::default()).violations.is_empty() {
-            silent.push(file.clone());
-        }
-    }
-    Ok((files.len(), silent))
-}
-
-fn known(arguments: &HuntArguments) -> Result<Vec<Finding>, CommandError> {
-    let folder = judge::named_or_nearest(arguments.findings.as_deref());
-    Ok(folder.map(|folder| judge::read_folder(&folder)).transpose()?.unwrap_or_default().into_values().collect())
+/// What is known, with the plans that show it.
+fn known(arguments: &HuntArguments) -> Result<(Vec<Finding>, Vec<Registered>), CommandError> {
+    let Some(folder) = judge::named_or_nearest(arguments.findings.as_deref()) else { return Ok(Default::default()) };
+    let findings = judge::read_folder(&folder)?;
+    let registered = judge::registered(&folder, &findings)?;
+    Ok((findings.into_values().collect(), registered))
 }
 
 pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
     let bases = bases(&arguments.scenarios)?;
-    let all_known = known(arguments)?;
+    let (all_known, registered) = known(arguments)?;
     let accepted: &[Finding] = if arguments.strict { &[] } else { &all_known };
-    let corpus = arguments.corpus.clone().unwrap_or_else(|| PathBuf::from("corpus"));
-    let (replayed, silent) = replay_corpus(&corpus)?;
     let stop = stop_on_interrupt();
+    // What was found before is looked at first.
+    let silent: Vec<String> = registered
+        .iter()
+        .filter(|registered| !stop.load(Ordering::Relaxed) && registered.shown().is_none())
+        .map(|registered| registered.finding.id.clone())
+        .collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         first: arguments.seed_from,
         jobs: arguments.jobs.unwrap_or(cores).max(1),
         time: arguments.time,
         plateau: arguments.until_plateau.then_some(PLATEAU),
-        until_found: arguments.until_found,
+        enough: Arc::default(),
         deviations: arguments.deviation.clone(),
         stop: Arc::clone(&stop),
     };
     let bar = bar(None, "{spinner} {elapsed}  {msg}", arguments.format);
     bar.enable_steady_tick(Duration::from_millis(200));
     let (send, receive) = mpsc::channel::<Find>();
+    let receive = Mutex::new(receive);
+    let shrink_all = || -> Result<Vec<Kept>, CommandError> {
+        let next = || receive.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+        let told = |find| {
+            let kept = shrink_find(find, &arguments.out, &all_known, &stop)?;
+            if arguments.until_found && (arguments.strict || kept.known_as.is_none()) {
+                options.enough.store(true, Ordering::Relaxed);
+            }
+            Ok(kept)
+        };
+        std::iter::from_fn(next).map(told).collect()
+    };
     let (progress, kept) = std::thread::scope(|scope| {
-        let shrinker = scope
-            .spawn(|| receive.into_iter().map(|find| shrink_find(find, &arguments.out, &all_known, &stop)).collect());
+        let shrinkers: Vec<_> = (0..options.jobs).map(|_| scope.spawn(shrink_all)).collect();
         let mut finds = 0_u64;
         let found = |find: Find| {
             finds += 1;
             bar.println(format!("found  {}  seed {}, after {}", find.cause, find.seed, report::seconds(find.ms)));
-            // The shrinker listens until the hunt is over.
+            // Which script was last says little of work that does not end: whether it is known its smallest plan shows.
+            if arguments.until_found && find.cause.invariant.scope() != Scope::Liveness {
+                options.enough.store(true, Ordering::Relaxed);
+            }
+            // The shrinkers listen until the hunt is over.
             let _ = send.send(find);
         };
         let is_known = |cause: &Cause| accepted.iter().any(|finding| finding.knows(cause));
@@ -180,15 +185,20 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
         });
         drop(send);
         bar.set_message("shrinking what was found");
-        let kept: Result<Vec<Kept>, CommandError> =
-            shrinker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let joined = shrinkers
+            .into_iter()
+            .map(|shrinker| shrinker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let kept: Result<Vec<Vec<Kept>>, CommandError> = joined.collect();
         (progress, kept)
     });
     bar.finish_and_clear();
-    let kept = kept?;
+    let mut kept: Vec<Kept> = kept?.into_iter().flatten().collect();
+    kept.sort_by_key(|kept| (kept.find.worlds, kept.find.cause));
     let lines: Vec<report::FindLine> = kept
         .iter()
         .map(|kept| report::FindLine {
+            known_as: kept.known_as.clone(),
+            is_news: arguments.strict || kept.known_as.is_none(),
             cause: kept.find.cause,
             seed: kept.find.seed,
             worlds: kept.find.worlds,
@@ -207,13 +217,14 @@ pub(super) fn run(arguments: &HuntArguments) -> Result<u8, CommandError> {
                 "worlds": progress.worlds, "messages": progress.messages, "red": progress.red,
                 "undecided": progress.undecided, "panicked": progress.panicked, "reached": progress.reached,
                 "over_time": progress.over_time, "never_checked": progress.never_checked(), "causes": causes,
-                "ended": progress.ended, "finds": lines, "corpus": { "replayed": replayed, "silent": silent },
+                "ended": progress.ended, "finds": lines, "register": { "run": registered.len(), "silent": silent },
             });
             format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default())
         }
-        Format::Text => report::hunted(&progress, &lines, (replayed, &silent)),
+        Format::Text => report::hunted(&progress, &lines, (registered.len(), &silent)),
     })?;
-    Ok(match (is_interrupted, lines.is_empty() && progress.panicked.is_empty()) {
+    let has_news = lines.iter().any(|line| line.is_news) || !silent.is_empty() || !progress.panicked.is_empty();
+    Ok(match (is_interrupted, !has_news) {
         (true, _) => EXIT_INTERRUPTED,
         (false, false) => Judgement::Violated.exit_code(),
         (false, true) if progress.worlds == 0 => Judgement::Undecided.exit_code(),

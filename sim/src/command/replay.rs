@@ -7,11 +7,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::out::Folder;
-use super::run::json;
+use super::run::{STORIES, json};
 use super::source::{Source, Sourced};
 use super::{CommandError, Format, printed};
 use crate::campaign::{self, Summary};
 use crate::history::{Observer, Recorder, Trace};
+use crate::outcome::Violation;
 use crate::report;
 use crate::run;
 use crate::stopwatch::Stopwatch;
@@ -87,11 +88,12 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, CommandError> {
             if outcome.unstruck.len() > 6 {
                 text.push_str(&format!("  struck nobody  and {} more faults\n", outcome.unstruck.len() - 6));
             }
-            let unexpected = verdict.unexpected.iter().filter_map(|cause| summary.causes.get(cause));
-            for group in unexpected.take(3) {
-                let story = campaign::story(&plan, &group.first, &Checks::default());
+            let unexpected = verdict.unexpected.iter().filter_map(|cause| summary.causes.get(cause)).take(STORIES);
+            let violations: Vec<&Violation> = unexpected.map(|group| &group.first).collect();
+            let stories = campaign::stories(&plan, &violations, &Checks::default());
+            for (violation, story) in violations.into_iter().zip(&stories) {
                 text.push('\n');
-                text.push_str(&report::story(&group.first, &story, &command));
+                text.push_str(&report::story(violation, story, &command));
             }
             text
         }

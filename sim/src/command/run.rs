@@ -1,5 +1,6 @@
 //! `claimlab run`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,7 @@ use super::{CommandError, EXIT_INTERRUPTED, Format, replay_command, stop_on_inte
 use crate::campaign::{self, Options, Seeds, Summary};
 use crate::history::Recorder;
 use crate::judge::{self, Verdict};
+use crate::outcome::Violation;
 use crate::plan::draw;
 use crate::report;
 use crate::scenario::Scenario;
@@ -187,21 +189,21 @@ fn replay_of(arguments: &RunArguments, seed: u64) -> String {
 }
 
 /// How many unexpected signatures are told as stories.
-const STORIES: usize = 3;
+pub(super) const STORIES: usize = 3;
 
 fn stories(arguments: &RunArguments, scenario: &Scenario, summary: &Summary, verdict: &Verdict) -> String {
     let told = verdict.unexpected.iter().take(STORIES).filter_map(|cause| summary.causes.get(cause));
-    let stories: Vec<String> = told
-        .map(|group| {
-            let plan = Arc::new(draw(scenario, group.smallest_seed));
-            report::story(
-                &group.first,
-                &campaign::story(&plan, &group.first, &Checks::default()),
-                &replay_of(arguments, group.smallest_seed),
-            )
-        })
-        .collect();
-    stories.join("\n")
+    let mut by_seed: BTreeMap<u64, Vec<&Violation>> = BTreeMap::new();
+    for group in told {
+        by_seed.entry(group.smallest_seed).or_default().push(&group.first);
+    }
+    let of_seed = |(seed, violations): (u64, Vec<&Violation>)| {
+        let plan = Arc::new(draw(scenario, seed));
+        let stories = campaign::stories(&plan, &violations, &Checks::default());
+        let told = violations.into_iter().zip(stories);
+        told.map(|(violation, story)| report::story(violation, &story, &replay_of(arguments, seed))).collect::<Vec<_>>()
+    };
+    by_seed.into_iter().flat_map(of_seed).collect::<Vec<_>>().join("\n")
 }
 
 /// Summary, and plan and history of each seed that a reader will want.

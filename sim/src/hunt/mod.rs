@@ -43,8 +43,8 @@ pub struct Options {
     pub time: Duration,
     /// Ends the hunt when so many worlds in a row have reached nothing new.
     pub plateau: Option<u64>,
-    /// Ends the hunt at the first find.
-    pub until_found: bool,
+    /// Set when a find was made that is enough; ends the hunt.
+    pub enough: Arc<AtomicBool>,
     /// Deviations of every world's model.
     pub deviations: Vec<Deviation>,
     /// Set to end early.
@@ -163,7 +163,7 @@ pub fn hunt(
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
             let (send, next, over) = (send.clone(), &next, &over);
-            scope.spawn(move || {
+            let worker = move || {
                 let is_over = || {
                     over.load(Ordering::Relaxed)
                         || options.stop.load(Ordering::Relaxed)
@@ -179,12 +179,15 @@ pub fn hunt(
                         keep_reached: true,
                         ..world::Options::default()
                     };
-                    let outcome = run::run(&plan, of_world);
+                    let outcome = run::here(&plan, of_world);
                     if send.send(Done { seed, base, plan, outcome }).is_err() {
                         return;
                     }
                 }
-            });
+            };
+            #[allow(clippy::disallowed_methods)]
+            let thread = run::builder().spawn_scoped(scope, worker);
+            drop(thread.expect("the system gives another thread"));
         }
         drop(send);
         for Done { seed, base, plan, outcome } in receive.iter() {
@@ -213,7 +216,7 @@ pub fn hunt(
                 let world = format!("# Drawn from {name} by seed {seed}.\n\n{table}");
                 found(Find { cause, violation, plan: Arc::clone(&plan), world, seed, worlds, ms });
             }
-            if options.until_found && !finds.is_empty() {
+            if options.enough.load(Ordering::Relaxed) {
                 progress.ended = "the first find was made";
                 over.store(true, Ordering::Relaxed);
             }

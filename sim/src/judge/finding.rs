@@ -80,6 +80,8 @@ impl Finding {
         match Invariant::parse(&self.invariant).map(Invariant::scope) {
             Some(Scope::Liveness) => evidence.executions,
             Some(Scope::Worker) => evidence.looks.get(&self.invariant).copied().unwrap_or_default(),
+            // One that names no script shows through any.
+            _ if self.script.is_empty() => evidence.scripts.values().sum(),
             _ => self.script.iter().filter_map(|script| evidence.scripts.get(script)).sum(),
         }
     }
@@ -93,7 +95,8 @@ impl Finding {
             return Err(("case", format!("{:?}", self.case), format!("one of {}", invariant.cases().join(", "))));
         }
         let is_strange = |script: &&String| !script.contains('=');
-        let may_be_any = invariant.scope() == Scope::Liveness;
+        // What work or a listing comes to shows after whatever was done last.
+        let may_be_any = matches!(invariant.scope(), Scope::Liveness | Scope::History);
         if self.script.is_empty() && !may_be_any || self.script.iter().any(|script| is_strange(&script)) {
             let found =
                 self.script.iter().find(is_strange).map_or_else(|| "none".to_owned(), |found| format!("{found:?}"));

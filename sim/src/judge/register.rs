@@ -5,10 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Finding, Findings};
+use super::{Confirmation, Finding, Findings};
 use crate::input::InputError;
 use crate::outcome::{Outcome, Violation};
 use crate::plan::{self, Plan};
+use crate::run;
+use crate::world::Options;
 
 /// The file of a finding's plan.
 pub const PLAN: &str = "plan.json";
@@ -22,9 +24,16 @@ pub struct Registered {
     pub file: PathBuf,
     /// Its plan.
     pub plan: Arc<Plan>,
+    /// What a real server said of it, where one was asked.
+    pub confirmed: Option<Confirmation>,
 }
 
 impl Registered {
+    /// What the plan shows of the finding.
+    pub fn shown(&self) -> Option<Violation> {
+        self.violation(&run::run(&self.plan, Options::default())).cloned()
+    }
+
     /// What of an outcome is this finding.
     pub fn violation<'o>(&self, outcome: &'o Outcome) -> Option<&'o Violation> {
         outcome.violations.iter().find(|violation| self.finding.knows(&violation.cause()))
@@ -38,10 +47,11 @@ impl Registered {
 pub fn registered(folder: &Path, findings: &Findings) -> Result<Vec<Registered>, InputError> {
     let mut registered = Vec::new();
     for finding in findings.values() {
-        let file = folder.join(&finding.id).join(PLAN);
+        let own = folder.join(&finding.id);
+        let file = own.join(PLAN);
         if file.is_file() {
-            let plan = Arc::new(plan::read(&file)?);
-            registered.push(Registered { finding: finding.clone(), file, plan });
+            let (plan, confirmed) = (Arc::new(plan::read(&file)?), Confirmation::read(&own)?);
+            registered.push(Registered { finding: finding.clone(), file, plan, confirmed });
         }
     }
     Ok(registered)

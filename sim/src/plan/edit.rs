@@ -60,6 +60,7 @@ impl Plan {
             version: self.version,
             scenario: self.scenario.clone(),
             seed: self.seed,
+            later: self.later,
             world: self.world.clone(),
             rates: self.rates.clone(),
             workers: self.workers.iter().filter(|worker| has_party(worker.key)).cloned().collect(),

@@ -11,6 +11,7 @@ mod edit;
 mod fault;
 mod party;
 mod read;
+mod redraw;
 mod write;
 
 pub use around::{AdmissionPlan, EdgePlan, EnginePlan, FlowPlan, GroupPlan};
@@ -19,6 +20,7 @@ pub use edit::Element;
 pub use fault::{Fault, MessageFault, MessageRate, Strikes, Struck, Way, What};
 pub use party::PartyKey;
 pub use read::{parse, read};
+pub use redraw::{Future, LaterSeed};
 
 use claimlab_model::deviation::Deviation;
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,9 @@ pub struct Plan {
     pub scenario: String,
     /// The seed that the plan was drawn from; also seeds latencies and ids.
     pub seed: u64,
+    /// Another seed from a moment on, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<LaterSeed>,
     /// Extent and surroundings.
     pub world: WorldPlan,
     /// How often the messages of workers and reclaimers meet each kind of fault, as long as faults last.

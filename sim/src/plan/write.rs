@@ -21,8 +21,11 @@ fn list<T: Serialize>(out: &mut String, name: &str, elements: &[T], last: bool) 
 impl Plan {
     /// The plan as text; [`super::read`] reads it back.
     pub fn text(&self) -> String {
-        let Self { version, scenario, seed, world, rates, workers, work, flows, operators, faults } = self;
+        let Self { version, scenario, seed, later, world, rates, workers, work, flows, operators, faults } = self;
         let mut out = format!("{{\n\"version\": {version},\n\"scenario\": {},\n\"seed\": {seed},\n", line(scenario));
+        if let Some(later) = later {
+            let _ = writeln!(out, "\"later\": {},", line(later));
+        }
         let _ = writeln!(out, "\"world\": {},", line(world));
         list(&mut out, "rates", rates, false);
         list(&mut out, "workers", workers, false);

@@ -1,6 +1,6 @@
 //! Collecting: every event that touches the execution, and whatever befell the parties that touched it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Moment, Story, Told, slice, text};
@@ -19,6 +19,8 @@ struct Collected {
     moments: Vec<Moment>,
     /// Messages about the execution: by party and number, when they were sent, and their name.
     sent: BTreeMap<(PartyKey, u64), (u64, &'static str)>,
+    /// Those that have arrived.
+    arrived: BTreeSet<(PartyKey, u64)>,
     over: bool,
 }
 
@@ -56,11 +58,11 @@ impl Collector {
                 if *outcome == "read" {
                     return None;
                 }
-                let sent = collected.sent.get(&(event.party, *message));
-                if let Some((sent_us, name)) = sent
-                    && event.at.us() - sent_us > LONG_UNDER_WAY_US
+                let again = !collected.arrived.insert((event.party, *message));
+                if let Some((sent_us, name)) = collected.sent.get(&(event.party, *message))
+                    && (again || event.at.us() - sent_us > LONG_UNDER_WAY_US)
                 {
-                    let late = Told::Late { message: *message, name, us: event.at.us() - sent_us };
+                    let late = Told::Late { message: *message, name, us: event.at.us() - sent_us, again };
                     collected.moments.push(moment(event, late));
                 }
                 let became = change.as_ref().filter(|change| change.from != change.to);
@@ -86,14 +88,11 @@ impl Collector {
             Happening::Struck { what, .. } => Some(Told::Befell { of_message: None, text: what.describe() }),
             Happening::Dropped { message, why } => {
                 let (_, name) = collected.sent.get(&(event.party, *message))?;
-                Some(Told::Unheard { message: *message, text: format!("{name}: lost, {why}") })
+                Some(Told::Unheard { message: *message, name, lost: Some(why) })
             }
             Happening::GaveUp { message: Some(message) } => {
                 let (_, name) = collected.sent.get(&(event.party, *message))?;
-                Some(Told::Unheard {
-                    message: *message,
-                    text: format!("{name}: the client stops waiting for an answer"),
-                })
+                Some(Told::Unheard { message: *message, name, lost: None })
             }
             Happening::Started { life } if *life > 0 => {
                 Some(Told::GoesOn { text: format!("the process starts again, life {life}") })

@@ -9,7 +9,7 @@ mod slice;
 mod text;
 
 pub use collect::Collector;
-pub use text::plain;
+pub use text::{plain, seconds};
 
 use crate::clock::TrueTime;
 use crate::plan::PartyKey;
@@ -59,16 +59,16 @@ enum Told {
         until_ms: Option<i64>,
         is_write: bool,
     },
-    /// The request was under way for so long, in microseconds.
-    Late { message: u64, name: &'static str, us: u64 },
+    /// The request was under way for so long, in microseconds; whether it is the second copy that arrives.
+    Late { message: u64, name: &'static str, us: u64, again: bool },
     /// Something befell a party, a clock or a message.
     Befell { of_message: Option<u64>, text: String },
     /// A party began or stopped to run the execution.
     Ran { starts: bool },
     /// A party's process or machine goes on.
     GoesOn { text: String },
-    /// A caller heard nothing.
-    Unheard { message: u64, text: String },
+    /// A message was lost, for this reason; without one its sender stops waiting for the answer.
+    Unheard { message: u64, name: &'static str, lost: Option<&'static str> },
     /// The promise was broken.
     Broken { text: String },
 }

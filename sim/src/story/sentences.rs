@@ -11,30 +11,39 @@ use crate::plan::PartyKey;
 const MOST: usize = 24;
 
 /// What a script does, in words, where it ends so.
-const DEEDS: [(&str, &str, &str); 25] = [
+const DEEDS: &[(&str, &str, &str)] = &[
     ("create_execution", "created", "submits the work"),
     ("issue_claim_grant", "granted", "is granted the right to claim it"),
     ("issue_claim_grant_for", "granted", "is granted the right to claim it"),
+    ("issue_claim_grant", "grant_already_exists", "asks for the right to claim it and is refused: somebody has it"),
+    ("issue_claim_grant", "execution_not_eligible", "asks for the right to claim it and is refused: it is not eligible"),
+    ("claim_execution", "use_claim_resumed_execution", "wants to claim it and is told that it is resumed work"),
     ("claim_execution", "leased", "claims it and is its holder"),
     ("claim_resumed_execution", "leased", "claims the resumed work and is its holder"),
     ("issue_reclaim_grant", "granted", "is granted the right to take it back"),
     ("reclaim_execution", "leased", "takes it back from its earlier holder and holds it"),
+    ("reclaim_execution", "max_retries_exhausted", "wants to take it back; it fails, reclaimed as often as it may"),
     ("renew_lease", "renewed", "renews its lease"),
     ("renew_lease", "lease_expired", "wants to renew its lease and is told that it has expired"),
     ("complete_execution", "completed", "completes it"),
     ("fail_execution", "retry_scheduled", "fails it, and a retry is scheduled"),
-    ("fail_execution", "failed", "fails it for good"),
+    ("fail_execution", "terminal_failed", "fails it for good"),
     ("cancel_execution", "cancelled", "cancels it"),
     ("suspend_execution", "suspended", "suspends it"),
     ("delay_execution", "delayed", "puts it off"),
     ("deliver_signal", "resume_condition_satisfied", "delivers the signal that it waits for"),
     ("expire_suspension", "auto_resume", "resumes it, because its wait has timed out"),
     ("mark_lease_expired_if_due", "marked_expired", "marks its lease as expired"),
+    ("mark_lease_expired_if_due", "already_expired", "finds its lease marked as expired already"),
     ("promote_delayed", "promoted", "makes it eligible, because its delay is over"),
     ("revoke_lease", "revoked", "revokes its lease"),
     ("replay_execution", "replayed", "replays it"),
     ("change_priority", "changed", "changes its priority"),
-    ("expire_execution", "expired", "ends it, because a time limit of it has passed"),
+    ("expire_execution", "expired", "ends it, because its timeout or deadline has passed"),
+    ("add_execution_to_flow", "added", "puts it into a flow"),
+    ("apply_dependency_to_child", "applied", "makes it depend on other work of the flow"),
+    ("resolve_dependency", "satisfied", "says that work it depends on has succeeded"),
+    ("resolve_dependency", "impossible", "ends it as skipped: work that it depends on can no longer succeed"),
     ("block_execution_for_admission", "blocked", "blocks it"),
     ("unblock_execution", "unblocked", "unblocks it"),
 ];
@@ -59,7 +68,7 @@ pub(super) fn sentences(moments: &[Moment]) -> Vec<String> {
     let from = folded.len().saturating_sub(MOST);
     let kept = folded.into_iter().skip(from).map(|Folded { text, times, last_us, .. }| match times {
         1 => text,
-        _ => format!("{text} This happens {times} times, last at {} s.", seconds(last_us - zero_us)),
+        _ => format!("{text} So {times} times in all, the last at {} s.", seconds(last_us - zero_us)),
     });
     kept.collect()
 }
@@ -92,20 +101,23 @@ fn sentence(moment: &Moment, zero_us: u64) -> String {
                 let _ = write!(text, ", until {} s by the server's clock", seconds(since_us));
             }
             if !became.is_empty() {
-                let _ = write!(text, "; the work is now {became}");
+                // The phase, and what it is like within that.
+                let _ = write!(text, "; the work is now {}", became.replacen(' ', ", ", 1));
             }
             text.push('.');
             text
         }
         Told::Ran { starts: true } => format!("{at}, {who} begins to run the work."),
         Told::Ran { starts: false } => format!("{at}, {who} stops running it."),
-        Told::Late { name, us, .. } => {
-            format!("{at}, a request of {who} arrives ({name}), {} s after it was sent.", seconds(*us))
+        Told::Late { name, us, again, .. } => {
+            let which = if *again { "a second copy of a request" } else { "a request" };
+            format!("{at}, {which} of {who} arrives ({name}), {} s after it was sent.", seconds(*us))
         }
         Told::Befell { text, .. } => format!("{at}, a fault strikes {who}: {text}."),
         Told::GoesOn { text } if moment.party == PartyKey::SERVER => format!("{at}, {text}."),
         Told::GoesOn { text } => format!("{at}, {text} at {who}."),
-        Told::Unheard { text, .. } => format!("{at}, {who} hears nothing: {text}."),
+        Told::Unheard { name, lost: Some(why), .. } => format!("{at}, {name} of {who} is lost: {why}."),
+        Told::Unheard { name, lost: None, .. } => format!("{at}, {who} stops waiting for an answer to {name}."),
         Told::Broken { text } => {
             format!("{at}, the promise is broken: {}.", super::plain(text, moment.server_ms, zero_us))
         }
@@ -151,7 +163,7 @@ mod tests {
     fn a_deed_is_told_in_words_with_the_time_and_the_clock_of_whoever_does_it() {
         let told = sentences(&[at(1_500, performed("claim_execution", "leased", "active leased"))]);
         let expected = "At 0.000 s, worker-0 (its clock is 4000 ms ahead) claims it and is its holder, under epoch 1; the work is \
-                        now active leased.";
+                        now active, leased.";
         assert_eq!(told, [expected]);
     }
 
@@ -161,6 +173,6 @@ mod tests {
             (1..=4).map(|second| at(second * 1_000, performed("renew_lease", "renewed", ""))).collect();
         let told = sentences(&told);
         assert_eq!(told.len(), 1);
-        assert!(told[0].ends_with("This happens 4 times, last at 3.000 s."), "{told:?}");
+        assert!(told[0].ends_with("So 4 times in all, the last at 3.000 s."), "{told:?}");
     }
 }

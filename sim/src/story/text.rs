@@ -89,12 +89,16 @@ fn words(moment: &Moment, zero_us: u64) -> (String, u8) {
             };
             (text, weight)
         }
-        Told::Late { name, us, .. } => (format!("{name}: arrives {} after it was sent", seconds(*us)), 4),
+        Told::Late { name, us, again, .. } => {
+            let again = if *again { " again" } else { "" };
+            (format!("{name}: arrives{again} {} after it was sent", seconds(*us)), 4)
+        }
         Told::Befell { text, .. } => (format!("fault: {text}"), 4),
         Told::Ran { starts: true } => ("begins to run the execution".to_owned(), 3),
         Told::Ran { starts: false } => ("no longer runs the execution".to_owned(), 3),
         Told::GoesOn { text } => (text.clone(), 3),
-        Told::Unheard { text, .. } => (text.clone(), 3),
+        Told::Unheard { name, lost: Some(why), .. } => (format!("{name}: lost, {why}"), 3),
+        Told::Unheard { name, lost: None, .. } => (format!("{name}: the client stops waiting for an answer"), 3),
         Told::Broken { text } => (format!("BROKEN: {}", plain(text, moment.server_ms, zero_us)), 9),
     }
 }
@@ -128,7 +132,7 @@ fn written(line: &Line, zero_us: u64) -> Vec<String> {
 }
 
 /// `61.204 s` from microseconds.
-fn seconds(us: u64) -> String {
+pub fn seconds(us: u64) -> String {
     format!("{}.{:03} s", us / 1_000_000, us / 1_000 % 1_000)
 }
 

@@ -78,6 +78,9 @@ impl World {
         };
         world.take_seats();
         world.plan_faults();
+        if let Some(later) = plan.later {
+            world.schedule(later.from_us, 0, Event::Later);
+        }
         world.schedule(TrueTime::from_ms(plan.world.for_ms), 0, Event::Heal);
         world
     }

@@ -42,6 +42,8 @@ pub enum Event {
     Resume(SeatNo),
     /// A party that was cut off may be heard again.
     Reconnect(SeatNo),
+    /// Another seed decides from now on.
+    Later,
     /// The faults stop.
     Heal,
     /// The liveness phase looks around.

@@ -13,6 +13,7 @@ use ff_core::types::LaneId;
 
 use super::heap::Event;
 use super::{Pass, World};
+use crate::clock::TrueTime;
 use crate::scanner::ScannerKind;
 
 /// How often the phase looks around, in milliseconds.
@@ -187,7 +188,9 @@ impl World {
             let is_listed = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
                 && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
             let since = self.overdue.passes_at(execution.core.last_mutation_at.0).0;
-            let is_run = self.hub.is_run(execution.number);
+            // A renewal that was under way when a run ended makes its lease last once more.
+            let lease_ago = TrueTime::from_us(self.now.us().saturating_sub(self.plan.world.lease_ttl_ms * 1_000));
+            let is_run = self.hub.is_run_since(execution.number, lease_ago);
             let idle_polls = if is_listed { polls.saturating_sub(since) } else { 0 };
             let blocks = self.overdue.blocks.get(&execution.number).copied().unwrap_or_default();
             let found =

@@ -3,7 +3,7 @@
 //! In go the beginnings and ends of runs, what the server's state says of the leases under them, and
 //! what the holders think of their leases; out come counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use claimlab_model::intern::ExecutionNo;
@@ -52,8 +52,8 @@ pub(super) struct RunBook {
     under_way: BTreeMap<RunNo, Run>,
     /// When delayed work is meant to run, by true time.
     meant: BTreeMap<ExecutionNo, TrueTime>,
-    /// Executions that somebody has run.
-    run: BTreeSet<ExecutionNo>,
+    /// Executions that somebody has run, with when a run began or ended last.
+    run: BTreeMap<ExecutionNo, TrueTime>,
     /// Live leases that nobody has run under so far.
     unrun: BTreeMap<ExecutionNo, LeaseEpoch>,
     counts: Runs,
@@ -88,7 +88,7 @@ impl RunBook {
             self.counts.early_ms.add(meant.ms().saturating_sub(now.ms()));
             self.counts.late_ms.add(now.ms().saturating_sub(meant.ms()));
         }
-        self.run.insert(execution);
+        self.run.insert(execution, now);
         let overlaps = self.of(execution).next().is_some();
         if self.unrun.get(&execution) == Some(&epoch) {
             self.unrun.remove(&execution);
@@ -136,17 +136,19 @@ impl RunBook {
 
     /// An execution has met the cap on its reclaims.
     pub(super) fn met_cap(&mut self, execution: ExecutionNo) {
-        self.counts.ended_unrun += u64::from(!self.run.contains(&execution));
+        self.counts.ended_unrun += u64::from(!self.run.contains_key(&execution));
     }
 
-    /// Whether anybody runs an execution.
-    pub(super) fn is_run(&self, execution: ExecutionNo) -> bool {
-        self.under_way.range(numbers(execution)).next().is_some()
+    /// Whether anybody has run an execution since a time.
+    pub(super) fn is_run_since(&self, execution: ExecutionNo, since: TrueTime) -> bool {
+        let is_under_way = self.under_way.range(numbers(execution)).next().is_some();
+        is_under_way || self.run.get(&execution).is_some_and(|last| *last >= since)
     }
 
     /// A run is over; gives the lease that was lost under it, if one was.
     pub(super) fn end(&mut self, number: RunNo, now: TrueTime) -> Option<Loss> {
         let run = self.under_way.remove(&number)?;
+        self.run.insert(number.execution, now);
         let lost_at = run.lost_at?;
         let until = run.doubted_at.unwrap_or(now);
         let for_ms = until.ms().saturating_sub(lost_at.ms());

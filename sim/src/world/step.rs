@@ -99,6 +99,7 @@ impl World {
             Event::Start(party) => self.start(party as PartyNo),
             Event::Resume(party) => self.resume(party as PartyNo),
             Event::Reconnect(party) => self.reconnect(party as PartyNo),
+            Event::Later => self.hub.begin_later(),
             Event::Heal => self.heal(),
             Event::Look => self.look(),
         }

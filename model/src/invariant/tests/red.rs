@@ -383,6 +383,15 @@ fn l09_and_l10_are_red_when_no_index_holds_blocked_work() {
 }
 
 #[test]
+fn work_that_waits_in_another_lanes_index_is_not_lost() {
+    let mut world = World::shipped();
+    let lane = world.ids.lane(&LaneId::new("other"));
+    let held = HandleFields { lane, ..world.claim() };
+    world.accepted(delaying(&held));
+    assert!(world.unfinished(0, 0).is_empty(), "the other lane's promoter finds it");
+}
+
+#[test]
 fn s14_is_red_when_a_worker_claims_without_a_permit() {
     let mut world = World::shipped();
     assert!(world.worker(WorkerFact::Claimed { calls: 9, saturated: 0 }).is_empty());

@@ -28,6 +28,7 @@ pub fn draw(scenario: &Scenario, seed: u64) -> Plan {
         version: VERSION,
         scenario: scenario.name.clone(),
         seed,
+        later: None,
         world,
         operators: draw_operators(scenario, seed, &work),
         flows,

@@ -11,6 +11,7 @@ mod runs;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claimlab_model::backend::Method;
@@ -83,6 +84,9 @@ pub struct Hub {
     given: Mutex<VecDeque<Uuid>>,
     deviations: Deviations,
     draws: Draws,
+    /// What there is to draw from later, and whether that is now.
+    later: Draws,
+    is_later: AtomicBool,
     /// Whether the outbox carries what only a history needs.
     recording: bool,
     /// One way between a party and the server.
@@ -132,6 +136,8 @@ impl Hub {
             given: Mutex::default(),
             deviations: plan.world.deviations.iter().copied().collect(),
             draws: Draws::of(plan.seed),
+            later: Draws::of(plan.later.map_or(plan.seed, |later| later.seed)),
+            is_later: AtomicBool::new(false),
             recording: ears.recording,
             latency_us: plan.world.latency_us,
             beside: ears.beside,
@@ -186,14 +192,19 @@ impl Hub {
         book.write(scope, address, &lock(&self.ids))
     }
 
-    /// What this world's seed has to draw from.
+    /// What this world's seed has to draw from now.
     pub fn draws(&self) -> Draws {
-        self.draws
+        if self.is_later.load(Ordering::Relaxed) { self.later } else { self.draws }
+    }
+
+    /// The plan's other seed decides from now on.
+    pub(super) fn begin_later(&self) {
+        self.is_later.store(true, Ordering::Relaxed);
     }
 
     /// A latency at an address, one way.
     pub(super) fn latency_us(&self, at: &Address, way: Draw) -> u64 {
-        self.draws.within(at.key, way, self.latency_us)
+        self.draws().within(at.key, way, self.latency_us)
     }
 
     /// Changes a party's clock.
@@ -239,13 +250,13 @@ impl Hub {
     /// A fresh id of a kind, for something that a party does about something.
     pub fn id(&self, party: PartyNo, about: About, kind: &'static str) -> Uuid {
         let task = lock(&self.inner).task;
-        self.draws.uuid(self.address(task, party, about, kind).key)
+        self.draws().uuid(self.address(task, party, about, kind).key)
     }
 
     /// Whether something of a kind happens this time that a party may do about something.
     pub fn happens(&self, party: PartyNo, about: About, kind: &'static str, share: Ratio) -> bool {
         let task = lock(&self.inner).task;
-        self.draws.happens(self.address(task, party, about, kind).key, Draw::Habit, share)
+        self.draws().happens(self.address(task, party, about, kind).key, Draw::Habit, share)
     }
 
     /// Who sees every call of the trait.

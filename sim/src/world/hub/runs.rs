@@ -68,9 +68,9 @@ impl Hub {
         }
     }
 
-    /// Whether anybody runs an execution.
-    pub(in crate::world) fn is_run(&self, execution: ExecutionNo) -> bool {
-        lock(&self.inner).runs.is_run(execution)
+    /// Whether anybody has run an execution since a time.
+    pub(in crate::world) fn is_run_since(&self, execution: ExecutionNo, since: TrueTime) -> bool {
+        lock(&self.inner).runs.is_run_since(execution, since)
     }
 
     /// Tells which lease of an execution is live by the server's state.
