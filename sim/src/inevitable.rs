@@ -22,7 +22,7 @@ const FUTURES: u64 = 50;
 /// Larger plans have no curve: a thousand runs of one would take minutes.
 const MOST_EVENTS: u64 = 40_000;
 /// A future may take so many events more than twice those of the plan itself.
-const SPARE_EVENTS: u64 = 2_000;
+const SPARE_EVENTS: u64 = 400;
 
 /// What came of the futures of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

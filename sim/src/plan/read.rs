@@ -66,8 +66,14 @@ impl Plan {
         };
         let world = &self.world;
         let of_world = |name: &str| format!("world.{name}");
+        let require_lanes = |lanes: &[String], key: String| {
+            let unknown = lanes.iter().find(|lane| !world.lanes.contains(lane));
+            unknown.map_or(Ok(()), |lane| Err((key, format!("{lane:?}"), "one of world.lanes")))
+        };
         require(world.partitions > 0, of_world("partitions"), "0".into(), "1 to 65535")?;
         require(!world.lanes.is_empty(), of_world("lanes"), "no lanes".into(), "at least one lane")?;
+        let of_engine = world.engine.as_ref().map_or(&[][..], |engine| &engine.lanes);
+        require_lanes(of_engine, of_world("engine.lanes"))?;
         let durations = [
             ("for_ms", world.for_ms, 1),
             ("liveness_ms", world.liveness_ms, 0),
@@ -111,6 +117,7 @@ impl Plan {
             let is_worker = worker.key.0 >= PartyKey::RECLAIMERS && workers.insert(worker.key);
             require(worker.concurrency > 0, key("concurrency"), "0".into(), "1 or more")?;
             require(!worker.lanes.is_empty(), key("lanes"), "no lanes".into(), "at least one lane")?;
+            require_lanes(&worker.lanes, key("lanes"))?;
             require(is_worker, key("key"), worker.key.0.to_string(), "100 or more, each once")?;
         }
         for (position, item) in self.work.iter().enumerate() {
@@ -120,6 +127,7 @@ impl Plan {
             require(known, format!("work[{position}].execution"), item.execution.clone(), accepted)?;
             let fresh = items.insert(item.key);
             require(fresh, format!("work[{position}].key"), item.key.to_string(), "each key once")?;
+            require_lanes(std::slice::from_ref(&item.lane), format!("work[{position}].lane"))?;
         }
         for (position, flow) in self.flows.iter().enumerate() {
             let key = |name: &str| format!("flows[{position}].{name}");

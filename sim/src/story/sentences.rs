@@ -16,7 +16,11 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("issue_claim_grant", "granted", "is granted the right to claim it"),
     ("issue_claim_grant_for", "granted", "is granted the right to claim it"),
     ("issue_claim_grant", "grant_already_exists", "asks for the right to claim it and is refused: somebody has it"),
-    ("issue_claim_grant", "execution_not_eligible", "asks for the right to claim it and is refused: it is not eligible"),
+    (
+        "issue_claim_grant",
+        "execution_not_eligible",
+        "asks for the right to claim it and is refused: it is not eligible",
+    ),
     ("claim_execution", "use_claim_resumed_execution", "wants to claim it and is told that it is resumed work"),
     ("claim_execution", "leased", "claims it and is its holder"),
     ("claim_resumed_execution", "leased", "claims the resumed work and is its holder"),

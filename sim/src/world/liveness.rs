@@ -28,8 +28,8 @@ pub(super) struct Overdue {
     told: BTreeSet<ExecutionNo>,
     /// Flows, by their first members, whose summaries were called untrue.
     untrue: BTreeSet<ExecutionNo>,
-    /// How many idle polls and reclaimer passes there had been at each look, by the server's time.
-    passes: Vec<(i64, u64, u64)>,
+    /// How many idle polls of each lane and reclaimer passes there had been at each look, by the server's time.
+    passes: Vec<(i64, Vec<u64>, u64)>,
 }
 
 impl Overdue {
@@ -39,10 +39,10 @@ impl Overdue {
     }
 
     /// Idle polls and reclaimer passes up to the first look after a server's time.
-    fn passes_at(&self, at_ms: i64) -> (u64, u64) {
+    fn passes_at(&self, at_ms: i64) -> (&[u64], u64) {
         let position = self.passes.partition_point(|(look_ms, _, _)| *look_ms < at_ms);
         let found = self.passes.get(position).or(self.passes.last());
-        found.map_or((0, 0), |(_, idle, reclaims)| (*idle, *reclaims))
+        found.map_or((&[], 0), |(_, idle, reclaims)| (idle, *reclaims))
     }
 }
 
@@ -99,10 +99,7 @@ impl World {
 
     fn look_for_passed_over(&mut self) {
         let now = self.server_clock.at(self.now);
-        let lanes: Vec<LaneNo> = {
-            let mut ids = self.hub.ids();
-            self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
-        };
+        let lanes = self.lanes();
         let mut gone = std::mem::take(&mut self.overdue.since);
         let mut listed = invariant::overdue(&self.store, self.plan.world.partitions, &lanes, now);
         if self.projects() {
@@ -129,8 +126,23 @@ impl World {
             let passes = self.hub.passes(mover(overdue.due)) - since;
             self.see_passed(&Passed { overdue, passes, moved: true });
         }
-        let (idle, reclaims) = (self.hub.passes(Pass::IdlePoll), self.hub.passes(Pass::Reclaimer));
+        let (idle, reclaims) = (self.idle_polls(), self.hub.passes(Pass::Reclaimer));
         self.overdue.passes.push((now.ms(), idle, reclaims));
+    }
+
+    fn lanes(&self) -> Vec<LaneNo> {
+        let mut ids = self.hub.ids();
+        self.plan.world.lanes.iter().map(|lane| ids.lane(&LaneId::new(lane.as_str()))).collect()
+    }
+
+    /// For each lane, how many polls of one worker that polls it found nothing.
+    fn idle_polls(&self) -> Vec<u64> {
+        let of_lane = |lane: &String| {
+            let workers = self.plan.workers.iter().filter(|worker| worker.lanes.contains(lane));
+            let seats = workers.filter_map(|worker| self.positions.get(&worker.key));
+            seats.map(|party| self.hub.passes_of(Pass::IdlePoll, *party)).max().unwrap_or_default()
+        };
+        self.plan.world.lanes.iter().map(of_lane).collect()
     }
 
     fn see_passed(&mut self, passed: &Passed) {
@@ -176,7 +188,7 @@ impl World {
     /// The end of the phase: what has not ended is lost, was passed over again and again, or is slow.
     fn judge_unfinished(&mut self) {
         let now = self.server_clock.at(self.now);
-        let (polls, reclaims) = (self.hub.passes(Pass::IdlePoll), self.hub.passes(Pass::Reclaimer));
+        let (polls, reclaims, lanes) = (self.idle_polls(), self.hub.passes(Pass::Reclaimer), self.lanes());
         for overdue in invariant::revoked(&self.store) {
             let passes = reclaims.saturating_sub(self.overdue.passes_at(overdue.since_ms).1);
             self.see_passed(&Passed { overdue, passes, moved: false });
@@ -188,10 +200,14 @@ impl World {
             let is_listed = execution.core.vector.eligibility_state == EligibilityState::EligibleNow
                 && execution.score_in(IndexKey::Eligible(execution.submission.lane)).is_some();
             let since = self.overdue.passes_at(execution.core.last_mutation_at.0).0;
+            let polls = lanes
+                .iter()
+                .position(|lane| *lane == execution.submission.lane)
+                .map_or(0, |lane| polls[lane].saturating_sub(since.get(lane).copied().unwrap_or_default()));
             // A renewal that was under way when a run ended makes its lease last once more.
             let lease_ago = TrueTime::from_us(self.now.us().saturating_sub(self.plan.world.lease_ttl_ms * 1_000));
             let is_run = self.hub.is_run_since(execution.number, lease_ago);
-            let idle_polls = if is_listed { polls.saturating_sub(since) } else { 0 };
+            let idle_polls = if is_listed { polls } else { 0 };
             let blocks = self.overdue.blocks.get(&execution.number).copied().unwrap_or_default();
             let found =
                 self.checker.see(&Seen::Unfinished { execution, stuck: &stuck, is_run, now, idle_polls, blocks });

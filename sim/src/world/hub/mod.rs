@@ -357,6 +357,11 @@ impl Hub {
         inner.passes.range((pass, 0)..=(pass, PartyNo::MAX)).map(|(_, count)| *count).max().unwrap_or_default()
     }
 
+    /// The same of one party.
+    pub(super) fn passes_of(&self, pass: Pass, party: PartyNo) -> u64 {
+        lock(&self.inner).passes.get(&(pass, party)).copied().unwrap_or_default()
+    }
+
     /// Ends every wait for a time without a world, and gives what the checks were told.
     #[cfg(test)]
     pub fn end_sleeps(&self) -> Vec<WorkerFact> {
