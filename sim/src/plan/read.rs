@@ -220,4 +220,16 @@ mod tests {
         let error = refused(&stranger.text());
         assert!(error.contains("strikes: found worker-2, accepted is a party of this plan"), "{error}");
     }
+
+    #[test]
+    fn lanes_that_the_world_does_not_have_are_refused() {
+        let mut strange = plan();
+        strange.work[2].lane = "nowhere".to_owned();
+        let error = refused(&strange.text());
+        assert!(error.contains("work[2].lane: found \"nowhere\", accepted is one of world.lanes"), "{error}");
+        let mut strange = plan();
+        strange.workers[0].lanes = vec!["nowhere".to_owned()];
+        let error = refused(&strange.text());
+        assert!(error.contains("workers[0].lanes: found \"nowhere\""), "{error}");
+    }
 }
