@@ -26,6 +26,7 @@ fn a_shrunk_plan_has_a_folder_with_its_story_its_page_and_its_test() {
     let plan = value["plan"].as_str().unwrap();
     let beside = |name: &str| String::from_utf8(folder.read(&plan.replace("plan.json", name))).unwrap();
     assert!(beside("story.md").contains("the promise is broken"), "{}", beside("story.md"));
+    assert!(beside("story.md").contains("## When it became inevitable"), "{}", beside("story.md"));
     assert!(beside("timeline.html").starts_with("<!DOCTYPE html>"));
     assert!(beside("regression.rs").contains("#[test]"));
     let replayed = folder.run(&format!("replay {plan}"));
@@ -108,6 +109,18 @@ fn a_plan_that_shows_nothing_any_more_is_named() {
     assert!(verified.stdout.contains("1 plans run, 1 of them show nothing any more\n  F022  "), "{}", verified.stdout);
     let unknown = folder.run("findings show F999");
     assert!(unknown.code == Some(2) && unknown.stderr.contains("ID: found \"F999\""), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_find_of_a_promise_that_there_is_not_is_refused_with_its_line() {
+    let folder = folder();
+    folder.run("replay holding.toml --seed 1 --out plans");
+    std::fs::create_dir(folder.path("find")).unwrap();
+    folder.write("find/plan.json", folder.read("plans/holding/plan-1.json"));
+    folder.write("find/find.json", b"{\n  \"wanted\": \"S99 gone\"\n}\n".to_vec());
+    let kept = folder.run("findings keep find");
+    assert_eq!(kept.code, Some(2), "{}", kept.stderr);
+    assert!(kept.stderr.contains("find.json:2: wanted: found \"S99 gone\", accepted is"), "{}", kept.stderr);
 }
 
 #[test]

@@ -76,7 +76,7 @@ mod live {
             let refused = |accepted| CommandError::Flag { flag: "--cause", found: format!("{cause:?}"), accepted };
             return Wanted::parse(cause).map(Some).map_err(refused);
         }
-        if let Some(wanted) = wanted_in(find) {
+        if let Some(wanted) = wanted_in(find)? {
             return Ok(Some(wanted));
         }
         let finding = finding_of(find)?;

@@ -9,6 +9,7 @@ use super::kept::keep;
 use super::{CommandError, replay_command};
 use crate::campaign;
 use crate::inevitable;
+use crate::input::{InputError, read_text};
 use crate::judge::{Finding, PLAN};
 use crate::outcome::{Violation, Wanted};
 use crate::plan::Plan;
@@ -20,9 +21,22 @@ use crate::world::Checks;
 const RECORD: &str = "find.json";
 
 /// What the find of a folder is of, where the folder says so.
-pub(super) fn wanted_in(folder: &Path) -> Option<Wanted> {
-    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(folder.join(RECORD)).ok()?).ok()?;
-    Wanted::parse(record["wanted"].as_str()?).ok()
+///
+/// # Errors
+/// When it names a promise or a case that there is not, or cannot be read.
+pub(super) fn wanted_in(folder: &Path) -> Result<Option<Wanted>, InputError> {
+    let file = folder.join(RECORD);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let text = read_text(&file, "find", "what hunt or shrink wrote")?;
+    let malformed = |line, why| InputError::Malformed { file: file.clone(), line, why };
+    let record: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| malformed(error.line(), error.to_string()))?;
+    let found = record["wanted"].as_str().unwrap_or_default();
+    let line = 1 + text.lines().position(|line| line.contains("\"wanted\"")).unwrap_or_default();
+    let refused = |accepted| malformed(line, format!("wanted: found {found:?}, accepted is {accepted}"));
+    Wanted::parse(found).map(Some).map_err(refused)
 }
 
 /// The name of a find's folder: its promise, the way in which it is broken, and the script.

@@ -156,7 +156,7 @@ fn take_over(
         let file = if find.is_dir() { find.join(judge::PLAN) } else { find.clone() };
         let plan = Arc::new(plan::read(&file)?);
         let outcome = run::run(&plan, Options::default());
-        let wanted = find::wanted_in(find);
+        let wanted = find::wanted_in(find)?;
         let violation =
             outcome.violations.iter().find(|violation| wanted.as_ref().is_none_or(|wanted| wanted.is(violation)));
         let Some(finding) = violation.and_then(|violation| known_by(findings, violation)) else {
