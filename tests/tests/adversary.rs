@@ -117,7 +117,7 @@ fn a_find_of_a_promise_that_there_is_not_is_refused_with_its_line() {
     folder.run("replay holding.toml --seed 1 --out plans");
     std::fs::create_dir(folder.path("find")).unwrap();
     folder.write("find/plan.json", folder.read("plans/holding/plan-1.json"));
-    folder.write("find/find.json", b"{\n  \"wanted\": \"S99 gone\"\n}\n".to_vec());
+    folder.write("find/find.json", b"{\n  \"wanted\": \"S99 gone\"\n}\n");
     let kept = folder.run("findings keep find");
     assert_eq!(kept.code, Some(2), "{}", kept.stderr);
     assert!(kept.stderr.contains("find.json:2: wanted: found \"S99 gone\", accepted is"), "{}", kept.stderr);

@@ -44,6 +44,7 @@ mod live {
     use std::path::Path;
     use std::sync::Arc;
 
+    use claimlab_model::invariant::{Invariant, Scope};
     use claimlab_valkey::Server;
     use serde::Serialize;
 
@@ -59,6 +60,7 @@ mod live {
     use crate::outcome::{Cause, Violation, Wanted};
     use crate::plan::{self, Plan, What};
     use crate::run::run as run_plan;
+    use crate::scenario::Player;
     use crate::world::Options;
 
     /// One plan's result.
@@ -102,6 +104,23 @@ mod live {
         now.split('T').next().unwrap_or_default().to_owned()
     }
 
+    /// Whether a plan shows it when ff-sdk's own worker plays its workers; none where the promise is no worker's, or the build
+    /// has no such worker.
+    fn shows_on_shipped_worker(plan: &Plan, wanted: &Wanted) -> Option<bool> {
+        let is_workers = wanted.breach.invariant.scope() == Scope::Worker || wanted.breach.invariant == Invariant::L11;
+        if !(cfg!(feature = "sdk") && is_workers) {
+            return None;
+        }
+        let mut shipped = plan.clone();
+        for worker in &mut shipped.workers {
+            worker.player = Player::Sdk;
+            // Its claims set no timeout of the attempt.
+            worker.attempt_timeout_ms = None;
+        }
+        let outcome = run_plan(&Arc::new(shipped), Options::default());
+        Some(outcome.violations.iter().any(|violation| wanted.is(violation)))
+    }
+
     /// Why a real server cannot be brought into what a plan says.
     fn beyond(plan: &Plan) -> Option<String> {
         let forgets = |what: &What| matches!(what, What::FailOver { lose_ms, .. } if *lose_ms > 0);
@@ -127,9 +146,10 @@ mod live {
                 (None, None) => OnServer::NotApplicable { why: "the plan does not show it any more".to_owned() },
                 (None, Some(wanted)) => confirm(&plan, wanted, server)?,
             };
+            let on_shipped_worker = wanted.as_ref().and_then(|wanted| shows_on_shipped_worker(&plan, wanted));
             let wanted = wanted.as_ref().map_or_else(|| "-".to_owned(), Wanted::to_string);
             let (library, server) = (ff_script::LIBRARY_VERSION.to_owned(), format!("Valkey {version}"));
-            let confirmation = Confirmation { wanted, result, library, server, on: on.clone() };
+            let confirmation = Confirmation { wanted, result, on_shipped_worker, library, server, on: on.clone() };
             if find.is_dir() {
                 let text = serde_json::to_string_pretty(&confirmation).unwrap_or_default();
                 keep(find, CONFIRMED, &format!("{text}\n"))?;
@@ -143,7 +163,8 @@ mod live {
                 let mut text = String::new();
                 for line in &lines {
                     let Line { file, confirmation } = line;
-                    let _ = writeln!(text, "{}\n    {}  {file}", confirmation.result.line(), confirmation.wanted);
+                    let (line, worker) = (confirmation.result.line(), confirmation.of_worker());
+                    let _ = writeln!(text, "{line}{worker}\n    {}  {file}", confirmation.wanted);
                 }
                 text
             }

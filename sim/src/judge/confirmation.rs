@@ -59,6 +59,9 @@ pub struct Confirmation {
     /// What came of it.
     #[serde(flatten)]
     pub result: OnServer,
+    /// Whether ff-sdk's own worker shows it too, where the promise is a worker's and the build has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_shipped_worker: Option<bool>,
     /// The version of FlowFabric's Lua library.
     pub library: String,
     /// The server and its version.
@@ -75,7 +78,16 @@ impl Confirmation {
             OnServer::NotReproduced { .. } => "not reproduced",
             OnServer::NotApplicable { .. } => "not applicable",
         };
-        format!("{word} on {} with library {}, {}", self.server, self.library, self.on)
+        format!("{word} on {} with library {}{}, {}", self.server, self.library, self.of_worker(), self.on)
+    }
+
+    /// The same of the shipped worker; empty where it was not asked.
+    pub const fn of_worker(&self) -> &'static str {
+        match self.on_shipped_worker {
+            Some(true) => " and with the shipped worker",
+            Some(false) => ", though not with the shipped worker",
+            None => "",
+        }
     }
 
     /// The confirmation in a finding's folder, where there is one.
