@@ -120,10 +120,12 @@ impl Wanted {
         let case = words.next().unwrap_or_default();
         let known = invariant.cases().iter().find(|known| **known == case);
         let case = known.ok_or_else(|| format!("{id} and one of its cases: {}", invariant.cases().join(", ")))?;
-        let deed = words.next().map(str::to_owned);
-        match deed.as_ref().is_some_and(|deed| !deed.contains('=')) || words.next().is_some() {
+        // A plain command has the name of its key behind it: `DEL records=deleted`.
+        let rest = words.collect::<Vec<_>>().join(" ");
+        let (deed, answer) = rest.split_once('=').unwrap_or_default();
+        match !rest.is_empty() && (deed.is_empty() || answer.is_empty() || answer.contains([' ', '='])) {
             true => Err(format!("{id} {case}, and after it at most a script and its answer: name=answer")),
-            false => Ok(Self { breach: Breach { invariant, case }, deed }),
+            false => Ok(Self { breach: Breach { invariant, case }, deed: (!rest.is_empty()).then_some(rest) }),
         }
     }
 

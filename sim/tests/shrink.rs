@@ -92,4 +92,10 @@ fn what_is_looked_for_is_a_promise_a_case_and_perhaps_a_script() {
     assert!(Wanted::parse("S99 expired").unwrap_err().contains("an invariant's id"));
     assert!(Wanted::parse("S04 late").unwrap_err().contains("one of its cases: "));
     assert!(Wanted::parse("S04 expired cancel").unwrap_err().contains("name=answer"));
+    assert!(Wanted::parse("S04 expired cancel_execution=cancelled by").unwrap_err().contains("name=answer"));
+    let command = Wanted::parse("S53 live DEL records=deleted").unwrap();
+    assert_eq!(
+        (command.deed.as_deref(), command.to_string().as_str()),
+        (Some("DEL records=deleted"), "S53 live DEL records=deleted")
+    );
 }
