@@ -67,6 +67,20 @@ impl Score {
         self.0.fract() == 0.0
     }
 
+    /// The same for people, by thousands: `-998 300 000 000 000`. So written, none is taken for a time.
+    pub fn by_thousands(self) -> String {
+        let digits = self.whole().to_string();
+        let mut text = String::new();
+        for (position, letter) in digits.char_indices() {
+            let is_within = position > 0 && !digits[..position].ends_with('-');
+            if is_within && (digits.len() - position).is_multiple_of(3) {
+                text.push(' ');
+            }
+            text.push(letter);
+        }
+        text
+    }
+
     /// The score as `tostring` prints it in Lua 5.1: `%.14g`.
     pub fn to_lua_string(self) -> String {
         lua_tostring(self.0)
@@ -224,6 +238,13 @@ mod tests {
     fn the_highest_priority_keeps_every_millisecond_of_created_at() {
         assert_eq!(Score::eligible(9000, 1_795_410_402_881).whole(), -8_998_204_589_597_119);
         assert_ne!(Score::eligible(9000, 1_795_410_402_881), Score::eligible(9000, 1_795_410_402_880));
+    }
+
+    #[test]
+    fn a_score_is_told_by_thousands() {
+        assert_eq!(Score::at_ms(1_700_000_000_000).by_thousands(), "1 700 000 000 000");
+        assert_eq!(Score::eligible(999, 0).by_thousands(), "-999 000 000 000 000");
+        assert_eq!(Score::at_ms(7).by_thousands(), "7");
     }
 
     #[test]

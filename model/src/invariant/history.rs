@@ -171,8 +171,11 @@ fn check_eligible_scores(notes: &mut Notes<'_>, step: &Step<'_>) {
     };
     let Some(found) = step.found.filter(|_| step.changes().any(is_touched)) else { return };
     for (key, score) in found.members.iter().filter(|(key, _)| matches!(key, IndexKey::Eligible(_))) {
-        let look = Look::at(*score == found.core.eligible_score(), "misplaced");
-        notes.look(Invariant::S31, look, || format!("{} holds it at {}", key.name(), score.to_lua_string()));
+        let own = found.core.eligible_score();
+        notes.look(Invariant::S31, Look::at(*score == own, "misplaced"), || {
+            let (held, own) = (score.by_thousands(), own.by_thousands());
+            format!("{} holds it under the score {held}, and its priority and age make {own}", key.name())
+        });
     }
 }
 
