@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Leaves out the next number, whose value decides nothing.
-    fn skip(&mut self) {
+    pub fn skip(&mut self) {
         match &mut self.generator {
             Some(generator) => _ = generator.next_u64(),
             None => self.skipped += 1,

@@ -93,7 +93,9 @@ impl FaultDraw<'_> {
 
     /// At one moment for a share of the parties, and for a share of the holders of work.
     fn at_moments(&mut self, kind: FaultKind, shares: Shares<'_>, blow: impl Fn(&mut Stream) -> Blow) {
-        for (party, share) in self.parties(shares) {
+        // What never strikes is not drawn: every party and every item has a stream of its own.
+        let parties = self.parties(shares).into_iter().filter(|(_, share)| *share != Ratio::NEVER);
+        for (party, share) in parties.collect::<Vec<_>>() {
             let mut stream = self.stream(kind, u64::from(party.0));
             let struck = stream.chance(share);
             let at_us = TrueTime::from_us(stream.below(self.for_us));
@@ -107,7 +109,8 @@ impl FaultDraw<'_> {
                 self.faults.push(Fault { key: format!("{} {party}", what.name()), strikes, what });
             }
         }
-        for item in self.work {
+        let held = if shares.holders == Ratio::NEVER { &[] } else { self.work };
+        for item in held {
             let mut stream = self.stream(kind, HOLDERS | u64::from(item.key));
             let struck = stream.chance(shares.holders);
             let from_us = item.at.plus_us(stream.below(self.for_us.saturating_sub(item.at.us()).max(1)));

@@ -263,7 +263,6 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
         .as_ref()
         .and_then(|endings| weighted(&mut later, &endings.weights(), |(_, weight)| *weight).map(|(ending, _)| *ending));
     let has_policy_timeout = later.chance(work.policy_timeout);
-    let policy_timeout_ms = later.within_unsigned(work.attempt_timeout_ms);
     let mut admitted = Stream::of_extra(seed, Extra::Admission, u64::from(key));
     let mut attached = |share: Ratio, ids: &[String]| {
         let is_attached = admitted.chance(share);
@@ -275,10 +274,8 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
     let spends = budget.clone().map(|budget| (budget, admitted.within_unsigned(admission.spend)));
     let mut kept = Stream::of_extra(seed, Extra::Kept, u64::from(key));
     let names_time = kept.chance(work.keep);
-    let keep_ms = kept.within_unsigned(work.keep_ms);
     let mut again = Stream::of_extra(seed, Extra::Again, u64::from(key));
     let is_sent_again = again.chance(work.submit_again);
-    let other = ExecutionId::deterministic_for_flow(&flow, &config, again.uuid());
     let in_flow = Stream::of_extra(seed, Extra::Flow, u64::from(key)).chance(work.flow);
     WorkItem {
         key,
@@ -292,12 +289,13 @@ fn draw_item(scenario: &Scenario, seed: u64, (key, second): (u32, u64), admissio
         max_reclaims: work.max_reclaims,
         delay_ms: submitted_delayed.then_some(delay_ms),
         deadline_ms: has_deadline.then_some(deadline_ms),
-        policy_timeout_ms: has_policy_timeout.then_some(policy_timeout_ms),
+        policy_timeout_ms: has_policy_timeout.then(|| later.within_unsigned(work.attempt_timeout_ms)),
         retryable: work.retryable.clone(),
         quota,
         budget,
-        keep_ms: names_time.then_some(keep_ms),
-        again: is_sent_again.then(|| other.as_str().to_owned()),
+        keep_ms: names_time.then(|| kept.within_unsigned(work.keep_ms)),
+        again: is_sent_again
+            .then(|| ExecutionId::deterministic_for_flow(&flow, &config, again.uuid()).as_str().to_owned()),
         task: TaskPlan {
             run_ms,
             reports_progress: Stream::of_extra(seed, Extra::Progress, u64::from(key)).chance(work.progress),
@@ -319,15 +317,11 @@ fn draw_operators(scenario: &Scenario, seed: u64, work: &[WorkItem]) -> Vec<Oper
         let mut stream = Stream::new(seed, Purpose::Operators, u64::from(item.key));
         let mut consider = |share: Ratio, act: Act| {
             let chosen = stream.chance(share);
-            let after_ms = stream.within_unsigned(operators.after_ms);
-            if chosen {
-                actions.push(OperatorAction {
-                    key: act.key(item.key),
-                    at: item.at.plus_ms(after_ms),
-                    work: item.key,
-                    act,
-                });
+            if !chosen {
+                return stream.skip();
             }
+            let at = item.at.plus_ms(stream.within_unsigned(operators.after_ms));
+            actions.push(OperatorAction { key: act.key(item.key), at, work: item.key, act });
         };
         consider(operators.cancel, Act::Cancel);
         consider(operators.revoke, Act::Revoke);
