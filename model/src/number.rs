@@ -8,6 +8,20 @@
 
 use ff_core::policy::BackoffStrategy;
 
+/// A whole number for people, by thousands: `-998 300 000 000 000`. So written, a score is not taken for a time.
+pub fn by_thousands(number: impl Into<i128>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (position, letter) in digits.char_indices() {
+        let is_within = position > 0 && !digits[..position].ends_with('-');
+        if is_within && (digits.len() - position).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(letter);
+    }
+    text
+}
+
 /// A sorted set's score: an IEEE double with the total order of its set.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Score(f64);
@@ -65,20 +79,6 @@ impl Score {
     /// Whether the score has no fraction; a reply parsed as an integer fails otherwise.
     pub fn is_whole(self) -> bool {
         self.0.fract() == 0.0
-    }
-
-    /// The same for people, by thousands: `-998 300 000 000 000`. So written, none is taken for a time.
-    pub fn by_thousands(self) -> String {
-        let digits = self.whole().to_string();
-        let mut text = String::new();
-        for (position, letter) in digits.char_indices() {
-            let is_within = position > 0 && !digits[..position].ends_with('-');
-            if is_within && (digits.len() - position).is_multiple_of(3) {
-                text.push(' ');
-            }
-            text.push(letter);
-        }
-        text
     }
 
     /// The score as `tostring` prints it in Lua 5.1: `%.14g`.
@@ -242,9 +242,9 @@ mod tests {
 
     #[test]
     fn a_score_is_told_by_thousands() {
-        assert_eq!(Score::at_ms(1_700_000_000_000).by_thousands(), "1 700 000 000 000");
-        assert_eq!(Score::eligible(999, 0).by_thousands(), "-999 000 000 000 000");
-        assert_eq!(Score::at_ms(7).by_thousands(), "7");
+        assert_eq!(by_thousands(Score::at_ms(1_700_000_000_000).whole()), "1 700 000 000 000");
+        assert_eq!(by_thousands(Score::eligible(999, 0).whole()), "-999 000 000 000 000");
+        assert_eq!(by_thousands(Score::at_ms(7).whole()), "7");
     }
 
     #[test]

@@ -66,6 +66,9 @@ impl Observer for Watcher {
 /// How likely the violation was, from a true time on; empty where the plan is too large or has rates, whose faults have
 /// no names.
 pub fn curve(plan: &Arc<Plan>, violation: &Violation, from_us: u64) -> Vec<Moment> {
+    if !plan.rates.is_empty() {
+        return Vec::new();
+    }
     let wanted = Wanted::of(&violation.cause());
     let struck = plan.faults.iter().filter_map(|fault| match &fault.strikes {
         Strikes::Message(address) => Some(address.clone()),
@@ -76,7 +79,7 @@ pub fn curve(plan: &Arc<Plan>, violation: &Violation, from_us: u64) -> Vec<Momen
     let ends_with = Some(wanted.clone());
     let once = run::run(plan, Options { observers, ends_with, ..Options::default() });
     let sent = std::mem::take(&mut watcher.0.lock().unwrap_or_else(PoisonError::into_inner).at);
-    if once.counts.events > MOST_EVENTS || !plan.rates.is_empty() {
+    if once.counts.events > MOST_EVENTS {
         return Vec::new();
     }
     let until = violation.at_us.max(from_us + 1);

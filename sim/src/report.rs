@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Style};
+use claimlab_model::number::by_thousands;
 use serde::Serialize;
 
 use crate::campaign::{Group, Summary};
@@ -32,15 +33,7 @@ fn style_of(judgement: Judgement) -> Style {
 
 /// A number with thin groups: `12 345 678`.
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
+    by_thousands(number)
 }
 
 /// `numerator` for each whole second of a duration.

@@ -10,7 +10,7 @@ use super::look::Look;
 use super::promised::Promised;
 use crate::intern::ExecutionNo;
 use crate::message::{Done, GrantKind, Reply, Script, Taker};
-use crate::number::Score;
+use crate::number::{Score, by_thousands};
 use crate::script::Refusal;
 use crate::store::{Change, IndexKey, Store};
 
@@ -173,7 +173,7 @@ fn check_eligible_scores(notes: &mut Notes<'_>, step: &Step<'_>) {
     for (key, score) in found.members.iter().filter(|(key, _)| matches!(key, IndexKey::Eligible(_))) {
         let own = found.core.eligible_score();
         notes.look(Invariant::S31, Look::at(*score == own, "misplaced"), || {
-            let (held, own) = (score.by_thousands(), own.by_thousands());
+            let (held, own) = (by_thousands(score.whole()), by_thousands(own.whole()));
             format!("{} holds it under the score {held}, and its priority and age make {own}", key.name())
         });
     }
